@@ -1,0 +1,1 @@
+"""What data must look like: events, features, journal records, manifests, policy, settings, errors."""

@@ -1,0 +1,175 @@
+"""What every model version says of itself: manifest.json beside model.onnx."""
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from data_contracts.errors import ManifestError
+
+MANIFEST_FILE: Final = "manifest.json"
+MODEL_FILE: Final = "model.onnx"
+GOLDEN_FILE: Final = "golden.json"
+
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class Estimate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A measured value with its 95 % confidence interval; null where it could not be measured."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+class DecisionRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """From outputs to an action: buy where score > threshold, sell where score < -threshold.
+
+    kind up_minus_down: outputs are P(down), P(flat), P(up); score = up - down.
+    kind expected_bps: one output, the expected mid move in bps; score is that output.
+    A threshold no score can reach means that the model never trades.
+    """
+
+    kind: Literal["up_minus_down", "expected_bps"]
+    threshold: Annotated[float, Meta(ge=0)]
+
+
+class Label(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What was learnt: the mid's move over a horizon of event time."""
+
+    kind: str
+    horizon_ns: Annotated[int, Meta(gt=0)]
+    threshold_bps: float = 0.0
+
+
+class DataRange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Data that made the model."""
+
+    source: str
+    instrument: str
+    fingerprint: Sha256
+    first_event_ns: int
+    last_event_ns: int
+    events: int
+
+
+class Compression(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What pruning and quantizing did, against the fp32 original, on held-out data."""
+
+    original_bytes: int
+    compressed_bytes: int
+    steps: tuple[str, ...]
+    """What was done, in order; empty: published uncompressed."""
+    metric: str
+    difference_low: float
+    difference_high: float
+    margin: float
+    not_inferior: bool
+
+
+class Latency(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One row through the native engine, batch 1, on the machine that is named."""
+
+    p50_us: float
+    p99_us: float
+    machine: str
+
+
+class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything serving checks before a version sees a live event."""
+
+    schema: Literal[1] = 1
+    model: str
+    family: str
+    feature_set: str
+    feature_hash: str
+    inputs: int
+    """Width of the one float32 input, shape (1, inputs) or (batch, inputs)."""
+    outputs: int
+    """Width of the one float32 output read by the rule."""
+    rule: DecisionRule
+    label: Label
+    data: tuple[DataRange, ...]
+    metrics: dict[str, Estimate]
+    compression: Compression | None = None
+    parity_tolerance: float
+    latency: Latency | None = None
+    source_commit: str
+    notes: tuple[str, ...] = ()
+    """Plain statements of limits, for example that no threshold paid its costs."""
+    files: dict[str, Sha256]
+    """SHA-256 of every other file of the version."""
+
+
+class Golden(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Vectors and the outputs that ONNX Runtime gave for them where the model was made."""
+
+    inputs: tuple[tuple[float, ...], ...]
+    outputs: tuple[tuple[float, ...], ...]
+
+
+def sha256_of(path: Path) -> str:
+    """Return the file's SHA-256 in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> Path:
+    """Write manifest.json into `folder`, with the digests it already carries."""
+    path = folder / MANIFEST_FILE
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
+    return path
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Return the manifest in `folder` without looking at the files it names.
+
+    Raises:
+        ManifestError: it is missing or not a manifest.
+    """
+    path = folder / MANIFEST_FILE
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except FileNotFoundError:
+        raise ManifestError(f"{path}: expected a manifest, found no such file") from None
+    except msgspec.DecodeError as error:
+        raise ManifestError(f"{path}: {error}") from None
+
+
+def read_golden(folder: Path) -> Golden:
+    """Return the golden vectors in `folder`.
+
+    Raises:
+        ManifestError: they are missing or malformed.
+    """
+    path = folder / GOLDEN_FILE
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Golden)
+    except FileNotFoundError:
+        raise ManifestError(f"{path}: expected golden vectors, found no such file") from None
+    except msgspec.DecodeError as error:
+        raise ManifestError(f"{path}: {error}") from None
+
+
+def verify_files(folder: Path) -> Manifest:
+    """Return the manifest once every file it names is there with the digest it states.
+
+    Raises:
+        ManifestError: a file is missing, differs, or is there without being named where it matters.
+    """
+    manifest = read_manifest(folder)
+    for required in (MODEL_FILE, GOLDEN_FILE):
+        if required not in manifest.files:
+            raise ManifestError(f"{folder / MANIFEST_FILE}: files: expected an entry for {required}, got none")
+    for name, expected in manifest.files.items():
+        path = folder / name
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise ManifestError(f"{folder / MANIFEST_FILE}: files: {name!r} points outside the version's folder")
+        if not path.is_file():
+            raise ManifestError(f"{path}: named by the manifest, found no such file")
+        got = sha256_of(path)
+        if got != expected:
+            raise ManifestError(f"{path}: expected SHA-256 {expected}, got {got}")
+    return manifest

@@ -1,0 +1,46 @@
+"""The one normalised market event, as native code lays it out (native/contracts/market_event.hpp)."""
+
+from enum import IntFlag
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+NO_LOTS: Final = -1
+"""Lots of a feed that gives no sizes."""
+
+
+class EventFlag(IntFlag):
+    """States of the touch that forbid acting on it."""
+
+    ONE_SIDED = 1
+    CROSSED = 2
+    LOCKED = 4
+    HALTED = 8
+    GAP = 16
+    AUCTION = 32
+
+
+UNUSABLE: Final = EventFlag.ONE_SIDED | EventFlag.CROSSED | EventFlag.HALTED | EventFlag.GAP | EventFlag.AUCTION
+"""Flags on which the platform abstains."""
+
+MARKET_EVENT: Final = np.dtype(
+    [
+        ("event_ns", "<i8"),
+        ("receive_ns", "<i8"),
+        ("sequence", "<u8"),
+        ("bid_ticks", "<i8"),
+        ("bid_lots", "<i8"),
+        ("ask_ticks", "<i8"),
+        ("ask_lots", "<i8"),
+        ("trade_ticks", "<i8"),
+        ("trade_lots", "<i8"),
+        ("instrument", "<u4"),
+        ("flags", "<u2"),
+        ("reserved", "<u2"),
+    ]
+)
+"""80 bytes an event: the touch right after it, and what traded in it."""
+
+MarketEvents = NDArray[Any]
+"""Structured array of MARKET_EVENT, shape (n,), oldest first."""

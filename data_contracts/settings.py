@@ -1,0 +1,90 @@
+"""Settings: one frozen tree, read once in a composition root.
+
+Strongest first: arguments, RINGCRAFT_* variables (RINGCRAFT_SERVING__CONSOLE_PORT), ringcraft.toml, defaults.
+"""
+
+from pathlib import Path
+from pydantic import BaseModel, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from data_contracts.errors import UsageError
+
+SETTINGS_FILE = "ringcraft.toml"
+
+
+class MlflowSettings(BaseModel, frozen=True, extra="forbid"):
+    """Where models are registered."""
+
+    uri: str = Field(default="http://127.0.0.1:5000", description="Tracking and registry server, over HTTP.")
+    experiment: str = Field(default="ringcraft", description="Experiment that training runs are logged to.")
+    timeout_s: float = Field(default=5.0, gt=0, description="Longest wait for one answer.")
+
+
+class ServedModel(BaseModel, frozen=True, extra="forbid"):
+    """A registered model that the tier follows."""
+
+    name: str = Field(min_length=1, max_length=100, description="Registered model in MLflow.")
+    instruments: tuple[str, ...] = Field(default=(), description="VENUE:SYMBOL it decides on; empty: all it is fed.")
+
+
+class ServingSettings(BaseModel, frozen=True, extra="forbid"):
+    """How the serving tier runs."""
+
+    host: str = Field(default="127.0.0.1", description="Address every port listens on.")
+    feed_port: int = Field(default=8083, ge=0, le=65_535, description="Market events in; 0: any free.")
+    console_port: int = Field(default=8090, ge=0, le=65_535, description="Console, admin, /metrics; 0: any free.")
+    registry_poll_ms: int = Field(default=500, ge=50, description="Alias map poll.")
+    heartbeat_timeout_ms: int = Field(
+        default=2000, ge=100, description="Without the controller for so long, every share returns to the champion."
+    )
+    worker_core: int = Field(default=-1, ge=-1, description="Core the decision thread is pinned to; -1: none.")
+    models: tuple[ServedModel, ...] = Field(default=(), description="Models that are followed.")
+    policy: Path = Field(default=Path("policy.toml"), description="Rollout policy.")
+
+
+class Settings(BaseSettings):
+    """Everything that can be set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="RINGCRAFT_", env_nested_delimiter="__", extra="forbid", toml_file=SETTINGS_FILE, frozen=True
+    )
+
+    state_dir: Path = Field(default=Path(".ringcraft"), description="Journal, versions, history, line-up.")
+    log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="JSON logs on stderr.")
+    mlflow: MlflowSettings = MlflowSettings()
+    serving: ServingSettings = ServingSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  pydantic passes all sources by name
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources, strongest first."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load_settings(file: Path | None = None, **arguments: object) -> Settings:
+    """Return the settings from arguments, environment and `file` (default: ringcraft.toml where it is there).
+
+    Raises:
+        UsageError: the file is missing though named, or a value is unknown, mistyped or out of bounds.
+    """
+    if file is not None and not file.is_file():
+        raise UsageError(f"settings file {file}: no such file")
+
+    class _FromFile(Settings):
+        model_config = SettingsConfigDict(toml_file=file or SETTINGS_FILE)
+
+    try:
+        loaded = _FromFile(**arguments)  # type: ignore[arg-type]  # validated by pydantic
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"settings: {where}: {first['msg']}, got {first['input']!r}") from None
+    except ValueError as error:  # a file that is not TOML
+        raise UsageError(f"settings: {file or SETTINGS_FILE}: {error}") from None
+    return loaded

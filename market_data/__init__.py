@@ -1,0 +1,1 @@
+"""Feeds, recordings, books, features, mark-outs, simulator."""

@@ -1,0 +1,1 @@
+"""Model families, labels, evaluation, compression, ONNX export, parity."""

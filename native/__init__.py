@@ -1,0 +1,1 @@
+"""Native code: one extension module, `native._native`; see _native.pyi for what it offers."""

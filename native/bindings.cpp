@@ -1,0 +1,16 @@
+// The extension module: no logic here, each folder binds its own.
+#include <nanobind/nanobind.h>
+
+namespace ringcraft {
+void bind_contracts(nanobind::module_& module);
+void bind_market_data(nanobind::module_& module);
+void bind_models(nanobind::module_& module);
+void bind_serving(nanobind::module_& module);
+}  // namespace ringcraft
+
+NB_MODULE(_native, module) {
+  ringcraft::bind_contracts(module);
+  ringcraft::bind_market_data(module);
+  ringcraft::bind_models(module);
+  ringcraft::bind_serving(module);
+}

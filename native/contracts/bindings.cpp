@@ -1,0 +1,27 @@
+#include <nanobind/nanobind.h>
+
+#include <cstddef>
+
+#include "contracts/journal_record.hpp"
+#include "contracts/market_event.hpp"
+
+namespace nb = nanobind;
+
+namespace ringcraft {
+
+/// Tells Python where a few fields lie, so that a test can hold its dtypes against these structs.
+void bind_contracts(nb::module_& module) {
+  nb::dict layout;
+  layout["MarketEvent.size"] = sizeof(MarketEvent);
+  layout["MarketEvent.trade_lots"] = offsetof(MarketEvent, trade_lots);
+  layout["MarketEvent.flags"] = offsetof(MarketEvent, flags);
+  layout["Epoch.heartbeat_lost"] = offsetof(EpochRecord, heartbeat_lost);
+  layout["Decision.expected_shadows"] = offsetof(DecisionRecord, expected_shadows);
+  layout["Shadow.late"] = offsetof(ShadowRecord, late);
+  layout["Markout.status"] = offsetof(MarkoutRecord, status);
+  layout["Trip.arm"] = offsetof(TripRecord, arm);
+  layout["Name.name"] = offsetof(NameRecord, name);
+  module.attr("LAYOUT") = layout;
+}
+
+}  // namespace ringcraft

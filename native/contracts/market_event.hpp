@@ -1,0 +1,45 @@
+#pragma once
+// The one normalised market event: what a feed turns into, what features, mark-outs and the
+// worker read, and what travels on the wire. Mirrored by data_contracts.market_event.
+
+#include <cstdint>
+#include <type_traits>
+
+namespace ringcraft {
+
+/// Lots of a feed that gives no sizes.
+inline constexpr std::int64_t kNoLots = -1;
+
+/// States of the touch that forbid acting on it; bits of MarketEvent::flags.
+enum EventFlag : std::uint16_t {
+  kOneSided = 1U << 0U,  ///< no bid or no ask; the missing side's ticks are 0
+  kCrossed = 1U << 1U,   ///< bid above ask
+  kLocked = 1U << 2U,    ///< bid equals ask
+  kHalted = 1U << 3U,    ///< trading halted
+  kGap = 1U << 4U,       ///< messages were missed before this event
+  kAuction = 1U << 5U,   ///< call auction, no continuous trading
+};
+
+/// Flags on which the platform abstains.
+inline constexpr std::uint16_t kUnusable = kOneSided | kCrossed | kHalted | kGap | kAuction;
+
+/// The touch of one instrument right after an event, and what traded in it. 80 bytes, little-endian.
+struct MarketEvent {
+  std::int64_t event_ns;     ///< exchange clock, UTC
+  std::int64_t receive_ns;   ///< recorder's clock, UTC; may precede event_ns
+  std::uint64_t sequence;    ///< the venue's, or the row number where there is none
+  std::int64_t bid_ticks;
+  std::int64_t bid_lots;     ///< kNoLots where the feed gives none
+  std::int64_t ask_ticks;
+  std::int64_t ask_lots;
+  std::int64_t trade_ticks;  ///< price of the last trade in this event; 0: none
+  std::int64_t trade_lots;   ///< signed by aggressor, buy positive; 0: none
+  std::uint32_t instrument;  ///< dense id
+  std::uint16_t flags;       ///< EventFlag bits
+  std::uint16_t reserved;
+};
+
+static_assert(sizeof(MarketEvent) == 80);
+static_assert(std::is_trivially_copyable_v<MarketEvent>);
+
+}  // namespace ringcraft

@@ -1,0 +1,1 @@
+"""Prefect flows over plain steps: ingest, train, compress, validate, publish."""

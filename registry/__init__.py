@@ -1,0 +1,1 @@
+"""The model registry: a port, its drivers, the history of alias moves."""

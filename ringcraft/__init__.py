@@ -1,0 +1,1 @@
+"""The command line and the composition roots: the only place that wires parts together."""

@@ -1,0 +1,1 @@
+"""The live tier: worker, controller, rollouts, guardrails, journal, console."""

@@ -1,0 +1,1 @@
+"""The console: what the controller knows, shown to a person."""

@@ -1,0 +1,124 @@
+"""What the controller knows, as one document: the console page, `ringcraft status` and /metrics all read it."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+
+class ArmSnapshot(Struct, frozen=True, kw_only=True):
+    """One version's place in the line-up of a model."""
+
+    arm: Literal["champion", "challenger", "shadow"]
+    version: int
+    family: str
+    status: str
+    """As in the tag ringcraft.status: checking, shadow, ab:10%, champion, ..."""
+    share: float
+    """Of live decisions, 0..1, by the routing table."""
+    served_share: float | None
+    """Measured in the current epoch."""
+    decisions: int
+    trades: int
+    """Decisions with an action that this arm took live."""
+    pnl_bps: float
+    """Sum of the mark-outs of its own live decisions, after costs."""
+    paper_pnl_bps: float
+    """Sum over every decision of the rollout as if it had taken it, after costs."""
+    latency_p50_us: float | None
+    latency_p99_us: float | None
+    late: int
+    failed: int
+    tier: str
+
+
+class GuardSnapshot(Struct, frozen=True, kw_only=True):
+    """How close a guardrail is to tripping."""
+
+    name: str
+    evidence: float
+    """log of the e-value over log of its threshold: 1 trips."""
+    events: int
+    detail: str
+
+
+class RolloutSnapshot(Struct, frozen=True, kw_only=True):
+    """The rollout under way, or the last one."""
+
+    rollout_id: int
+    kind: Literal["challenger", "first_champion", "bake"]
+    version: int
+    state: str
+    step: int
+    steps: int
+    share: float
+    folded: int
+    """Decisions judged so far."""
+    folded_in_step: int
+    needed_in_step: int
+    paused: bool
+    verdict: str
+    """promoted, rolled_back, refused, withdrawn, inconclusive; empty while it runs."""
+    guardrail: str
+    decision: int | None
+    reason: str
+    guards: tuple[GuardSnapshot, ...]
+    promotion_evidence: float
+
+
+class PnlPoint(Struct, frozen=True, kw_only=True):
+    """Cumulative live PnL of an arm at an event time."""
+
+    event_ns: int
+    version: int
+    arm: str
+    pnl_bps: float
+
+
+class ModelSnapshot(Struct, frozen=True, kw_only=True):
+    """One served model."""
+
+    model: str
+    instruments: tuple[str, ...]
+    epoch: int
+    feature_set: str
+    arms: tuple[ArmSnapshot, ...]
+    rollout: RolloutSnapshot | None
+    pnl: tuple[PnlPoint, ...]
+    """Down-sampled, at most a few hundred points, for a chart."""
+
+
+class EventSnapshot(Struct, frozen=True, kw_only=True):
+    """Something that happened, newest last."""
+
+    wall_ns: int
+    event_ns: int | None
+    kind: str
+    """alias_moved, checking, refused, shadow, ab, promoted, rolled_back, paused, worker_died, mlflow_lost, ..."""
+    model: str
+    version: int | None
+    decision: int | None
+    text: str
+
+
+class WorkerSnapshot(Struct, frozen=True, kw_only=True):
+    """One data-plane worker."""
+
+    name: str
+    alive: bool
+    feed_port: int
+    counters: dict[str, int]
+
+
+class Snapshot(Struct, frozen=True, kw_only=True):
+    """The whole tier at one moment."""
+
+    wall_ns: int
+    event_ns: int | None
+    mlflow_uri: str
+    mlflow_reachable: bool
+    registry_poll_ms: int
+    ready: bool
+    """Every followed model has a verified, warm champion."""
+    models: tuple[ModelSnapshot, ...]
+    workers: tuple[WorkerSnapshot, ...]
+    events: tuple[EventSnapshot, ...]

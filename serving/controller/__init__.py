@@ -1,0 +1,1 @@
+"""The controller process: follows the registry, judges rollouts, publishes routing."""

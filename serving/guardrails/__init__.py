@@ -1,0 +1,1 @@
+"""Sequential tests that stay honest however often they are looked at."""

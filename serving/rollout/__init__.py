@@ -1,0 +1,1 @@
+"""Rollouts as pure decisions: evidence in, verdict out."""
