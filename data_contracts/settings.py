@@ -43,6 +43,20 @@ class ServingSettings(BaseModel, frozen=True, extra="forbid"):
     policy: Path = Field(default=Path("policy.toml"), description="Rollout policy.")
 
 
+class ScheduledTraining(BaseModel, frozen=True, extra="forbid"):
+    """A training flow that runs by the clock."""
+
+    name: str = Field(min_length=1, description="Deployment, as Prefect's UI shows it.")
+    cron: str = Field(min_length=9, description="Five cron fields, UTC, for example: 0 2 * * *")
+    source: Path = Field(description="Recording: file or folder.")
+    format: str | None = Field(default=None, description="Of the recording; absent: detected.")
+    instrument: str | None = Field(default=None, description="VENUE:SYMBOL where the source holds several.")
+    model: str = Field(min_length=1, description="Registered model that gets the versions.")
+    horizon_s: float = Field(default=5.0, gt=0, description="Of the label, in event time.")
+    trials: int = Field(default=10, ge=1, description="Optuna trials a family.")
+    alias: str | None = Field(default=None, description="Alias the best new version gets, for example challenger.")
+
+
 class Settings(BaseSettings):
     """Everything that can be set."""
 
@@ -54,6 +68,8 @@ class Settings(BaseSettings):
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="JSON logs on stderr.")
     mlflow: MlflowSettings = MlflowSettings()
     serving: ServingSettings = ServingSettings()
+    prefect_port: int = Field(default=4200, ge=1, le=65_535, description="Prefect server that `up` starts.")
+    schedules: tuple[ScheduledTraining, ...] = Field(default=(), description="Flows that run by the clock.")
 
     @classmethod
     def settings_customise_sources(

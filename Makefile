@@ -1,0 +1,89 @@
+# Two commands are all the set-up there is: `make demo` and `make test`. Each installs what it needs once.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+STAMPS := build/stamps
+DATA ?=
+NATIVE := $(shell find native -name '*.cpp' -o -name '*.hpp' -o -name CMakeLists.txt)
+CXX_FILES = $(shell git ls-files 'native/*.cpp' 'native/*.hpp')
+SANITIZED := build/native-sanitize
+
+.PHONY: help setup demo test check bench format clean
+
+help: ## say what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(STAMPS)/installed ## environment, dependencies and the native extension
+
+# Debian packages: $(call debian,PACKAGE...) installs what is missing as root, else says what to install.
+define debian
+	@missing=""; for p in $(1); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" = 0 ]; then echo "installing Debian packages:$$missing"; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	  else echo "missing Debian packages; install them with: apt-get install$$missing" >&2; exit 3; fi; fi
+endef
+
+# A Python that came from elsewhere brings venv and headers itself; Debian's needs two more packages.
+$(STAMPS)/python:
+	@mkdir -p $(STAMPS)
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: $(PYTHON) was not found" >&2; exit 3; }
+	@command -v g++ >/dev/null || { echo "g++ is needed: apt-get install g++" >&2; exit 3; }
+	$(if $(shell $(PYTHON) -c 'import ensurepip, os, sysconfig; print("yes" if os.path.exists(sysconfig.get_path("include") + "/Python.h") else "")' 2>/dev/null),,$(call debian,python3.11-venv python3.11-dev))
+	@touch $@
+
+$(STAMPS)/dependencies: $(STAMPS)/python constraints.txt pyproject.toml
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
+	@echo "installing Python dependencies (minutes, once)"
+	$(BIN)/python -m pip install -q -c constraints.txt scikit-build-core nanobind cmake ninja
+	$(BIN)/python -m pip install -q -c constraints.txt $$($(BIN)/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; o = p["optional-dependencies"]; print(*[r.replace(" ", "") for r in p["dependencies"] + o["serving"] + o["training"] + o["dev"] if not r.startswith("ringcraft")])')
+	@touch $@
+
+$(STAMPS)/installed: $(STAMPS)/dependencies $(NATIVE)
+	@echo "building the native extension"
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup ## the whole loop; DATA=PATH takes a real recording
+	$(BIN)/ringcraft demo $(if $(DATA),--data $(DATA))
+
+$(STAMPS)/test-packages: $(STAMPS)/python
+	$(call debian,doctest-dev chromium)
+	@touch $@
+
+$(SANITIZED)/native_tests: $(STAMPS)/dependencies $(STAMPS)/test-packages $(NATIVE)
+	@echo "building the native tests with AddressSanitizer and UndefinedBehaviorSanitizer"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S native -B $(SANITIZED) -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+	  -DRINGCRAFT_TESTS=ON -DRINGCRAFT_SANITIZE=ON -DRINGCRAFT_PYTHON=OFF >/dev/null
+	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build $(SANITIZED)
+	@touch $@
+
+test: setup $(SANITIZED)/native_tests ## native tests under sanitizers, then everything else
+	$(SANITIZED)/native_tests
+	$(BIN)/python -m pytest
+
+check: setup $(STAMPS)/test-packages ## format, lint, types, arrows
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/clang-format --dry-run --Werror $(CXX_FILES)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S native -B build/native -G Ninja -DPython_EXECUTABLE="$(CURDIR)/$(BIN)/python" \
+	  -DRINGCRAFT_TESTS=ON -DRINGCRAFT_TIDY=ON >/dev/null
+	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/native
+
+bench: setup ## what is measured, each against a peer in the same run
+	@mkdir -p build/bench
+	@for name in features decision guardrails; do $(BIN)/ringcraft bench $$name --json >build/bench/$$name.json; \
+	  $(BIN)/ringcraft bench --show build/bench/$$name.json; done
+
+format: setup ## rewrite files in the project's style
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/clang-format -i $(CXX_FILES)
+
+clean: ## remove everything that was made
+	rm -rf .venv build

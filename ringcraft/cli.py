@@ -1,0 +1,90 @@
+"""The command line. Each command lives in ringcraft/commands; it is imported when it is asked for.
+
+Help must come in a blink, so nothing heavy is imported here.
+"""
+
+import importlib
+import sys
+from typing import Final
+
+import click
+
+from data_contracts.errors import RingcraftError
+from ringcraft.exits import INTERRUPTED, WRONG_USE, fail
+
+COMMANDS: Final = {
+    "init": ("ringcraft.commands.init", "Write a commented ringcraft.toml and policy.toml here."),
+    "demo": ("ringcraft.commands.demo", "Run the whole loop: market data to live decisions and back out again."),
+    "up": ("ringcraft.commands.up", "Run MLflow, the serving tier, scheduled flows and the console together."),
+    "train": ("ringcraft.commands.train", "Train, validate, compress and publish models from a recording."),
+    "publish": ("ringcraft.commands.publish", "Publish an ONNX model of your own."),
+    "schedule": ("ringcraft.commands.schedule", "Serve training as a Prefect deployment with a cron schedule."),
+    "replay": ("ringcraft.commands.replay", "Read a recording: book, features, or into a running tier."),
+    "serve": ("ringcraft.commands.serve", "Run the serving tier: supervisor, controller, worker."),
+    "status": ("ringcraft.commands.status", "Show what is serving, how its rollouts stand, what happened."),
+    "promote": ("ringcraft.commands.rollout", "Make the challenger the champion now."),
+    "rollback": ("ringcraft.commands.rollout", "Take the challenger off, or bring the former champion back."),
+    "pause": ("ringcraft.commands.rollout", "Return every share to the champion and hold the rollout."),
+    "resume": ("ringcraft.commands.rollout", "Go on with a paused rollout."),
+    "judge": ("ringcraft.commands.judge", "Replay a journal offline: what a policy would have done."),
+    "bench": ("ringcraft.commands.bench", "Measure something against a peer in the same run."),
+}
+
+
+class _Lazy(click.Group):
+    """A group that imports a command only to run it or to show its own help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(COMMANDS[cmd_name][0])
+        command = getattr(module, cmd_name)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{module.__name__}.{cmd_name} is not a command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="ringcraft")
+def ringcraft() -> None:
+    """Take trading models from market data to live decisions and back out again.
+
+    Start with `ringcraft demo`. Exit codes: 0 done, 1 the thing asked about is not so,
+    2 wrong use or bad input, 3 something needed is not there.
+    """
+
+
+def main() -> None:
+    """Run the command line; every error made on purpose is one line, never a traceback."""
+    try:
+        code = ringcraft.main(standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        code = WRONG_USE
+    except click.ClickException as error:
+        where = f" (see `{error.ctx.command_path} --help`)" if isinstance(error, click.UsageError) and error.ctx else ""
+        click.echo(f"ringcraft: {' '.join(error.format_message().split())}{where}", err=True)
+        code = WRONG_USE
+    except RingcraftError as error:
+        fail(error)
+    except ModuleNotFoundError as error:
+        click.echo(f"ringcraft: {error.name} is not installed: pip install 'ringcraft[training]' brings it", err=True)
+        code = 3
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("ringcraft: interrupted", err=True)
+        code = INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+FORMATS = ("itch50", "cffex-ticks", "quotes")
+
+
+def config_option(function: _F) -> _F:
+    """Add --config."""
+    return click.option(
+        "--config", type=click.Path(path_type=Path), default=None, help="Settings file; default: ringcraft.toml here."
+    )(function)
+
+
+def json_option(function: _F) -> _F:
+    """Add --json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")(function)
+
+
+def source_options(function: _F) -> _F:
+    """Add SOURCE, --format and --instrument."""
+    function = click.option("--instrument", default=None, help="VENUE:SYMBOL, where the source holds several.")(function)
+    function = click.option(
+        "--format", "format_name", type=click.Choice(FORMATS), default=None, help="Of the recording; default: detected."
+    )(function)
+    return click.argument("source", type=click.Path(path_type=Path))(function)

@@ -1,0 +1,20 @@
+"""ringcraft serve."""
+
+from pathlib import Path
+
+import click
+
+from data_contracts.settings import load_settings
+from ringcraft.commands.options import config_option
+
+
+@click.command()
+@config_option
+def serve(config: Path | None) -> None:
+    """Run the serving tier here until Ctrl-C: a supervisor with a controller and a worker.
+
+    It follows the models named in ringcraft.toml, [[serving.models]]. Logs are JSON on stderr.
+    """
+    from ringcraft.processes.supervisor import supervise
+
+    supervise(load_settings(config), config)

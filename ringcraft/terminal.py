@@ -1,0 +1,55 @@
+"""What commands print: tables, progress, JSON. Progress goes to stderr, so that a pipe sees the answer alone."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows under a title; numbers are set right."""
+    grid = Table(title=title, title_justify="left", header_style="bold", title_style="bold")
+    rows = [tuple(row) for row in rows]
+    for index, column in enumerate(columns):
+        numbers = all(isinstance(row[index], int | float) or row[index] in ("", "-") for row in rows) and rows
+        grid.add_column(column, justify="right" if numbers else "left", overflow="fold")
+    for row in rows:
+        grid.add_row(*(text(cell) for cell in row))
+    out.print(grid)
+
+
+def text(value: object) -> str:
+    """Return a cell as a person reads it; None is a dash."""
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 100 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def print_json(value: object) -> None:
+    """Print one JSON document on stdout and nothing else."""
+    json.dump(value, sys.stdout, indent=2, allow_nan=False)
+    sys.stdout.write("\n")
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """Show bars on stderr for as long as the block runs; nothing where stderr is no terminal."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=err, transient=True) as bars:
+        yield bars
