@@ -18,6 +18,7 @@ class MlflowSettings(BaseModel, frozen=True, extra="forbid"):
 
     uri: str = Field(default="http://127.0.0.1:5000", description="Tracking and registry server, over HTTP.")
     experiment: str = Field(default="ringcraft", description="Experiment that training runs are logged to.")
+    folder: Path = Field(default=Path(".ringcraft/mlflow"), description="Store of the server that `ringcraft up` runs.")
     timeout_s: float = Field(default=5.0, gt=0, description="Longest wait for one answer.")
 
 

@@ -1,0 +1,51 @@
+"""ringcraft demo."""
+
+import select
+import sys
+from functools import partial
+from pathlib import Path
+
+import click
+
+from ringcraft.commands.options import FORMATS
+from ringcraft.exits import NOT_SO
+from ringcraft.prefect_home import keep_prefect_quiet
+from ringcraft.terminal import out
+
+LINGER_S = 900.0
+
+
+@click.command()
+@click.option("--data", type=click.Path(path_type=Path), help="A real recording; without it one is simulated.")
+@click.option("--format", "format_name", type=click.Choice(FORMATS), default=None, help="Of the recording; default: detected.")
+@click.option("--instrument", default=None, help="VENUE:SYMBOL, where the recording holds several.")
+@click.option("--work", type=click.Path(path_type=Path), default=Path("build/demo"), show_default=True, help="Everything it makes.")
+@click.option("--fast", is_flag=True, help="The same on less data.")
+def demo(data: Path | None, format_name: str | None, instrument: str | None, work: Path, fast: bool) -> None:
+    """Run the whole loop on one machine, in minutes.
+
+    Reads a recording, refuses a broken copy of it, trains and compresses two models, registers them in
+    MLflow, serves one, replays the rest as live, and moves the alias `challenger`: to an honest version,
+    to one that trades at random and to one that is slow. The last two come off by themselves.
+    """
+    from data_contracts.errors import UsageError
+
+    if data is not None and not data.exists():
+        raise UsageError(f"--data {data}: no such file or folder")
+    work.mkdir(parents=True, exist_ok=True)
+    keep_prefect_quiet(work)
+    from ringcraft.demo.run import Options, run_demo
+
+    again = f"ringcraft up --config {work / 'ringcraft.toml'}"
+    if not run_demo(Options(data, format_name, instrument, work, fast), partial(_linger, again)):
+        sys.exit(NOT_SO)
+
+
+def _linger(again: str, console_url: str, mlflow_uri: str) -> None:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        out.print(f"look around again (console {console_url}, MLflow {mlflow_uri}): {again}")
+        return
+    out.print(f"\nStill running: console [bold]{console_url}[/], MLflow [bold]{mlflow_uri}[/]")
+    out.print("Move an alias in MLflow's model page and watch the console. Enter ends it (or a quarter of an hour).")
+    out.print(f"Later: {again}")
+    select.select([sys.stdin], [], [], LINGER_S)

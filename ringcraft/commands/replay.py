@@ -1,0 +1,89 @@
+"""ringcraft replay."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from data_contracts.errors import UsageError
+from data_contracts.recording import Recording
+from ringcraft.commands.options import json_option, source_options
+from ringcraft.exits import DONE
+from ringcraft.terminal import out, print_json, progress, table
+
+
+@click.command()
+@source_options
+@click.option("--book", type=click.Path(path_type=Path), help="Parquet file: one row per change of the touch.")
+@click.option("--features", type=click.Path(path_type=Path), help="Parquet file: one feature vector per event.")
+@click.option("--feature-set", default=None, help="For --features; default: touch_v1 where the feed gives sizes.")
+@click.option("--publish", "address", default=None, help="HOST:PORT of a running tier's feed.")
+@click.option("--speed", type=click.FloatRange(min=0), default=1.0, show_default=True, help="Times real time; 0: flat out.")
+@json_option
+def replay(
+    source: Path,
+    format_name: str | None,
+    instrument: str | None,
+    book: Path | None,
+    features: Path | None,
+    feature_set: str | None,
+    address: str | None,
+    speed: float,
+    as_json: bool,
+) -> None:
+    """Read the recording SOURCE, a file or a folder, in event time; count it, store it, or feed a running tier."""
+    from market_data.reading import read_recordings
+    from market_data.replay import summary
+
+    recordings = read_recordings(source, format=format_name, instrument=instrument)
+    answer: dict[str, Any] = summary(recordings)
+    if book:
+        _write_book(recordings, book)
+    if features:
+        _write_features(recordings, features, feature_set)
+    if address:
+        answer["published"] = _publish(recordings, address, speed)
+    _print(answer, as_json)
+    sys.exit(DONE)
+
+
+def _write_book(recordings: tuple[Recording, ...], path: Path) -> None:
+    from market_data.replay import book_table, write_table
+
+    write_table(book_table(recordings), path)
+
+
+def _write_features(recordings: tuple[Recording, ...], path: Path, name: str | None) -> None:
+    from market_data.feature_sets import default_feature_set, feature_set
+    from market_data.replay import features_table, write_table
+
+    chosen = feature_set(name) if name else default_feature_set(recordings[0])
+    write_table(features_table(recordings, chosen), path)
+
+
+def _publish(recordings: tuple[Recording, ...], address: str, speed: float) -> dict[str, Any]:
+    import msgspec
+
+    from market_data.publish import publish
+
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit():
+        raise UsageError(f"--publish {address!r}: expected HOST:PORT")
+    total = sum(len(recording) for recording in recordings)
+    with progress() as bars:
+        bar = bars.add_task("publishing", total=total, note="")
+        sent = publish(recordings, (host, int(port)), speed=speed, on_progress=lambda n: bars.update(bar, completed=n))
+    answer: dict[str, Any] = msgspec.to_builtins(sent)
+    return answer
+
+
+def _print(answer: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(answer)
+        return
+    out.print(f"{answer['messages']:,} messages, {answer['events_per_second']:,.0f} events/s")
+    rows = [(kind, name, count) for kind in ("by_type", "skipped", "states") for name, count in answer[kind].items()]
+    table("What was read", ("of", "name", "count"), rows)
+    if "published" in answer:
+        out.print(f"published: {answer['published']}")

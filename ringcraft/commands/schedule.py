@@ -1,0 +1,70 @@
+"""ringcraft schedule."""
+
+import os
+from pathlib import Path
+
+import click
+
+from data_contracts.errors import MissingDependencyError, UsageError
+from data_contracts.settings import Settings, load_settings
+from ringcraft.commands.options import config_option
+from ringcraft.terminal import out
+
+
+@click.command()
+@config_option
+@click.option("--list", "only_list", is_flag=True, help="Say what would be served; serve nothing.")
+def schedule(config: Path | None, only_list: bool) -> None:
+    """Serve the training flows of ringcraft.toml, [[schedules]], as Prefect deployments with cron, until Ctrl-C.
+
+    Needs a Prefect server: `ringcraft up` starts one, or set PREFECT_API_URL.
+    """
+    settings = load_settings(config)
+    if not settings.schedules:
+        raise UsageError("schedules: expected at least one [[schedules]] in ringcraft.toml, got none")
+    for entry in settings.schedules:
+        out.print(f"{entry.name}: {entry.cron}: {entry.model} from {entry.source}")
+    if only_list:
+        return
+    os.environ.setdefault("PREFECT_API_URL", f"http://127.0.0.1:{settings.prefect_port}/api")
+    _require_server(os.environ["PREFECT_API_URL"])
+    _serve(settings)
+
+
+def _require_server(api_url: str) -> None:
+    import urllib.request
+
+    try:
+        with urllib.request.urlopen(f"{api_url}/health", timeout=3.0):  # noqa: S310  the user's own setting
+            return
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise MissingDependencyError(
+            f"no Prefect server answers at {api_url} ({reason}); `ringcraft up` starts one"
+        ) from None
+
+
+def _serve(settings: Settings) -> None:
+    from prefect import serve
+
+    from pipelines.flows import scheduled_training
+
+    deployments = [
+        scheduled_training.to_deployment(
+            name=entry.name,
+            cron=entry.cron,
+            parameters={
+                "source": str(entry.source.resolve()),
+                "format_name": entry.format,
+                "instrument": entry.instrument,
+                "model": entry.model,
+                "horizon_s": entry.horizon_s,
+                "trials": entry.trials,
+                "alias": entry.alias,
+                "mlflow_uri": settings.mlflow.uri,
+                "work": str((settings.state_dir / "training" / entry.name).resolve()),
+            },
+        )
+        for entry in settings.schedules
+    ]
+    serve(*deployments)

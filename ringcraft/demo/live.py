@@ -1,0 +1,111 @@
+"""The live part: a publisher on a thread, and rollouts watched to their end."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from data_contracts.errors import RingcraftError
+from data_contracts.recording import Recording
+from market_data.publish import publish
+from ringcraft.console_client import read_snapshot
+from serving.console.snapshot import ModelSnapshot, RolloutSnapshot, Snapshot
+
+POLL_S: Final = 0.2
+
+
+@dataclass
+class Replay:
+    """Publishes a recording in the background, as a feed would."""
+
+    recording: Recording
+    address: tuple[str, int]
+    speed: float
+    longest_wait_s: float
+    sent: int = 0
+    error: str = ""
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to publish."""
+        self._thread = threading.Thread(target=self._run, name="replay", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the feed in order and wait for the tier to have decided all of it."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout=30.0)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come."""
+        return self._thread is not None and not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            publish(
+                (self.recording,),
+                self.address,
+                speed=self.speed,
+                longest_wait_s=self.longest_wait_s,
+                on_progress=self._progress,
+                should_stop=self._stop.is_set,
+            )
+        except RingcraftError as error:
+            self.error = str(error)
+
+    def _progress(self, sent: int) -> None:
+        self.sent = sent
+
+
+def wait_until(url: str, met: Callable[[Snapshot], bool], *, timeout_s: float, what: str) -> Snapshot:
+    """Return the first snapshot for which `met` holds.
+
+    Raises:
+        RingcraftError: it did not hold in time.
+    """
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        try:
+            snapshot = read_snapshot(url)
+        except RingcraftError:
+            time.sleep(POLL_S)
+            continue
+        if met(snapshot):
+            return snapshot
+        time.sleep(POLL_S)
+    raise RingcraftError(f"waited {timeout_s:.0f} s for {what}, in vain")
+
+
+def model_of(snapshot: Snapshot, model: str) -> ModelSnapshot | None:
+    """Return the model's part of the snapshot."""
+    return next((m for m in snapshot.models if m.model == model), None)
+
+
+def watch(
+    url: str, model: str, version: int, replay: Replay, *, on_look: Callable[[RolloutSnapshot | None], None]
+) -> RolloutSnapshot:
+    """Return the rollout of `version` once it has a verdict.
+
+    Raises:
+        RingcraftError: the recording ended before, or the feed broke.
+    """
+    grace_s = 20.0
+    over_since: float | None = None
+    while True:
+        state = model_of(read_snapshot(url), model)
+        rollout = state.rollout if state is not None else None
+        ours = rollout if rollout is not None and rollout.version == version else None
+        on_look(ours)
+        if ours is not None and ours.verdict:
+            return ours
+        if replay.error:
+            raise RingcraftError(f"the feed broke: {replay.error}")
+        if replay.over:
+            over_since = over_since or time.monotonic()
+            if time.monotonic() - over_since > grace_s:
+                raise RingcraftError(f"the recording ended before version {version} had a verdict")
+        time.sleep(POLL_S)

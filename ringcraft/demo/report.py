@@ -1,0 +1,129 @@
+"""What the demonstration leaves: summary.json and a table."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pipelines.request import TrainedVersion
+from ringcraft.terminal import out, table
+from serving.console.snapshot import RolloutSnapshot
+from serving.judge import RolloutVerdict
+
+
+def summary(
+    *,
+    recording: dict[str, Any],
+    versions: Sequence[TrainedVersion],
+    rollouts: Sequence[dict[str, Any]],
+    latency_us: dict[str, float | None],
+    journal: Path,
+    policy: Path,
+    mlflow_uri: str,
+    console_url: str,
+) -> dict[str, Any]:
+    """Return the document that build/demo/summary.json holds."""
+    return {
+        "recording": recording,
+        "models": [
+            {"family": v.family, "version": v.version, "metrics": msgspec.to_builtins(v.metrics)} for v in versions
+        ],
+        "compression": [_compression(v) for v in versions if v.compression is not None],
+        "rollouts": list(rollouts),
+        "latency_us": latency_us,
+        "journal": str(journal),
+        "policy": str(policy),
+        "mlflow_uri": mlflow_uri,
+        "console_url": console_url,
+    }
+
+
+def _compression(version: TrainedVersion) -> dict[str, Any]:
+    found = version.compression
+    assert found is not None  # noqa: S101  the caller chose versions that have one
+    return {
+        "family": version.family,
+        "original_bytes": found.original_bytes,
+        "compressed_bytes": found.compressed_bytes,
+        "size_ratio": found.compressed_bytes / found.original_bytes,
+        "metric": found.metric,
+        "difference_low": found.difference_low,
+        "difference_high": found.difference_high,
+        "margin": found.margin,
+        "not_inferior": found.not_inferior,
+        "model_uri": version.model_uri,
+    }
+
+
+def rollout_entry(model: str, kind: str, rollout: RolloutSnapshot) -> dict[str, Any]:
+    """Return one rollout as the summary tells it."""
+    return {
+        "model": model,
+        "version": rollout.version,
+        "kind": kind,
+        "verdict": rollout.verdict,
+        "guardrail": rollout.guardrail,
+        "decision": rollout.decision,
+        "reason": rollout.reason,
+    }
+
+
+def disagreements(rollouts: Sequence[dict[str, Any]], judged: Sequence[RolloutVerdict]) -> list[str]:
+    """Say where the offline judge concludes otherwise than the tier did; nothing is what one wants to see."""
+    said = {v.version: v for v in judged if v.verdict and v.version is not None}
+    lines = []
+    for entry in rollouts:
+        other = said.get(entry["version"])
+        ours = (entry["verdict"], entry["guardrail"], entry["decision"])
+        theirs = (other.verdict, other.guardrail, other.decision) if other is not None else None
+        if ours != theirs:
+            lines.append(f"version {entry['version']}: the tier concluded {ours}, the judge {theirs}")
+    return lines
+
+
+def write_summary(path: Path, document: dict[str, Any]) -> None:
+    """Write the summary in one step, so that nobody reads half of it."""
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n")
+    part.replace(path)
+
+
+def show(document: dict[str, Any]) -> None:
+    """Print the closing tables."""
+    rows = []
+    for model in document["models"]:
+        pnl = model["metrics"].get("net_pnl_bps", {})
+        mcc = model["metrics"].get("mcc", {})
+        rows.append((model["family"], model["version"], _interval(mcc), _interval(pnl)))
+    table("Models, walk-forward", ("family", "version", "MCC [95 %]", "net PnL bps a decision [95 %]"), rows)
+    rows = [
+        (
+            c["family"],
+            f"{c['original_bytes'] / 1024:.0f} -> {c['compressed_bytes'] / 1024:.0f} KiB",
+            f"{c['size_ratio']:.2f}",
+            f"{c['metric']} {c['difference_low']:+.4f} .. {c['difference_high']:+.4f}, margin {c['margin']:g}",
+            "yes" if c["not_inferior"] else "no",
+        )
+        for c in document["compression"]
+    ]
+    table("Compression", ("family", "size", "ratio", "difference, 95 %", "not inferior"), rows)
+    rows = [
+        (r["kind"], r["version"], r["verdict"], r["guardrail"] or "-", r["decision"], r["reason"])
+        for r in document["rollouts"]
+    ]
+    table("Rollouts", ("kind", "version", "verdict", "guardrail", "decision", "reason"), rows)
+    latency = document["latency_us"]
+    out.print(f"champion's decision latency: p50 {_us(latency['p50'])}, p99 {_us(latency['p99'])}")
+
+
+def _us(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.0f} us"
+
+
+def _interval(estimate: dict[str, float | None]) -> str:
+    value, low, high = (estimate.get(key) for key in ("value", "low", "high"))
+    if value is None:
+        return "-"
+    return f"{value:+.3f}" if low is None or high is None else f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"

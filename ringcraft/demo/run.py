@@ -1,0 +1,276 @@
+"""The demonstration, step by step; see `ringcraft demo --help` for what it shows."""
+
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data_contracts.errors import QuarantinedError, RingcraftError, UsageError
+from data_contracts.policy import read_policy
+from pipelines.adversaries import make_random_trader, make_slow
+from pipelines.flows import train
+from pipelines.request import TrainedVersion, TrainRequest, TrainResult
+from pipelines.steps.ingest import check_recording
+from registry.mlflow_registry import MlflowRegistry
+from ringcraft.demo.broken import broken
+from ringcraft.demo.live import Replay, model_of, wait_until, watch
+from ringcraft.demo.plan import FAST, FULL, MODEL, Plan, Size, make_plan, make_policy
+from ringcraft.demo.report import disagreements, rollout_entry, show, summary, write_summary
+from ringcraft.demo.tier import Tier, free_port, write_config
+from ringcraft.mlflow_server import MlflowServer
+from ringcraft.policy_file import write_policy
+from ringcraft.terminal import out, progress
+from serving.console.snapshot import RolloutSnapshot, Snapshot
+from serving.judge import judge_journal
+
+MARKER = "summary.json"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line said."""
+
+    data: Path | None
+    format_name: str | None
+    instrument: str | None
+    work: Path
+    fast: bool
+
+
+def run_demo(options: Options, linger: Callable[[str, str], None]) -> bool:
+    """Run everything; return whether both bad versions came off and the judge agrees.
+
+    Args:
+        options: what the command line said.
+        linger: called with the console's and MLflow's address while both still run.
+
+    Raises:
+        RingcraftError: a step failed; its message says which and why.
+    """
+    started = time.monotonic()
+    size = FAST if options.fast else FULL
+    work = _fresh(options.work)
+    with ExitStack() as stack:
+        plan = _step_recording(options, size, work)
+        _step_broken(plan, work)
+        out.print("\n[bold]3-4[/] train, prune, quantize, export, register")
+        mlflow = stack.enter_context(MlflowServer(work / "mlflow", port=free_port(5000)))
+        out.print(f"    MLflow: {mlflow.uri}")
+        registry = MlflowRegistry(mlflow.uri)
+        result = _step_train(plan, size, work, mlflow.uri)
+        champion, challenger = _order(result)
+        bad = _register_bad(registry, champion, work, plan)
+        document = _step_live(stack, plan, size, work, registry, mlflow.uri, (champion, challenger), bad)
+        document |= {"recording": _recording(plan, options), "seconds": round(time.monotonic() - started, 1)}
+        problems = document.pop("problems")
+        write_summary(work / MARKER, document)
+        out.print()
+        show(document)
+        for line in problems:
+            out.print(f"[bold red]{line}[/]")
+        out.print(f"\n{document['seconds']:.0f} s. Summary: {work / MARKER}")
+        linger(document["console_url"], mlflow.uri)
+    return not problems
+
+
+def _fresh(work: Path) -> Path:
+    # Only a folder that a demonstration made is ever emptied.
+    if work.exists() and any(work.iterdir()):
+        if not (work / ".demo").exists():
+            raise UsageError(f"--work {work}: expected an empty folder or an earlier demonstration's")
+        shutil.rmtree(work)
+    work.mkdir(parents=True, exist_ok=True)
+    (work / ".demo").touch()
+    return work.resolve()
+
+
+def _step_recording(options: Options, size: Size, work: Path) -> Plan:
+    out.print("[bold]1[/] read a recording")
+    plan = make_plan(options.data, options.format_name, options.instrument, size, work)
+    out.print(f"    {plan.train.instrument.symbol} from {plan.source}")
+    for note in plan.notes:
+        out.print(f"    {note}")
+    for reason, count in {**plan.train.skipped, **plan.live.skipped}.items():
+        out.print(f"    left out while reading: {count:,} {reason}")
+    return plan
+
+
+def _step_broken(plan: Plan, work: Path) -> None:
+    out.print("\n[bold]2[/] check it against its contract, and a copy broken on purpose")
+    report = check_recording(plan.train, work / "quarantine")
+    out.print(f"    the recording meets all {len(report.rules)} rules")
+    try:
+        check_recording(broken(plan.train), work / "quarantine")
+    except QuarantinedError as error:
+        out.print(f"    the broken copy is quarantined, no training: {'; '.join(error.rules)}")
+        out.print(f"    readable report: {error.folder / 'report.html'}")
+    else:
+        raise RingcraftError("the broken recording passed its contract")
+
+
+def _step_train(plan: Plan, size: Size, work: Path, mlflow_uri: str) -> TrainResult:
+    request = TrainRequest(
+        recordings=(plan.train,),
+        model=MODEL,
+        horizon_ns=plan.horizon_ns,
+        min_interval_ns=plan.min_interval_ns,
+        trials=size.trials,
+        fast=size is FAST,
+        mlflow_uri=mlflow_uri,
+        work=work / "training",
+    )
+    with progress() as bars:
+        bar = bars.add_task("training", total=None, note="")
+
+        def on_step(text: str, done: int, total: int) -> None:
+            bars.update(bar, completed=done, total=total, note=text)
+
+        result = train(request, on_step=on_step)
+    for line in result.report:
+        out.print(f"    {line}")
+    return result
+
+
+def _order(result: TrainResult) -> tuple[TrainedVersion, TrainedVersion]:
+    """Return champion and challenger: the better in walk-forward challenges, as a new model would."""
+
+    def pnl(version: TrainedVersion) -> float:
+        value = version.metrics["net_pnl_bps"].value
+        return value if value is not None else float("-inf")
+
+    ordered = sorted(result.versions, key=pnl)
+    return ordered[0], ordered[-1]
+
+
+def _register_bad(
+    registry: MlflowRegistry, champion: TrainedVersion, work: Path, plan: Plan
+) -> dict[str, int]:
+    makers = {"harmful": make_random_trader, "slow": make_slow}
+    versions = {}
+    for kind, make in makers.items():
+        folder = make(champion.folder, work / "training" / kind)
+        versions[kind] = registry.publish(MODEL, folder, tags={"ringcraft.family": kind})
+        out.print(f"    version {versions[kind]}: {kind} on purpose")
+    return versions
+
+
+def _step_live(
+    stack: ExitStack,
+    plan: Plan,
+    size: Size,
+    work: Path,
+    registry: MlflowRegistry,
+    mlflow_uri: str,
+    honest: tuple[TrainedVersion, TrainedVersion],
+    bad: dict[str, int],
+) -> dict[str, Any]:
+    out.print("\n[bold]5-6[/] serve, and let aliases move")
+    champion, challenger = honest
+    policy_file = work / "policy.toml"
+    write_policy(policy_file, make_policy(plan, size))
+    symbol = plan.live.instrument.symbol
+    config, console = write_config(work, model=MODEL, instrument=symbol, mlflow_uri=mlflow_uri)
+    registry.move_alias(MODEL, "champion", champion.version)
+    tier = stack.enter_context(Tier(config, work / "serving.log"))
+    snapshot = wait_until(console, lambda s: s.ready, timeout_s=60.0, what=f"a champion (log: {work / 'serving.log'})")
+    out.print(f"    console: {console}   champion: version {champion.version} ({champion.family})")
+
+    speed = size.decisions_per_second * _seconds_per_decision(plan)
+    replay = Replay(plan.live, ("127.0.0.1", snapshot.workers[0].feed_port), speed, longest_wait_s=0.5)
+    out.print(f"    the rest of the recording goes live at {speed:.0f} times its own pace; longer silences are cut short")
+    replay.start()
+    stack.callback(replay.stop)
+    rollouts = []
+    for kind, version in (("honest", challenger.version), ("harmful", bad["harmful"]), ("slow", bad["slow"])):
+        rollouts.append(_rollout(registry, console, kind, version, replay))
+    replay.stop()
+    wait_until(console, lambda s: True, timeout_s=5.0, what="the controller")
+    latency = _champion_latency(console)
+    tier_journal = work / "state" / "journal"
+    tier_alive = tier.alive
+    judged = judge_journal(tier_journal, read_policy(policy_file))
+    problems = disagreements(rollouts, judged)
+    problems += [f"the {r['kind']} version was not rolled back: {r['verdict']}" for r in rollouts if not _as_wanted(r)]
+    problems += [] if tier_alive else ["the serving tier ended before its time"]
+    if not problems:
+        out.print("    `ringcraft judge` reads the same verdicts and decision numbers out of the journal")
+    return {
+        **summary(
+            recording={},
+            versions=[champion, challenger],
+            rollouts=rollouts,
+            latency_us=latency,
+            journal=tier_journal,
+            policy=policy_file,
+            mlflow_uri=mlflow_uri,
+            console_url=console,
+        ),
+        "problems": problems,
+    }
+
+
+def _as_wanted(rollout: dict[str, Any]) -> bool:
+    if rollout["kind"] == "honest":
+        return rollout["verdict"] in ("promoted", "inconclusive", "rolled_back")
+    return rollout["verdict"] == "rolled_back"
+
+
+def _seconds_per_decision(plan: Plan) -> float:
+    events = plan.live.events["event_ns"]
+    # The median, so that a lunch break does not make the pace.
+    import numpy as np
+
+    gap_ns = float(np.median(np.diff(events))) * plan.events_per_decision
+    return max(gap_ns, plan.min_interval_ns) / 1e9
+
+
+def _rollout(registry: MlflowRegistry, console: str, kind: str, version: int, replay: Replay) -> dict[str, Any]:
+    out.print(f"    alias [bold]challenger[/] -> version {version} ({kind})")
+    registry.move_alias(MODEL, "challenger", version)
+    with progress() as bars:
+        market = bars.add_task("market events", total=len(replay.recording), note="")
+        judged = bars.add_task(f"version {version}", total=None, note="waiting to be seen")
+
+        def on_look(rollout: RolloutSnapshot | None) -> None:
+            bars.update(market, completed=replay.sent)
+            if rollout is not None:
+                closest = max((guard.evidence for guard in rollout.guards), default=0.0)
+                note = f"{rollout.state}, share {rollout.share:.0%}, guardrails at {max(closest, 0.0):.0%}"
+                bars.update(judged, completed=rollout.folded_in_step, total=rollout.needed_in_step, note=note)
+
+        rollout = watch(console, MODEL, version, replay, on_look=on_look)
+    colour = "red" if rollout.verdict == "rolled_back" else "green"
+    why = f" on {rollout.guardrail}" if rollout.guardrail else ""
+    out.print(f"    [bold {colour}]{rollout.verdict}[/]{why} at decision {rollout.decision}: {rollout.reason}")
+    entry = rollout_entry(MODEL, kind, rollout)
+    if rollout.verdict == "promoted":
+        wait_until(console, lambda s: not _baking(s), timeout_s=60.0, what="the bake to end")
+    return entry
+
+
+def _baking(snapshot: Snapshot) -> bool:
+    state = model_of(snapshot, MODEL)
+    return state is not None and state.rollout is not None and state.rollout.kind == "bake" and not state.rollout.verdict
+
+
+def _champion_latency(console: str) -> dict[str, float | None]:
+    snapshot = wait_until(console, lambda s: True, timeout_s=5.0, what="the controller")
+    state = model_of(snapshot, MODEL)
+    arm = next((a for a in state.arms if a.arm == "champion"), None) if state is not None else None
+    return {"p50": arm.latency_p50_us if arm else None, "p99": arm.latency_p99_us if arm else None}
+
+
+def _recording(plan: Plan, options: Options) -> dict[str, Any]:
+    return {
+        "source": plan.source,
+        "instrument": plan.live.instrument.symbol,
+        "simulated": options.data is None,
+        "train_events": len(plan.train),
+        "live_events": len(plan.live),
+        "horizon_s": plan.horizon_ns / 1e9,
+        "min_interval_s": plan.min_interval_ns / 1e9,
+        "notes": list(plan.notes),
+    }
