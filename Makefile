@@ -76,9 +76,7 @@ check: setup $(STAMPS)/test-packages ## format, lint, types, arrows
 	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/native
 
 bench: setup ## what is measured, each against a peer in the same run
-	@mkdir -p build/bench
-	@for name in features decision guardrails; do $(BIN)/ringcraft bench $$name --json >build/bench/$$name.json; \
-	  $(BIN)/ringcraft bench --show build/bench/$$name.json; done
+	@for name in features inference; do $(BIN)/ringcraft bench $$name; done
 
 format: setup ## rewrite files in the project's style
 	$(BIN)/ruff format .

@@ -1,0 +1,1 @@
+"""What is measured, against whom; each module has one `run()` that `ringcraft bench NAME` calls."""

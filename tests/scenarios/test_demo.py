@@ -1,0 +1,73 @@
+"""The whole loop on real recordings: bad versions come off by themselves, and the journal proves it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from registry.mlflow_registry import MlflowRegistry
+from ringcraft.mlflow_server import MlflowServer
+
+RINGCRAFT = Path(sys.executable).with_name("ringcraft")
+KEYS = {"recording", "models", "compression", "rollouts", "latency_us", "journal", "policy", "mlflow_uri"}
+
+
+def run_demo(data: Path, work: Path, *more: str) -> dict[str, Any]:
+    command = [RINGCRAFT, "demo", "--fast", "--data", data, "--work", work, *more]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    assert result.returncode == 0, result.stdout + result.stderr
+    summary: dict[str, Any] = json.loads((work / "summary.json").read_text())
+    return summary
+
+
+def check(summary: dict[str, Any], work: Path) -> None:
+    assert summary.keys() >= KEYS
+    rollouts = {rollout["kind"]: rollout for rollout in summary["rollouts"]}
+    assert rollouts["honest"]["verdict"] in ("promoted", "inconclusive", "rolled_back")
+    assert (rollouts["harmful"]["verdict"], rollouts["harmful"]["guardrail"]) == ("rolled_back", "pnl")
+    assert rollouts["slow"]["verdict"] == "rolled_back"
+    assert "late" in rollouts["slow"]["guardrail"]
+    check_judge(summary, rollouts)
+    check_mlflow(work, rollouts)
+
+
+def check_judge(summary: dict[str, Any], rollouts: dict[str, dict[str, Any]]) -> None:
+    command = [RINGCRAFT, "judge", summary["journal"], "--policy", summary["policy"], "--json"]
+    judged = subprocess.run(command, capture_output=True, text=True)
+    assert judged.returncode == 1  # versions were taken off
+    verdicts = {row["version"]: row for row in json.loads(judged.stdout)["rollouts"] if row["verdict"]}
+    for rollout in rollouts.values():
+        other = verdicts[rollout["version"]]
+        for key in ("verdict", "guardrail", "decision"):
+            assert other[key] == rollout[key]
+
+
+def check_mlflow(work: Path, rollouts: dict[str, dict[str, Any]]) -> None:
+    with MlflowServer(work / "mlflow") as server:
+        registry = MlflowRegistry(server.uri)
+        aliases = registry.aliases("demo")
+        for kind in ("harmful", "slow"):
+            version = rollouts[kind]["version"]
+            tags = registry.version("demo", version).tags
+            assert tags["ringcraft.status"] == "rolled_back"
+            assert str(rollouts[kind]["decision"]) in tags["ringcraft.reason"] or tags["ringcraft.reason"]
+            assert tags["ringcraft.evidence"]
+            assert version not in aliases.values()
+        assert aliases["champion"] not in (rollouts["harmful"]["version"], rollouts["slow"]["version"])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_bad_versions_come_off_on_futures_ticks(test_data: Path, tmp_path: Path) -> None:
+    work = tmp_path / "demo"
+    check(run_demo(test_data / "cffex-if-ticks-202101", work), work)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_bad_versions_come_off_on_gold_quotes(test_data: Path, tmp_path: Path) -> None:
+    work = tmp_path / "demo"
+    check(run_demo(test_data / "fx-gold-ticks-201405" / "oanda_xauusd", work), work)
