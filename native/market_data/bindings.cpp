@@ -1,9 +1,110 @@
 #include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+
+#include <cstring>
+#include <memory>
+#include <string>
+
+#include "market_data/batch.hpp"
 
 namespace nb = nanobind;
 
 namespace ringcraft {
+namespace {
 
-void bind_market_data(nb::module_& /*module*/) {}
+using Bytes = nb::ndarray<const std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+std::span<const std::uint8_t> view(const Bytes& bytes) { return {bytes.data(), bytes.size()}; }
+
+std::span<const std::uint8_t> events_view(const Bytes& bytes) {
+  if (bytes.size() % sizeof(MarketEvent) != 0) throw nb::value_error("events: expected whole 80-byte market events");
+  return view(bytes);
+}
+
+std::unique_ptr<FeatureEngine> make_engine(const std::string& set_name) {
+  auto engine = FeatureEngine::make(set_name);
+  if (engine == nullptr) throw nb::value_error(("no feature set " + set_name).c_str());
+  return engine;
+}
+
+/// Hands a heap array to numpy, which frees it.
+template <class Value>
+nb::object to_numpy(std::unique_ptr<Value[]> data, std::initializer_list<std::size_t> shape) {
+  Value* raw = data.release();
+  nb::capsule owner(raw, [](void* pointer) noexcept { delete[] static_cast<Value*>(pointer); });
+  return nb::cast(nb::ndarray<nb::numpy, Value>(raw, shape, owner));
+}
+
+nb::tuple engine_update(FeatureEngine& engine, const Bytes& event) {
+  if (event.size() != sizeof(MarketEvent)) throw nb::value_error("event: expected 80 bytes");
+  auto vector = std::make_unique<float[]>(engine.width());
+  const bool warm = engine.update(event_at(view(event), 0), vector.get());
+  return nb::make_tuple(to_numpy(std::move(vector), {engine.width()}), warm);
+}
+
+nb::tuple compute_features(const std::string& set_name, const Bytes& events) {
+  const auto bytes = events_view(events);
+  const auto engine = make_engine(set_name);
+  const std::size_t count = bytes.size() / sizeof(MarketEvent);
+  auto matrix = std::make_unique<float[]>(count * engine->width());
+  auto ready = std::make_unique<bool[]>(count);
+  {
+    nb::gil_scoped_release released;
+    batch_features(*engine, bytes, matrix.get(), ready.get());
+  }
+  return nb::make_tuple(to_numpy(std::move(matrix), {count, engine->width()}), to_numpy(std::move(ready), {count}));
+}
+
+nb::tuple compute_markouts(const Bytes& events, double fee_bps, std::int64_t stale_after_ns,
+                           std::int64_t entry_latency_ns, std::int64_t horizon_ns) {
+  const auto bytes = events_view(events);
+  const std::size_t count = bytes.size() / sizeof(MarketEvent);
+  auto values = std::make_unique<double[]>(count * 3);
+  auto status = std::make_unique<std::uint8_t[]>(count);
+  {
+    nb::gil_scoped_release released;
+    const auto outcomes = batch_markouts(bytes, fee_bps, stale_after_ns, entry_latency_ns, horizon_ns);
+    for (std::size_t i = 0; i < count; ++i) {
+      values[3 * i] = outcomes[i].buy_pnl_bps;
+      values[3 * i + 1] = outcomes[i].sell_pnl_bps;
+      values[3 * i + 2] = outcomes[i].mid_move_bps;
+      status[i] = static_cast<std::uint8_t>(outcomes[i].status);
+    }
+  }
+  return nb::make_tuple(to_numpy(std::move(values), {count, std::size_t{3}}), to_numpy(std::move(status), {count}));
+}
+
+nb::dict describe_feature_sets() {
+  nb::dict sets;
+  for (const FeatureSetSpec& spec : feature_set_specs()) {
+    nb::list names;
+    for (const auto name : spec.features) names.append(nb::str(name.data(), name.size()));
+    nb::list half_lives;
+    for (const double half_life : spec.half_lives_s) half_lives.append(half_life);
+    nb::dict about;
+    about["features"] = names;
+    about["half_lives_s"] = half_lives;
+    about["needs_sizes"] = spec.needs_sizes;
+    about["session_gap_s"] = spec.session_gap_s;
+    about["warm_up_events"] = spec.warm_up_events;
+    sets[nb::str(spec.name.data(), spec.name.size())] = about;
+  }
+  return sets;
+}
+
+}  // namespace
+
+void bind_market_data(nb::module_& module) {
+  nb::class_<FeatureEngine>(module, "FeatureEngine")
+      .def(nb::new_(&make_engine), nb::arg("set_name"))
+      .def_prop_ro("width", &FeatureEngine::width)
+      .def("update", &engine_update, nb::arg("event"))
+      .def("reset", &FeatureEngine::reset);
+  module.def("compute_features", &compute_features, nb::arg("set_name"), nb::arg("events"));
+  module.def("compute_markouts", &compute_markouts, nb::arg("events"), nb::kw_only(), nb::arg("fee_bps"),
+             nb::arg("stale_after_ns"), nb::arg("entry_latency_ns"), nb::arg("horizon_ns"));
+  module.attr("FEATURE_SETS") = describe_feature_sets();
+}
 
 }  // namespace ringcraft
