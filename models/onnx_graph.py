@@ -13,9 +13,9 @@ from models.scaling import CLIP, Scaling
 
 INPUT: Final = "features"
 OUTPUT: Final = "output"
-OPSET: Final = 17
+OPSET: Final = 19
 ML_OPSET: Final = 3
-IR_VERSION: Final = 8
+IR_VERSION: Final = 9
 """Old enough for every runtime that knows the operator sets."""
 
 Tensors = dict[str, NDArray[np.generic]]
@@ -28,7 +28,7 @@ def assemble(nodes: Sequence[NodeProto], tensors: Tensors, *, inputs: int, outpu
         name,
         [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", inputs])],
         [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", outputs])],
-        [numpy_helper.from_array(np.ascontiguousarray(value), key) for key, value in tensors.items()],
+        [numpy_helper.from_array(np.asarray(value, order="C"), key) for key, value in tensors.items()],
     )
     return checked(graph)
 
@@ -73,7 +73,7 @@ def dense_net(
     for index, (weights, bias) in enumerate(layers):
         tensors |= {f"w{index}": weights, f"b{index}": bias}
         sums = "logits" if index == last else f"s{index}"
-        nodes.append(helper.make_node("Gemm", [f"h{index}", f"w{index}", f"b{index}"], [sums]))
+        nodes.append(helper.make_node("Gemm", [f"h{index}", f"w{index}", f"b{index}"], [sums], name=f"dense{index}"))
         if index < last:
             nodes.append(helper.make_node("Relu", [sums], [f"h{index + 1}"]))
     nodes.append(helper.make_node("Softmax", ["logits"], [OUTPUT], axis=1))
