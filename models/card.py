@@ -70,6 +70,17 @@ def write_card(facts: CardFacts, plots: Mapping[str, bytes]) -> str:
     return head + "</head><body>" + "\n".join(sections) + "</body></html>\n"
 
 
+def write_summary(facts: CardFacts) -> str:
+    """Return the card in a few lines of Markdown, for a registry's description field."""
+    shown = ("mcc", "log_loss", "net_pnl_bps", "net_pnl_per_trade_bps", "trades")
+    lines = [f"# {facts.model}: {facts.family} on {facts.instrument.symbol}", "", _lead(facts), ""]
+    lines += ["| metric | held out |", "|---|---|"]
+    lines += [f"| {_METRICS[key]} | {show(facts.metrics[key])} |" for key in shown]
+    lines += ["", *(f"- {line}" for line in _limits(facts))]
+    lines += [f"- Compression: {_compression(facts.compression)}", f"- Latency: {_latency(facts.latency)}"]
+    return "\n".join(lines) + "\n"
+
+
 def _lead(facts: CardFacts) -> str:
     pnl = facts.metrics["net_pnl_bps"]
     if not facts.metrics["trades"].value:
