@@ -1,0 +1,107 @@
+"""A recording's contract as a Great Expectations suite.
+
+Great Expectations takes three seconds to import, so nothing but the flows that check imports this module.
+"""
+
+import logging
+import os
+from typing import Any
+
+import pandas as pd
+from msgspec import Struct
+
+# Read when the library is first imported; the contract is checked locally and reported nowhere else.
+os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+
+import great_expectations as gx
+
+from data_contracts.limits import RecordingLimits, Rule, measure, rules_of
+from data_contracts.recording import Recording
+
+logging.getLogger("great_expectations").setLevel(logging.ERROR)
+
+
+class RuleResult(Struct, frozen=True, kw_only=True):
+    """What one rule expected and what was seen."""
+
+    rule: Rule
+    observed: str
+    met: bool
+    bad_rows: int
+
+
+class ContractReport(Struct, frozen=True, kw_only=True):
+    """The whole contract, rule by rule."""
+
+    source: str
+    instrument: str
+    events: int
+    skipped: dict[str, int]
+    results: tuple[RuleResult, ...]
+
+    @property
+    def met(self) -> bool:
+        """Whether every rule is met."""
+        return all(result.met for result in self.results)
+
+    @property
+    def broken(self) -> tuple[RuleResult, ...]:
+        """Rules that are not met."""
+        return tuple(result for result in self.results if not result.met)
+
+
+def build_suite(limits: RecordingLimits) -> Any:  # noqa: ANN401  the library publishes no types
+    """Return the Great Expectations suite that asks `limits`, one expectation a rule, in the rules' order."""
+    return gx.ExpectationSuite(name="recording", expectations=[_expectation(rule) for rule in rules_of(limits)])
+
+
+def check_recording(recording: Recording, limits: RecordingLimits | None = None) -> ContractReport:
+    """Validate every event of `recording` (no sampling) and say what was expected and seen.
+
+    Args:
+        recording: any number of events; an empty one breaks the rule on their number.
+        limits: default: RecordingLimits().
+    """
+    limits = limits or RecordingLimits()
+    batch = pd.DataFrame(measure(recording)) if len(recording) else pd.DataFrame(columns=list(_columns(limits)))
+    outcome = _validate(batch, build_suite(limits))
+    by_rule = {result.expectation_config.meta["rule"]: result for result in outcome.results}
+    return ContractReport(
+        source=str(recording.source),
+        instrument=recording.instrument.symbol,
+        events=len(recording),
+        skipped=dict(recording.skipped),
+        results=tuple(_result(rule, by_rule[rule.name]) for rule in rules_of(limits)),
+    )
+
+
+def _columns(limits: RecordingLimits) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(rule.column for rule in rules_of(limits) if rule.column is not None))
+
+
+def _expectation(rule: Rule) -> Any:  # noqa: ANN401  the library publishes no types
+    bounds = {"min_value": rule.low, "max_value": rule.high, "meta": {"rule": rule.name}}
+    if rule.column is None:
+        return gx.expectations.ExpectTableRowCountToBeBetween(**bounds)
+    return gx.expectations.ExpectColumnValuesToBeBetween(column=rule.column, mostly=rule.mostly, **bounds)
+
+
+def _validate(batch: pd.DataFrame, suite: Any) -> Any:  # noqa: ANN401  the library publishes no types
+    # An ephemeral context keeps everything in memory: no folder is made, in the user's home or elsewhere.
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    source = context.data_sources.add_pandas("recording")
+    definition = source.add_dataframe_asset("events").add_batch_definition_whole_dataframe("all")
+    return definition.get_batch({"dataframe": batch}).validate(suite, result_format="BASIC")
+
+
+def _result(rule: Rule, outcome: Any) -> RuleResult:  # noqa: ANN401  the library publishes no types
+    seen = outcome.result or {}
+    if rule.column is None:
+        return RuleResult(rule=rule, observed=f"{seen['observed_value']} events", met=outcome.success is True, bad_rows=0)
+    bad, given = int(seen.get("unexpected_count") or 0), int(seen.get("element_count") or 0)
+    share = bad / given if given else 0.0
+    observed = f"{bad} of {given} events against it ({share:.2%})"
+    if bad and (rule.low, rule.high) != (0, 0):
+        observed += ", for example " + ", ".join(f"{value:g}" for value in seen["partial_unexpected_list"][:3])
+    return RuleResult(rule=rule, observed=observed, met=outcome.success is True, bad_rows=bad)

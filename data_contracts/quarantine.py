@@ -1,0 +1,95 @@
+"""Setting a recording aside: what broke, which rows, in a folder a person can read."""
+
+import csv
+import html
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import numpy as np
+
+from data_contracts.errors import QuarantinedError
+from data_contracts.limits import measure, rows_against
+from data_contracts.recording import Recording
+
+if TYPE_CHECKING:  # for types alone: the module behind it takes seconds to import
+    from data_contracts.expectations import ContractReport
+
+MAX_BAD_ROWS: Final = 1000
+"""Rows written to bad_rows.csv, over all rules, in the rules' order."""
+
+
+def quarantine(recording: Recording, report: "ContractReport", root: Path) -> NoReturn:
+    """Write what broke into a folder under `root` and refuse the recording.
+
+    The folder, named after the recording, holds report.md, report.html and bad_rows.csv (at most MAX_BAD_ROWS).
+
+    Raises:
+        QuarantinedError: always; it names the broken rules and the folder.
+    """
+    folder = root / "quarantine" / recording.source.name
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.md").write_text(as_markdown(report))
+    (folder / "report.html").write_text(as_html(report))
+    _write_bad_rows(folder / "bad_rows.csv", recording, report)
+    rules = tuple(f"expected {result.rule.says}, got {result.observed}" for result in report.broken)
+    raise QuarantinedError(recording.source, rules=rules, folder=folder)
+
+
+def as_markdown(report: "ContractReport") -> str:
+    """Return the report as Markdown: a verdict, then one row a rule."""
+    lines = [f"# {Path(report.source).name}: {_verdict(report)}", "", _summary(report), ""]
+    lines += ["| rule | expected | observed | met |", "|---|---|---|---|"]
+    lines += [f"| {name} | {says} | {observed} | {met} |" for name, says, observed, met in _rows(report)]
+    return "\n".join(lines) + "\n"
+
+
+def as_html(report: "ContractReport") -> str:
+    """Return the report as one self-contained page."""
+    title = html.escape(f"{Path(report.source).name}: {_verdict(report)}")
+    rows = "".join(
+        f"<tr class={'ok' if met == 'yes' else 'bad'}>"
+        + "".join(f"<td>{html.escape(cell)}</td>" for cell in (name, says, observed, met))
+        + "</tr>"
+        for name, says, observed, met in _rows(report)
+    )
+    return (
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title><style>{_STYLE}</style>"
+        f"<h1>{title}</h1><p>{html.escape(_summary(report))}</p>"
+        f"<table><tr><th>rule<th>expected<th>observed<th>met</tr>{rows}</table></html>\n"
+    )
+
+
+def _rows(report: "ContractReport") -> list[tuple[str, str, str, str]]:
+    return [(r.rule.name, r.rule.says, r.observed, "yes" if r.met else "NO") for r in report.results]
+
+
+def _verdict(report: "ContractReport") -> str:
+    return "contract met" if report.met else f"quarantined, {len(report.broken)} rules broken"
+
+
+def _summary(report: "ContractReport") -> str:
+    skipped = ", ".join(f"{reason} {count}" for reason, count in sorted(report.skipped.items())) or "none"
+    return f"Instrument {report.instrument}, {report.events} events; rows left out while reading: {skipped}."
+
+
+def _write_bad_rows(path: Path, recording: Recording, report: "ContractReport") -> None:
+    measured, left = measure(recording) if len(recording) else {}, MAX_BAD_ROWS
+    fields = [name for name in recording.events.dtype.names or () if name != "reserved"]
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["rule", "value", "row", *fields])
+        for result in report.broken:
+            rows: np.ndarray[tuple[int], np.dtype[np.int64]] | list[int] = []
+            if measured and result.rule.column is not None:
+                rows = rows_against(result.rule, measured)[:left]
+            for row in rows:
+                value = measured[result.rule.column or ""][row]
+                writer.writerow([result.rule.name, f"{value:g}", int(row), *(recording.events[f][row] for f in fields)])
+            left -= len(rows)
+
+
+_STYLE: Final = (
+    "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1c2430}"
+    "table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.4rem .6rem;border-bottom:1px solid #d8dee6}"
+    "tr.bad td{background:#fdeaea}tr.bad td:last-child{color:#a31515;font-weight:600}tr.ok td:last-child{color:#1a6b3c}"
+)

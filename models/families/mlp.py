@@ -1,0 +1,104 @@
+"""A small multi-layer perceptron, learnt by PyTorch, kept as plain arrays."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from msgspec import Struct
+from torch import nn
+
+from models.families.dense import DenseModel, Layer
+from models.families.port import Classes, Features, refuse_unusable
+from models.scaling import Scaling
+
+if TYPE_CHECKING:
+    import optuna
+
+THREADS = 2
+"""A net this small only loses by more."""
+
+
+class MlpConfig(Struct, frozen=True):
+    """Width of the two hidden layers and how they learn."""
+
+    hidden: int = 32
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-3
+    epochs: int = 8
+    batch_rows: int = 1024
+
+
+class Mlp:
+    """Two hidden layers, ReLU, softmax."""
+
+    name = "mlp"
+
+    def suggest(self, trial: "optuna.Trial") -> MlpConfig:
+        """Return the configuration that `trial` tries."""
+        return MlpConfig(
+            hidden=trial.suggest_categorical("hidden", [16, 32, 64]),
+            learning_rate=trial.suggest_float("learning_rate", 5e-4, 1e-2, log=True),
+            weight_decay=trial.suggest_float("weight_decay", 1e-5, 1e-1, log=True),
+            epochs=trial.suggest_int("epochs", 4, 12),
+        )
+
+    def default(self) -> MlpConfig:
+        """Return a cautious middle."""
+        return MlpConfig()
+
+    def fit(self, features: Features, classes: Classes, config: MlpConfig, seed: int) -> DenseModel:
+        """Learn from scratch; the same seed on the same device gives the same weights."""
+        refuse_unusable(features, classes)
+        torch.manual_seed(seed)
+        widths = (features.shape[1], config.hidden, config.hidden, 3)
+        layers = [nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)]
+        return _learn(Scaling.of(features), layers, features, classes, config, seed)
+
+
+def fine_tune(model: DenseModel, features: Features, classes: Classes, config: MlpConfig, seed: int) -> DenseModel:
+    """Return `model` after more learning from where it stands, its widths and normalisation kept."""
+    layers = [_linear(layer) for layer in model.layers]
+    return _learn(model.scaling, layers, features, classes, config, seed)
+
+
+def _learn(
+    scaling: Scaling, layers: Sequence[nn.Linear], features: Features, classes: Classes, config: MlpConfig, seed: int
+) -> DenseModel:
+    torch.set_num_threads(THREADS)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    stack: list[nn.Module] = [layers[0]]
+    for layer in layers[1:]:
+        stack += [nn.ReLU(), layer]
+    net = nn.Sequential(*stack).to(device)
+    rows = torch.from_numpy(scaling.apply(features)).to(device)
+    targets = torch.from_numpy(classes.astype(np.int64)).to(device)
+    shuffle = torch.Generator().manual_seed(seed)
+    batches = -(-len(rows) // config.batch_rows)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.learning_rate, total_steps=batches * config.epochs)
+    for _ in range(config.epochs):
+        order = torch.randperm(len(rows), generator=shuffle).to(device)
+        for chosen in order.split(config.batch_rows):
+            optimiser.zero_grad(set_to_none=True)
+            nn.functional.cross_entropy(net(rows[chosen]), targets[chosen]).backward()
+            optimiser.step()
+            rate.step()
+    return DenseModel(scaling, tuple(_arrays(layer) for layer in layers), "mlp")
+
+
+def _linear(layer: Layer) -> nn.Linear:
+    weights, bias = layer
+    made = nn.Linear(*weights.shape)
+    with torch.no_grad():
+        made.weight.copy_(torch.from_numpy(weights.T.copy()))
+        made.bias.copy_(torch.from_numpy(bias.copy()))
+    return made
+
+
+def _arrays(layer: nn.Linear) -> Layer:
+    weights = layer.weight.detach().cpu().numpy().T
+    return np.ascontiguousarray(weights), layer.bias.detach().cpu().numpy().copy()
+
+
+FAMILY = Mlp()

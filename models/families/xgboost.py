@@ -1,0 +1,113 @@
+"""Gradient-boosted trees."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xgboost
+from msgspec import Struct
+from numpy.typing import NDArray
+from onnx import ModelProto
+from onnxmltools.convert import convert_xgboost
+from onnxmltools.convert.common.data_types import FloatTensorType
+
+from models.families.port import Classes, Features, refuse_unusable
+from models.onnx_graph import INPUT, probabilities_only
+
+if TYPE_CHECKING:
+    import optuna
+
+THREADS = 2
+_CONVERTER_OPSET = 15
+"""The highest main operator set the converter knows; the graph uses none of its operators."""
+
+
+class XgboostConfig(Struct, frozen=True):
+    """Size of the forest and how it learns."""
+
+    trees: int = 60
+    depth: int = 4
+    learning_rate: float = 0.08
+    min_child_weight: float = 20.0
+    subsample: float = 0.8
+    columns: float = 0.8
+    l2: float = 5.0
+
+
+@dataclass(frozen=True)
+class XgboostModel:
+    """A booster over d features."""
+
+    booster: xgboost.Booster
+    inputs: int
+
+    def scores(self, features: Features) -> NDArray[np.float32]:
+        """Return P(down), P(flat), P(up), shape (n, 3)."""
+        said: NDArray[np.float32] = self.booster.inplace_predict(features)
+        return said
+
+    def to_onnx(self) -> ModelProto:
+        """Return one tree-ensemble node; its size follows the live nodes of the trees."""
+        shape = [(INPUT, FloatTensorType([None, self.inputs]))]
+        converted = convert_xgboost(self.booster, initial_types=shape, target_opset=_CONVERTER_OPSET)
+        return probabilities_only(converted, inputs=self.inputs, name="xgboost")
+
+    def gains(self) -> NDArray[np.float64]:
+        """Return each feature's share of the total gain, shape (d,)."""
+        named = self.booster.get_score(importance_type="total_gain")
+        gains = np.array([float(named.get(f"f{index}", 0.0)) for index in range(self.inputs)])
+        return gains / max(gains.sum(), 1e-300)
+
+
+class Xgboost:
+    """Histogram trees over three classes."""
+
+    name = "xgboost"
+
+    def suggest(self, trial: "optuna.Trial") -> XgboostConfig:
+        """Return the configuration that `trial` tries."""
+        return XgboostConfig(
+            trees=trial.suggest_int("trees", 30, 120),
+            depth=trial.suggest_int("depth", 2, 6),
+            learning_rate=trial.suggest_float("learning_rate", 0.02, 0.2, log=True),
+            min_child_weight=trial.suggest_float("min_child_weight", 1.0, 200.0, log=True),
+            subsample=trial.suggest_float("subsample", 0.5, 1.0),
+            columns=trial.suggest_float("columns", 0.4, 1.0),
+            l2=trial.suggest_float("l2", 0.1, 100.0, log=True),
+        )
+
+    def default(self) -> XgboostConfig:
+        """Return a cautious middle."""
+        return XgboostConfig()
+
+    def fit(self, features: Features, classes: Classes, config: XgboostConfig, seed: int) -> XgboostModel:
+        """Boost `config.trees` rounds of three trees; the same seed gives the same booster."""
+        refuse_unusable(features, classes)
+        rows = training_rows(features, classes)
+        return XgboostModel(xgboost.train(parameters(config, seed), rows, config.trees), features.shape[1])
+
+
+def training_rows(features: Features, classes: Classes) -> xgboost.DMatrix:
+    """Return rows under the names the converter wants, f0, f1 and so on."""
+    names = [f"f{index}" for index in range(features.shape[1])]
+    return xgboost.DMatrix(features, label=classes, feature_names=names, nthread=THREADS)
+
+
+def parameters(config: XgboostConfig, seed: int) -> dict[str, Any]:
+    """Return the library's own spelling of `config`."""
+    return {
+        "objective": "multi:softprob",
+        "num_class": 3,
+        "tree_method": "hist",
+        "nthread": THREADS,
+        "seed": seed,
+        "max_depth": config.depth,
+        "learning_rate": config.learning_rate,
+        "min_child_weight": config.min_child_weight,
+        "subsample": config.subsample,
+        "colsample_bytree": config.columns,
+        "lambda": config.l2,
+    }
+
+
+FAMILY = Xgboost()

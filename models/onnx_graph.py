@@ -1,0 +1,129 @@
+"""Every exported graph has one shape: float32 `features` (batch, d) in, one float32 `output` (batch, k) out."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+from data_contracts.errors import ModelError
+from models.scaling import CLIP, Scaling
+
+INPUT: Final = "features"
+OUTPUT: Final = "output"
+OPSET: Final = 19
+ML_OPSET: Final = 3
+IR_VERSION: Final = 9
+"""Old enough for every runtime that knows the operator sets."""
+
+Tensors = dict[str, NDArray[np.generic]]
+
+
+def assemble(nodes: Sequence[NodeProto], tensors: Tensors, *, inputs: int, outputs: int, name: str) -> ModelProto:
+    """Return a checked model over `nodes` and constant `tensors`, `inputs` floats in, `outputs` out."""
+    graph = helper.make_graph(
+        list(nodes),
+        name,
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", inputs])],
+        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", outputs])],
+        [numpy_helper.from_array(np.asarray(value, order="C"), key) for key, value in tensors.items()],
+    )
+    return checked(graph)
+
+
+def checked(graph: onnx.GraphProto) -> ModelProto:
+    """Return the model around `graph` with the fixed operator sets, once onnx's checker passes it."""
+    domains = {node.domain for node in graph.node}
+    sets = [helper.make_opsetid("", OPSET)]
+    if "ai.onnx.ml" in domains:
+        sets.append(helper.make_opsetid("ai.onnx.ml", ML_OPSET))
+    model = helper.make_model(graph, opset_imports=sets, ir_version=IR_VERSION, producer_name="ringcraft")
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def normalised(scaling: Scaling, result: str) -> tuple[list[NodeProto], Tensors]:
+    """Return nodes and constants that write the normalised, clipped input to `result`."""
+    nodes = [
+        helper.make_node("Sub", [INPUT, "mean"], ["centred"]),
+        helper.make_node("Mul", ["centred", "inverse_std"], ["scaled"]),
+        helper.make_node("Clip", ["scaled", "clip_low", "clip_high"], [result]),
+    ]
+    return nodes, {
+        "mean": scaling.mean,
+        "inverse_std": scaling.inverse_std,
+        "clip_low": np.float32(-CLIP).reshape(()),
+        "clip_high": np.float32(CLIP).reshape(()),
+    }
+
+
+def dense_net(
+    scaling: Scaling, layers: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]], *, name: str
+) -> ModelProto:
+    """Return normalisation, dense layers with ReLU between, softmax at the end.
+
+    Args:
+        scaling: over d features.
+        layers: (weights (in, out), bias (out,)) in order; the last has 3 outputs.
+    """
+    nodes, tensors = normalised(scaling, "h0")
+    last = len(layers) - 1
+    for index, (weights, bias) in enumerate(layers):
+        tensors |= {f"w{index}": weights, f"b{index}": bias}
+        sums = "logits" if index == last else f"s{index}"
+        nodes.append(helper.make_node("Gemm", [f"h{index}", f"w{index}", f"b{index}"], [sums], name=f"dense{index}"))
+        if index < last:
+            nodes.append(helper.make_node("Relu", [sums], [f"h{index + 1}"]))
+    nodes.append(helper.make_node("Softmax", ["logits"], [OUTPUT], axis=1))
+    return assemble(nodes, tensors, inputs=len(scaling.mean), outputs=layers[-1][1].size, name=name)
+
+
+def probabilities_only(model: ModelProto, *, inputs: int, name: str) -> ModelProto:
+    """Return a converter's classifier graph with its label output dropped and the names of our convention.
+
+    Raises:
+        ModelError: the graph has more than one input, or no probabilities as a tensor.
+    """
+    graph = model.graph
+    tensors = [o.name for o in graph.output if o.type.HasField("tensor_type")]
+    floats = [n for n in tensors if "label" not in n]
+    if len(graph.input) != 1 or len(floats) != 1:
+        raise ModelError(f"converted graph: expected one input and one score tensor, got {len(graph.input)}, {floats}")
+    renamed = {graph.input[0].name: INPUT, floats[0]: OUTPUT}
+    for node in graph.node:
+        node.input[:] = [renamed.get(value, value) for value in node.input]
+        node.output[:] = [renamed.get(value, value) for value in node.output]
+    live = _live_nodes(graph.node)
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    used = {value for node in live for value in node.input}
+    kept = {key: value for key, value in constants.items() if key in used}
+    return assemble(live, kept, inputs=inputs, outputs=3, name=name)
+
+
+def _live_nodes(nodes: Sequence[NodeProto]) -> list[NodeProto]:
+    # Walk back from the output: what feeds only the dropped label is left out.
+    needed, live = {OUTPUT}, []
+    for node in reversed(nodes):
+        if needed.intersection(node.output):
+            needed.update(node.input)
+            live.append(node)
+    return live[::-1]
+
+
+def shortened(model: ModelProto) -> ModelProto:
+    """Return `model` with inner tensors renamed t0, t1 and so on, and without node names: a small net is half names."""
+    graph = model.graph
+    names = [value for node in graph.node for value in (*node.input, *node.output)]
+    inner = [value for value in dict.fromkeys(names) if value and value not in (INPUT, OUTPUT)]
+    short = {old: f"t{index}" for index, old in enumerate(inner)} | {INPUT: INPUT, OUTPUT: OUTPUT}
+    for node in graph.node:
+        node.name = ""
+        node.input[:] = [short.get(value, value) for value in node.input]
+        node.output[:] = [short.get(value, value) for value in node.output]
+    for tensor in graph.initializer:
+        tensor.name = short.get(tensor.name, tensor.name)
+    # Left over from before the rewriting, and wrong by now.
+    del graph.value_info[:]
+    return checked(graph)

@@ -1,0 +1,79 @@
+"""Golden vectors, and the proof that two engines answer them alike."""
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import ModelProto
+
+from data_contracts.errors import ModelError, ParityError
+from data_contracts.manifest import Golden
+from models.onnx_graph import INPUT
+
+ROWS: Final = 32
+FLOAT_TOLERANCE: Final = 1e-4
+"""Probabilities; the engines differ by rounding only."""
+INT8_TOLERANCE: Final = 0.05
+"""Probabilities; a rounding tie that falls the other way moves a hidden value by a whole int8 step."""
+
+Floats = NDArray[np.float32]
+
+
+def session(model: ModelProto | bytes) -> onnxruntime.InferenceSession:
+    """Return a single-threaded ONNX Runtime session, as serving runs it."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    content = model if isinstance(model, bytes) else model.SerializeToString()
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def run_onnx(model: ModelProto | bytes, features: Floats) -> Floats:
+    """Return the first output of `model` for rows (n, d), shape (n, k), from ONNX Runtime."""
+    said: Floats = session(model).run(None, {INPUT: features.astype(np.float32, copy=False)})[0]
+    return said
+
+
+def golden_inputs(features: Floats) -> Floats:
+    """Return ROWS vectors to compare engines on, shape (ROWS, d): real rows over the whole range, then extremes."""
+    low, high, middle = features.min(axis=0), features.max(axis=0), np.median(features, axis=0)
+    reach = high - low
+    extremes = [np.zeros_like(low), low, high, middle, high + reach, low - reach, high + 100 * reach, low - 100 * reach]
+    chosen = np.linspace(0, len(features) - 1, ROWS - len(extremes)).astype(np.intp)
+    return np.vstack([features[chosen], np.array(extremes)]).astype(np.float32)
+
+
+def check_parity(model: ModelProto, reference: Callable[[Floats], Floats], inputs: Floats, *, tolerance: float) -> None:
+    """Refuse a graph that ONNX Runtime answers differently than the family's own code.
+
+    Raises:
+        ParityError: an output differs by more than `tolerance`, or is not a number on one side.
+    """
+    compare(run_onnx(model, inputs), reference(inputs), tolerance=tolerance)
+
+
+def compare(said: Floats, expected: Floats, *, tolerance: float) -> None:
+    """Refuse outputs (n, k) that differ by more than `tolerance`.
+
+    Raises:
+        ModelError: the shapes differ.
+        ParityError: a value differs by more, or is not a number.
+    """
+    if said.shape != expected.shape:
+        raise ModelError(f"golden vectors: expected outputs of shape {expected.shape}, got {said.shape}")
+    worst = np.abs(said.astype(np.float64) - expected).max(axis=1)
+    bad = np.flatnonzero(~(worst <= tolerance))
+    if bad.size:
+        raise ParityError(row=int(bad[0]), difference=float(worst[bad[0]]), tolerance=tolerance)
+
+
+def golden(model: ModelProto | bytes, inputs: Floats) -> Golden:
+    """Return `inputs` and what ONNX Runtime answers to them here."""
+    outputs = run_onnx(model, inputs)
+    return Golden(inputs=_rows(inputs), outputs=_rows(outputs))
+
+
+def _rows(values: Floats) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(float(value) for value in row) for row in values)

@@ -1,0 +1,51 @@
+"""What a decision rule would have earned on recorded decisions, and which threshold pays."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.dataset import Dataset
+from models.metrics import Scores, signal
+
+NEVER = 1.01
+"""A threshold no difference of two probabilities reaches."""
+NO_TRADE_NOTE = "no threshold paid its costs: this model does not trade"
+MIN_TRADE_SHARE = 0.01
+"""A threshold that trades less than once in a hundred decisions has too little evidence behind it."""
+_QUANTILES = np.concatenate([np.linspace(0.0, 0.9, 19), np.linspace(0.91, 0.99, 9)])
+
+
+def actions(scores: Scores, threshold: float) -> NDArray[np.int8]:
+    """Return +1 buy, 0 nothing, -1 sell, shape (n,), as the live rule up_minus_down decides."""
+    lead = signal(scores)
+    return (lead > threshold).astype(np.int8) - (lead < -threshold).astype(np.int8)
+
+
+def pnl_bps(dataset: Dataset, taken: NDArray[np.int8]) -> NDArray[np.float64]:
+    """Return what each decision earned in bps, shape (n,), net of half the spread and fees; 0 where nothing was done."""
+    return np.where(taken > 0, dataset.buy_pnl_bps, np.where(taken < 0, dataset.sell_pnl_bps, 0.0))
+
+
+def max_drawdown_bps(earned: NDArray[np.float64]) -> float:
+    """Return the deepest fall of the running sum below its highest point so far (start included), in bps."""
+    running = np.concatenate([[0.0], np.cumsum(earned)])
+    return float((np.maximum.accumulate(running) - running).max())
+
+
+def choose_threshold(scores: Scores, dataset: Dataset) -> tuple[float, str | None]:
+    """Return the threshold with the best net PnL per decision, and a note where none earns anything.
+
+    Args:
+        scores: out-of-fold (n, 3): no row's model has seen it, or anything after it.
+        dataset: the same n rows.
+
+    Returns:
+        A quantile of |P(up) - P(down)| that trades at least MIN_TRADE_SHARE of the rows; NEVER if no such one earns
+        more than 0.
+    """
+    best, best_pnl = NEVER, 0.0
+    for threshold in np.unique(np.quantile(np.abs(signal(scores)), _QUANTILES)):
+        taken = actions(scores, float(threshold))
+        earned = float(pnl_bps(dataset, taken).mean())
+        if np.count_nonzero(taken) >= MIN_TRADE_SHARE * len(dataset) and earned > best_pnl:
+            best, best_pnl = float(threshold), earned
+    return best, None if best < NEVER else NO_TRADE_NOTE

@@ -1,0 +1,86 @@
+"""What a training flow is asked for, and what it answers."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from data_contracts.manifest import Compression, Estimate, Latency
+from models.labels import LabelReport
+
+_Count = Annotated[int, Meta(ge=1)]
+_Share = Annotated[float, Meta(gt=0, le=1)]
+
+
+class TrainRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One run of the training flow."""
+
+    model: str
+    """Registered model the versions are published under."""
+    source: str = ""
+    """Recording, a file or a folder; not read where recordings are handed over."""
+    format: str | None = None
+    instrument: str | None = None
+    families: tuple[str, ...] = ("xgboost", "mlp")
+    feature_set: str | None = None
+    """None: touch_v1 where the feed gives sizes, else quotes_v1."""
+    trials: _Count = 12
+    folds: Annotated[int, Meta(ge=2)] = 4
+    horizon_ns: _Count = 2_000_000_000
+    entry_latency_ns: Annotated[int, Meta(ge=0)] = 1_000_000
+    min_interval_ns: Annotated[int, Meta(ge=0)] = 0
+    label_threshold_bps: float | None = None
+    """None: half the median spread."""
+    train_share: _Share = 1.0
+    """First share of the events that is learnt and judged from; the rest is left for replay as live."""
+    held_out_share: Annotated[float, Meta(gt=0, lt=1)] = 0.25
+    """Last share of the training rows: never learnt from or tuned on; metrics and compression are measured there."""
+    max_rows: _Count | None = None
+    """Only the newest so many rows; None: all."""
+    seed: int = 7
+    mlflow_uri: str | None = None
+    """None: runs are not tracked, and a registry must be handed over."""
+    experiment: str = "ringcraft"
+    work: str = "build/train"
+    """Folder for versions, plots and quarantine."""
+
+    def faster(self) -> "TrainRequest":
+        """Return the same request with fewer trials, folds and rows: for a look, not for a result."""
+        return _replace(self, trials=min(self.trials, 4), folds=2, max_rows=min(self.max_rows or 12_000, 12_000))
+
+
+class TrainedVersion(Struct, frozen=True, kw_only=True):
+    """One published version and how it did on held-out rows."""
+
+    family: str
+    version: int
+    folder: str
+    model_uri: str
+    run_id: str | None
+    threshold: float
+    metrics: dict[str, Estimate]
+    baselines: dict[str, dict[str, Estimate]]
+    """Metrics by baseline's name, on the same rows."""
+    compression: Compression | None
+    latency: Latency
+    notes: tuple[str, ...]
+
+
+class TrainResult(Struct, frozen=True, kw_only=True):
+    """All versions of a run, in the order asked for."""
+
+    model: str
+    instrument: str
+    feature_set: str
+    labels: LabelReport
+    learnt_rows: int
+    held_out_rows: int
+    trained_until_ns: int
+    """Event time of the last event that was looked at: what comes later is unseen."""
+    versions: tuple[TrainedVersion, ...]
+    seconds: dict[str, float]
+    """Wall time by step."""
+
+
+def _replace(request: TrainRequest, **changes: object) -> TrainRequest:
+    kept = {name: getattr(request, name) for name in request.__struct_fields__}
+    return TrainRequest(**(kept | changes))

@@ -1,0 +1,1 @@
+"""Plain steps: each runs without a flow around it."""

@@ -1,0 +1,72 @@
+"""Making a fitted model smaller where it can be shown not to be worse."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from onnx import ModelProto
+from onnx.reference import ReferenceEvaluator
+
+from data_contracts.manifest import Compression
+from models.compression import NONE_QUALIFIED_NOTE, Candidate, Trial, choose
+from models.families.dense import DenseModel
+from models.families.mlp import MlpConfig
+from models.onnx_graph import INPUT
+from models.parity import FLOAT_TOLERANCE, Floats, check_parity, golden_inputs
+from pipelines.steps.dataset import Prepared
+from pipelines.steps.fit import FittedFamily
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """The graph to publish and what was tried on the way."""
+
+    model: ModelProto
+    parity_tolerance: float
+    report: Compression | None
+    trials: tuple[Trial, ...]
+    notes: tuple[str, ...]
+
+
+def compress(fitted: FittedFamily, prepared: Prepared, *, seed: int) -> Compressed:
+    """Return the smallest graph that is not inferior on the held-out rows, after parity on golden vectors.
+
+    The exported original is held against the family's own scores; a compressed graph against onnx's reference
+    evaluator, since no other engine knows its rounded weights.
+
+    Raises:
+        ParityError: two engines disagree.
+    """
+    original, inputs = fitted.model.to_onnx(), golden_inputs(prepared.learn.features)
+    check_parity(original, fitted.model.scores, inputs, tolerance=FLOAT_TOLERANCE)
+    best, report, trials = choose(original, _candidates(fitted, prepared, seed), prepared.held_out, seed=seed)
+    if best.steps:
+        check_parity(best.model, _reference(best.model), inputs, tolerance=best.tolerance)
+    notes = (NONE_QUALIFIED_NOTE,) if report is not None and not best.steps else ()
+    return Compressed(best.model, best.tolerance, report, trials, notes)
+
+
+def _candidates(fitted: FittedFamily, prepared: Prepared, seed: int) -> list[Candidate]:
+    # Imported where they are needed: each brings a library that the other family does without.
+    if fitted.family == "xgboost":
+        from models.compress_trees import tree_candidates
+
+        return tree_candidates(_as(fitted.model), prepared.learn, fitted.config, seed)
+    if isinstance(fitted.model, DenseModel) and isinstance(fitted.config, MlpConfig):
+        from models.compress_nets import net_candidates
+
+        return net_candidates(fitted.model, prepared.learn, fitted.config, seed)
+    return []
+
+
+def _as(model: object) -> Any:  # noqa: ANN401  the family's name says which class it is
+    return model
+
+
+def _reference(model: ModelProto) -> Any:  # noqa: ANN401  a callable from rows to outputs
+    evaluator = ReferenceEvaluator(model)
+
+    def outputs(features: Floats) -> Floats:
+        said: Floats = evaluator.run(None, {INPUT: features})[0]
+        return said
+
+    return outputs

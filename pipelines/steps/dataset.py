@@ -1,0 +1,107 @@
+"""From recordings to rows: what is learnt from, what is held out, in which folds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from data_contracts.errors import UsageError
+from data_contracts.feature_set import FeatureSet
+from data_contracts.instrument import Instrument
+from data_contracts.manifest import DataRange, Label
+from data_contracts.recording import Recording
+from market_data.feature_sets import feature_set
+from models.dataset import Dataset, build_dataset
+from models.folds import Fold, purged, walk_forward
+from models.labels import LabelReport
+from models.leakage import refuse_leaks
+from pipelines.request import TrainRequest
+
+MIN_ROWS = 500
+"""Fewer say nothing in any fold."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Rows of one request; held-out rows come after every row learnt from, with a gap of horizon and embargo."""
+
+    instrument: Instrument
+    features: FeatureSet
+    label: Label
+    labels: LabelReport
+    learn: Dataset
+    held_out: Dataset
+    folds: tuple[Fold, ...]
+    ranges: tuple[DataRange, ...]
+    trained_until_ns: int
+
+
+def prepare(recordings: Sequence[Recording], request: TrainRequest) -> Prepared:
+    """Return the request's rows.
+
+    Raises:
+        UsageError: recordings of several instruments, too few rows, or a set that needs sizes where there are none.
+        ModelError: a feature looks ahead.
+    """
+    parts = first_share(recordings, request.train_share)
+    instrument = _one_instrument(parts)
+    features = feature_set(request.feature_set or ("touch_v1" if all(p.has_sizes for p in parts) else "quotes_v1"))
+    rows, labels = build_dataset(
+        parts,
+        features,
+        horizon_ns=request.horizon_ns,
+        entry_latency_ns=request.entry_latency_ns,
+        min_interval_ns=request.min_interval_ns,
+        threshold_bps=request.label_threshold_bps,
+    )
+    if len(rows) < MIN_ROWS:
+        raise UsageError(f"{instrument.symbol}: expected at least {MIN_ROWS} rows to learn from, got {len(rows)}")
+    rows = rows.rows(slice(-(request.max_rows or len(rows)), None))
+    learn, held_out = _split(rows, request)
+    refuse_leaks(learn.features, learn.mid_move_bps, learn.names)
+    gap = {"horizon_ns": request.horizon_ns, "embargo_ns": request.horizon_ns}
+    return Prepared(
+        instrument=instrument,
+        features=features,
+        label=Label(kind="mid_move", horizon_ns=request.horizon_ns, threshold_bps=labels.threshold_bps),
+        labels=labels,
+        learn=learn,
+        held_out=held_out,
+        folds=walk_forward(learn.event_ns, folds=request.folds, **gap),
+        ranges=tuple(_range(part) for part in parts),
+        trained_until_ns=int(parts[-1].events["event_ns"][-1]),
+    )
+
+
+def first_share(recordings: Sequence[Recording], share: float) -> tuple[Recording, ...]:
+    """Return the first `share` of all events, as recordings; the one the cut falls into is shortened."""
+    left, parts = round(share * sum(len(recording) for recording in recordings)), []
+    for recording in recordings:
+        if left > 0:
+            parts.append(recording.part(0, min(left, len(recording))))
+            left -= len(recording)
+    return tuple(parts)
+
+
+def _split(rows: Dataset, request: TrainRequest) -> tuple[Dataset, Dataset]:
+    start = round(len(rows) * (1 - request.held_out_share))
+    kept = purged(rows.event_ns, start, horizon_ns=request.horizon_ns, embargo_ns=request.horizon_ns)
+    return rows.rows(kept), rows.rows(np.arange(start, len(rows)))
+
+
+def _one_instrument(recordings: Sequence[Recording]) -> Instrument:
+    found = {recording.instrument.symbol: recording.instrument for recording in recordings}
+    if len(found) != 1:
+        raise UsageError(f"training: expected recordings of one instrument, got {sorted(found) or 'none'}")
+    return next(iter(found.values()))
+
+
+def _range(recording: Recording) -> DataRange:
+    return DataRange(
+        source=recording.source.name,
+        instrument=recording.instrument.symbol,
+        fingerprint=recording.fingerprint,
+        first_event_ns=int(recording.events["event_ns"][0]),
+        last_event_ns=int(recording.events["event_ns"][-1]),
+        events=len(recording),
+    )

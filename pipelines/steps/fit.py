@@ -1,0 +1,56 @@
+"""Fitting one configuration, and choosing its threshold from scores no fold has learnt from."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from data_contracts.manifest import Estimate
+from models.dataset import Dataset
+from models.evaluation import evaluate
+from models.families import Family, Fitted
+from models.metrics import Scores
+from models.trading import choose_threshold
+from pipelines.steps.dataset import Prepared
+
+
+@dataclass(frozen=True)
+class FittedFamily:
+    """A model on all rows learnt from, its threshold, and how its configuration did out of fold."""
+
+    family: str
+    config: Any
+    model: Fitted
+    threshold: float
+    walk_forward: dict[str, Estimate]
+    notes: tuple[str, ...]
+
+
+def fit(family: Family[Any], config: object, prepared: Prepared, *, seed: int) -> FittedFamily:
+    """Return the family fitted on every row that may be learnt from."""
+    scores, tested = out_of_fold(family, config, prepared, seed=seed)
+    threshold, note = choose_threshold(scores, tested)
+    return FittedFamily(
+        family=family.name,
+        config=config,
+        model=family.fit(prepared.learn.features, prepared.learn.classes, config, seed),
+        threshold=threshold,
+        walk_forward=evaluate(scores, tested, threshold=threshold, seed=seed),
+        notes=() if note is None else (note,),
+    )
+
+
+def out_of_fold(family: Family[Any], config: object, prepared: Prepared, *, seed: int) -> tuple[Scores, Dataset]:
+    """Return the folds' test scores, each from a model of earlier rows only, and the rows they belong to."""
+    scores, rows = [], prepared.learn
+    for fold in prepared.folds:
+        train = rows.rows(fold.train)
+        scores.append(family.fit(train.features, train.classes, config, seed).scores(rows.features[fold.test]))
+    return np.concatenate(scores), rows.rows(np.concatenate([fold.test for fold in prepared.folds]))
+
+
+def baseline(family: Family[Any], prepared: Prepared, *, seed: int) -> dict[str, Estimate]:
+    """Return the untuned family's metrics on the held-out rows, with a threshold chosen like any other's."""
+    fitted = fit(family, family.default(), prepared, seed=seed)
+    scores = fitted.model.scores(prepared.held_out.features)
+    return evaluate(scores, prepared.held_out, threshold=fitted.threshold, seed=seed)

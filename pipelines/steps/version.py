@@ -1,0 +1,119 @@
+"""From a compressed model to a version's folder: figures, card, plots, manifest."""
+
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from data_contracts.manifest import MODEL_FILE, DecisionRule, Estimate, Latency, Manifest
+from models import plots
+from models.card import CARD_FILE, CardFacts, write_card, write_summary
+from models.evaluation import evaluate
+from models.importance import permutation_importance
+from models.latency import measure
+from models.metrics import Scores
+from models.parity import golden_inputs, run_onnx
+from pipelines.package import package, source_commit
+from pipelines.request import TrainRequest
+from pipelines.steps.compress import Compressed
+from pipelines.steps.dataset import Prepared
+from pipelines.steps.fit import FittedFamily
+
+SUMMARY_FILE = "card.md"
+_KEPT_OUT_OF_FOLD = ("mcc", "log_loss", "net_pnl_bps")
+
+
+def build_version(
+    folder: Path,
+    fitted: FittedFamily,
+    compressed: Compressed,
+    prepared: Prepared,
+    baselines: dict[str, dict[str, Estimate]],
+    request: TrainRequest,
+) -> Manifest:
+    """Write everything that is published of one family into `folder`; return its manifest.
+
+    All figures are those of the very graph that is published, on rows it has not learnt from.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MODEL_FILE).write_bytes(compressed.model.SerializeToString())
+    scores = run_onnx(compressed.model, prepared.held_out.features)
+    metrics = evaluate(scores, prepared.held_out, threshold=fitted.threshold, seed=request.seed)
+    metrics |= {f"walk_forward_{name}": fitted.walk_forward[name] for name in _KEPT_OUT_OF_FOLD}
+    latency, pictures = _pictures(folder, scores, fitted, compressed, prepared, request)
+    facts = CardFacts(
+        model=request.model,
+        family=fitted.family,
+        instrument=prepared.instrument,
+        feature_set=prepared.features.name,
+        features=prepared.features.features,
+        label=prepared.label,
+        labels=prepared.labels,
+        threshold=fitted.threshold,
+        data=prepared.ranges,
+        metrics=metrics,
+        baselines=baselines,
+        compression=compressed.report,
+        latency=latency,
+        notes=(*fitted.notes, *compressed.notes),
+        source_commit=source_commit(),
+    )
+    (folder / CARD_FILE).write_text(write_card(facts, pictures))
+    (folder / SUMMARY_FILE).write_text(write_summary(facts))
+    return package(
+        folder,
+        compressed.model,
+        model=request.model,
+        family=fitted.family,
+        feature_set=prepared.features,
+        rule=DecisionRule(kind="up_minus_down", threshold=fitted.threshold),
+        label=prepared.label,
+        golden_inputs=golden_inputs(prepared.learn.features),
+        data=prepared.ranges,
+        metrics=metrics,
+        compression=compressed.report,
+        parity_tolerance=compressed.parity_tolerance,
+        latency=latency,
+        notes=facts.notes,
+    )
+
+
+def evidence_files(fitted: FittedFamily, compressed: Compressed) -> dict[str, bytes]:
+    """Return what a run keeps of the fitting, by file name: the configuration and every compression trial."""
+    trials = [
+        {
+            "steps": trial.candidate.steps,
+            "bytes": trial.size_bytes,
+            "difference": trial.difference,
+            "not_inferior": trial.not_inferior,
+        }
+        for trial in compressed.trials
+    ]
+    return {
+        "config.json": msgspec.json.format(msgspec.json.encode(fitted.config)),
+        "compression_trials.json": msgspec.json.format(msgspec.json.encode(trials)),
+    }
+
+
+def _pictures(
+    folder: Path,
+    scores: Scores,
+    fitted: FittedFamily,
+    compressed: Compressed,
+    prepared: Prepared,
+    request: TrainRequest,
+) -> tuple[Latency, dict[str, bytes]]:
+    held_out = prepared.held_out
+    latency, samples = measure(folder / MODEL_FILE, held_out.features[:500])
+    rises = permutation_importance(partial(run_onnx, compressed.model), held_out, seed=request.seed)
+    pictures = {
+        "pnl_curve": plots.pnl_curve(scores, held_out, threshold=fitted.threshold),
+        "calibration": plots.calibration(scores, held_out),
+        "confusion": plots.confusion(scores, held_out),
+        "importance": plots.importance(rises, held_out.names),
+        "latency": plots.latency(samples),
+    }
+    (folder / "plots").mkdir(exist_ok=True)
+    for name, png in pictures.items():
+        (folder / "plots" / f"{name}.png").write_bytes(png)
+    return latency, pictures
