@@ -1,0 +1,17 @@
+"""Fixtures that every suite shares."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """Folder of real recordings; the test is skipped, visibly, where it is absent."""
+    folder = Path(os.environ.get("RINGCRAFT_TEST_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"real recordings not found at {folder}; set RINGCRAFT_TEST_DATA")
+    return folder
