@@ -1,6 +1,7 @@
 """Fixtures that every suite shares."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,3 +16,12 @@ def test_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real recordings not found at {folder}; set RINGCRAFT_TEST_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def mlflow_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a real MLflow server, one for the whole session: give models names of your own."""
+    from ringcraft.mlflow_server import MlflowServer
+
+    with MlflowServer(tmp_path_factory.mktemp("mlflow")) as server:
+        yield server.uri
