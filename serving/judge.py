@@ -18,7 +18,7 @@ class RolloutVerdict(Struct, frozen=True, kw_only=True):
     kind: str
     """challenger or bake."""
     verdict: str
-    """promoted, rolled_back, inconclusive, withdrawn; running where the journal ends before it does."""
+    """promoted, rolled_back, inconclusive, withdrawn; empty where the journal ends before it does."""
     guardrail: str
     decision: int | None
     """The decision whose folding ended it; None where an alias was moved from outside."""
@@ -55,7 +55,7 @@ def verdicts(fold: JournalFold) -> list[RolloutVerdict]:
                     model=model.name,
                     version=rollout.version,
                     kind=rollout.kind,
-                    verdict=ended.verdict if ended else "running",
+                    verdict=ended.verdict if ended else "",
                     guardrail=ended.guardrail if ended else "",
                     decision=ended.decision if ended else None,
                     reason=ended.reason if ended else f"{rollout.folded} decisions folded, no verdict yet",

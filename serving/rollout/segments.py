@@ -78,11 +78,12 @@ def segments(folder: Path) -> list[Path]:
 
 
 def journal_folder(path: Path) -> Path:
-    """Return the folder that holds the segments: `path` itself, its one worker's, or its journal's.
+    """Return the folder that holds the segments: `path` itself, a segment's, or its one worker's.
 
     Raises:
         JournalError: none, or more than one, is there.
     """
+    path = path.parent if path.is_file() else path
     found = [folder for folder in (path, *sorted(path.glob("worker-*"))) if segments(folder)]
     if len(found) != 1:
         got = "none" if not found else ", ".join(str(folder) for folder in found)
