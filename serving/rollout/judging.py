@@ -1,0 +1,135 @@
+"""One rollout's guardrails, fed with folded decisions."""
+
+from math import isfinite
+
+from data_contracts.policy import Policy
+from serving.guardrails.pnl_guard import PnlGuard
+from serving.guardrails.promotion import PromotionTest
+from serving.guardrails.rate_guard import RateGuard
+from serving.rollout.evidence import GuardReading
+from serving.rollout.overlap import LEAST, measure_overlap
+
+PNL, LATENCY, ERRORS = "pnl", "latency", "errors"
+
+
+class Guards:
+    """PnL, latency and error guards of one rollout, and its test for promotion.
+
+    The PnL guard begins once the overlap of outcomes can be read off the first differences; what came
+    before is then folded into it, so nothing is lost but the looking.
+    """
+
+    def __init__(self, policy: Policy, control: str) -> None:
+        """Start with nothing seen; `control` says in words what the version is held against."""
+        guards = policy.guardrails
+        self._policy, self._control = policy, control
+        self.latency = RateGuard(
+            1.0 - guards.latency.quantile,
+            guards.latency.error_rate,
+            guards.pnl.horizon_decisions,
+            guards.latency.burst_decisions,
+        )
+        self.errors = RateGuard(guards.errors.budget, guards.errors.error_rate, guards.pnl.horizon_decisions)
+        self.pnl: PnlGuard | None = None
+        self.promotion: PromotionTest | None = None
+        self.overlap = 0
+        self.difference_sum = 0.0
+        self.differences = 0
+        self._waiting: list[tuple[int, float]] = []
+        self._earliest, self._latest = 1 << 63, -(1 << 63)
+
+    def fold_difference(self, event_ns: int, difference: float, horizon_ns: int) -> None:
+        """Fold one paired difference in bps; 0 says nothing about which is better."""
+        self.differences += 1
+        self.difference_sum += difference
+        if self.pnl is not None and self.promotion is not None:
+            self.pnl.update(difference)
+            self.promotion.update(difference)
+        elif difference != 0.0:
+            self._wait(event_ns, difference, horizon_ns)
+
+    def fold_answer(self, *, late: bool, failed: bool) -> None:
+        """Fold one answer of the version that is judged."""
+        self.latency.update(late)
+        self.errors.update(failed)
+
+    def _wait(self, event_ns: int, difference: float, horizon_ns: int) -> None:
+        self._waiting.append((event_ns, difference))
+        self._earliest, self._latest = min(self._earliest, event_ns), max(self._latest, event_ns)
+        enough = len(self._waiting) >= LEAST and self._latest - self._earliest >= horizon_ns
+        if enough or not isfinite(difference):
+            self._begin(measure_overlap([at for at, _ in self._waiting], horizon_ns))
+
+    def _begin(self, overlap: int) -> None:
+        guard, rollout = self._policy.guardrails.pnl, self._policy.rollout
+        self.overlap = overlap
+        self.pnl = PnlGuard(
+            error_rate=guard.error_rate, horizon=guard.horizon_decisions, overlap=overlap, margin_sd=guard.margin_sd
+        )
+        superior = rollout.on_success == "promote_if_superior"
+        margin = 0.0 if superior else rollout.non_inferiority_margin_sd
+        self.promotion = PromotionTest(error_rate=rollout.promotion_error_rate, overlap=overlap, margin_sd=margin)
+        for _, difference in self._waiting:
+            self.pnl.update(difference)
+            self.promotion.update(difference)
+        self._waiting.clear()
+
+    def broken(self) -> tuple[str, ...]:
+        """Return the guardrails that have tripped, PnL first."""
+        if not (self.latency.tripped or self.errors.tripped or (self.pnl is not None and self.pnl.tripped)):
+            return ()
+        tripped = ((PNL, self.pnl is not None and self.pnl.tripped), (LATENCY, self.latency.tripped))
+        return tuple(name for name, hit in (*tripped, (ERRORS, self.errors.tripped)) if hit)
+
+    @property
+    def promotable(self) -> bool:
+        """Whether the promotion test has passed."""
+        return self.promotion is not None and self.promotion.passed
+
+    def readings(self) -> tuple[GuardReading, ...]:
+        """Return every guardrail as a person reads it."""
+        return tuple(self.reading(name) for name in (PNL, LATENCY, ERRORS))
+
+    def reading(self, name: str) -> GuardReading:
+        """Return one guardrail as a person reads it."""
+        if name == PNL:
+            return self._pnl_reading()
+        guard = self.latency if name == LATENCY else self.errors
+        return GuardReading(
+            name=name,
+            e_value=guard.e_value,
+            threshold=1.0 / guard.error_rate,
+            evidence=guard.evidence,
+            events=guard.events,
+            detail=self._late_detail() if name == LATENCY else self._failed_detail(),
+        )
+
+    def _pnl_reading(self) -> GuardReading:
+        e_value = 0.5 if self.pnl is None else self.pnl.e_value
+        mean = self.difference_sum / self.differences if self.differences else 0.0
+        side = "less" if mean < 0 else "more"
+        return GuardReading(
+            name=PNL,
+            e_value=e_value,
+            threshold=1.0 / self._policy.guardrails.pnl.error_rate,
+            evidence=0.0 if self.pnl is None else self.pnl.evidence,
+            events=len(self._waiting) if self.pnl is None else self.pnl.events,
+            detail=f"earned {abs(mean):.3g} bps a decision {side} than {self._control}",
+        )
+
+    def _late_detail(self) -> str:
+        guard = self._policy.guardrails.latency
+        late, all_ = self.latency.exceeded, self.latency.events
+        return (
+            f"{late} of {all_} answers ({_percent(late, all_)}) took over {guard.budget_us:g} us, "
+            f"budget {1 - guard.quantile:.3%}"
+        )
+
+    def _failed_detail(self) -> str:
+        failed, all_ = self.errors.exceeded, self.errors.events
+        budget = self._policy.guardrails.errors.budget
+        return f"{failed} of {all_} answers ({_percent(failed, all_)}) failed, budget {budget:.3%}"
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{part / whole:.2%}" if whole else "0%"

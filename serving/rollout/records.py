@@ -1,0 +1,129 @@
+"""Journal records as small tuples, in journal order."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_contracts.errors import JournalError
+from data_contracts.journal import DTYPES, RECORD_BYTES, RecordType
+
+
+class NameRow(NamedTuple):
+    """Spells a model's or an instrument's index."""
+
+    kind: int
+    name_index: int
+    name: str
+
+
+class EpochRow(NamedTuple):
+    """A routing epoch as the worker adopted it."""
+
+    epoch: int
+    wall_ns: int
+    rollout_id: int
+    champion: int
+    challenger: int
+    model: int
+    share_bps: int
+    phase: int
+    step: int
+    heartbeat_lost: int
+
+
+class DecisionRow(NamedTuple):
+    """An answer that was acted on."""
+
+    decision_id: int
+    receive_ns: int
+    answer_ns: int
+    event_ns: int
+    version: int
+    model: int
+    share_bps: int
+    arm: int
+    action: int
+    abstain: int
+    expected_shadows: int
+
+
+class ShadowRow(NamedTuple):
+    """What another version would have answered."""
+
+    decision_id: int
+    latency_ns: int
+    version: int
+    model: int
+    arm: int
+    action: int
+    abstain: int
+    dropped: int
+
+
+class MarkoutRow(NamedTuple):
+    """What buying and selling at a decision earned."""
+
+    decision_id: int
+    decision_event_ns: int
+    resolved_event_ns: int
+    buy_pnl_bps: float
+    sell_pnl_bps: float
+    model: int
+    status: int
+
+
+class TripRow(NamedTuple):
+    """A hard limit that tripped inside the worker."""
+
+    decision_id: int
+    value: float
+    limit: float
+    version: int
+    rollout_id: int
+    model: int
+    kind: int
+    arm: int
+
+
+Row = NameRow | EpochRow | DecisionRow | ShadowRow | MarkoutRow | TripRow
+
+_ROWS: dict[RecordType, Any] = {
+    RecordType.EPOCH: EpochRow,
+    RecordType.DECISION: DecisionRow,
+    RecordType.SHADOW: ShadowRow,
+    RecordType.MARKOUT: MarkoutRow,
+    RecordType.TRIP: TripRow,
+}
+
+
+def rows(records: bytes | memoryview | NDArray[Any]) -> Iterator[Row]:
+    """Yield the records in journal order; types this version does not know are passed over.
+
+    Args:
+        records: whole 128-byte records, end to end, as bytes or as a contiguous array.
+
+    Raises:
+        JournalError: not a whole number of records.
+    """
+    data = np.frombuffer(np.ascontiguousarray(records) if isinstance(records, np.ndarray) else records, np.uint8)
+    if data.size % RECORD_BYTES:
+        raise JournalError(f"records: expected a multiple of {RECORD_BYTES} bytes, got {data.size}")
+    table = data.reshape(-1, RECORD_BYTES)
+    types = table[:, 4]
+    decoded = {int(kind): _decode(table[types == kind], kind) for kind in RecordType}
+    for kind in types.tolist():
+        source = decoded.get(kind)
+        if source is not None:
+            yield next(source)
+
+
+def _decode(table: NDArray[np.uint8], kind: RecordType) -> Iterator[Row]:
+    typed = np.ascontiguousarray(table).reshape(-1).view(DTYPES[kind])
+    if kind is RecordType.NAME:
+        texts = (bytes(row).rstrip(b"\0").decode("utf-8", "replace") for row in table[:, 24:])
+        return map(NameRow, typed["kind"].tolist(), typed["name_index"].tolist(), texts)
+    row = _ROWS[kind]
+    columns = [typed[name].tolist() for name in row._fields]
+    return map(row, *columns)

@@ -1,0 +1,231 @@
+"""One rollout as its folded decisions show it: arms, guardrails, steps, verdict."""
+
+from typing import Final, Literal
+
+import msgspec
+
+from data_contracts.journal import AbstainReason, Arm, MarkoutStatus, Phase
+from data_contracts.policy import Policy
+from serving.rollout.events import Concluded, FoldEvent, Kind, ReadyToPromote, StepAdvanced
+from serving.rollout.evidence import Evidence
+from serving.rollout.judging import PNL, Guards
+from serving.rollout.machine import Verdict, next_step
+from serving.rollout.paired import augmented_difference, paired_difference
+from serving.rollout.records import DecisionRow, EpochRow, MarkoutRow, ShadowRow
+from serving.rollout.state import RolloutState
+from serving.rollout.tally import ArmTally
+
+# Plain ints: an enum's comparison costs more than the rest of a decision's fold.
+FAILURES: Final = frozenset({int(AbstainReason.BAD_OUTPUT), int(AbstainReason.MODEL_FAILED)})
+_ANSWERS: Final = FAILURES | {int(AbstainReason.NONE)}
+_JUDGED: Final = frozenset({int(Phase.SHADOW), int(Phase.AB), int(Phase.BAKE)})
+_AB: Final = int(Phase.AB)
+_SHADOW_ARM: Final = int(Arm.SHADOW)
+_OK: Final = int(MarkoutStatus.OK)
+Outcome = Literal["promoted", "rolled_back", "inconclusive", "withdrawn"]
+
+
+class RolloutFold:
+    """Evidence and conclusion of one rollout."""
+
+    def __init__(self, policy: Policy, model: str, epoch: EpochRow) -> None:
+        """Begin with the rollout's first epoch."""
+        self.policy, self.model, self.rollout_id = policy, model, epoch.rollout_id
+        bake = epoch.phase == Phase.BAKE
+        self.kind: Kind = "bake" if bake else "challenger"
+        self.version, self.control = (epoch.champion, epoch.challenger) if bake else (epoch.challenger, epoch.champion)
+        self.judged_arm = int(Arm.CHAMPION if bake else Arm.CHALLENGER)
+        self.state = RolloutState(kind=self.kind, step=epoch.step, announced=epoch.step)
+        self.guards = Guards(policy, "the one it replaced" if bake else "the champion")
+        self.arms: dict[int, ArmTally] = {}
+        self.concluded: Concluded | None = None
+        self.folded = self.folded_in_step = self.unpaired = self.given_up = 0
+        self.live_pnl_bps = 0.0
+        self._step_from = self._step_to = 0
+
+    def fold(
+        self,
+        epoch: EpochRow,
+        decision: DecisionRow,
+        markout: MarkoutRow,
+        shadows: list[ShadowRow],
+        horizon_ns: int,
+    ) -> FoldEvent | None:
+        """Fold one complete decision; return what follows from it, if anything does."""
+        earned = self._tally(epoch, decision, markout, shadows)
+        if self.concluded or epoch.phase not in _JUDGED:
+            return None
+        self._count(epoch, decision)
+        difference = self._difference(epoch, decision, markout, shadows)
+        self.guards.fold_difference(decision.event_ns, difference, horizon_ns)
+        self._fold_answers(decision, shadows)
+        if decision.arm == self.judged_arm:
+            self.live_pnl_bps += earned
+        return self._conclude(decision.decision_id)
+
+    def skip(self, epoch: EpochRow, decision: DecisionRow) -> FoldEvent | None:
+        """Fold a decision whose outcome never came: it counts, and says nothing about PnL."""
+        self.given_up += 1
+        if self.concluded or epoch.phase not in _JUDGED:
+            return None
+        self._count(epoch, decision)
+        return self._conclude(decision.decision_id)
+
+    def limit(self, name: str, decision: int, reason: str) -> FoldEvent | None:
+        """End the rollout on a hard limit."""
+        if self.concluded:
+            return None
+        return self._end("rolled_back", f"limit:{name}", decision, reason)
+
+    def withdraw(self, successor: EpochRow | None) -> FoldEvent | None:
+        """End the rollout because routing has gone on to another."""
+        if self.concluded:
+            return None
+        by_hand = successor is not None and self.kind == "challenger" and successor.champion == self.version
+        if by_hand:
+            return self._end("promoted", "", None, "made champion by a person")
+        return self._end("withdrawn", "", None, "its alias was moved or taken away")
+
+    def evidence(self) -> Evidence:
+        """Return what the rollout has shown so far."""
+        return Evidence(
+            folded=self.folded,
+            folded_in_step=self.folded_in_step,
+            seconds_in_step=max(0, self._step_to - self._step_from) / 1e9,
+            broken=self.guards.broken() or self._loss(),
+            promotable=self.guards.promotable,
+        )
+
+    def arm(self, version: int, name: str) -> ArmTally:
+        """Return the version's running totals."""
+        tally = self.arms.get(version)
+        if tally is None:
+            tally = self.arms[version] = ArmTally(version, name)
+        return tally
+
+    def _count(self, epoch: EpochRow, decision: DecisionRow) -> None:
+        self.folded += 1
+        if epoch.step != self.state.step:
+            announced = max(self.state.announced, epoch.step)
+            self.state = msgspec.structs.replace(self.state, step=epoch.step, announced=announced)
+            self.folded_in_step = 0
+        if not self.folded_in_step:
+            self._step_from = decision.event_ns
+        self.folded_in_step += 1
+        self._step_to = decision.event_ns
+
+    def _tally(self, epoch: EpochRow, decision: DecisionRow, markout: MarkoutRow, shadows: list[ShadowRow]) -> float:
+        earned = pnl_of(decision.action, markout)
+        budget_ns = self.policy.guardrails.latency.budget_us * 1000.0
+        arm = self.arm(decision.version, "challenger" if decision.version == epoch.challenger else "champion")
+        arm.acted(decision.event_ns, decision.action, earned)
+        arm.paper_pnl_bps += earned
+        if decision.abstain in _ANSWERS:
+            latency = decision.answer_ns - decision.receive_ns
+            arm.answered(latency, late=not latency <= budget_ns, failed=decision.abstain in FAILURES)
+        for shadow in shadows:
+            if not shadow.dropped:
+                other = self.arm(shadow.version, _ARM_NAMES.get(shadow.arm, "shadow"))
+                other.paper_pnl_bps += pnl_of(shadow.action, markout)
+                if shadow.abstain in _ANSWERS:
+                    late = not shadow.latency_ns <= budget_ns
+                    other.answered(shadow.latency_ns, late=late, failed=shadow.abstain in FAILURES)
+        return earned
+
+    def _difference(
+        self, epoch: EpochRow, decision: DecisionRow, markout: MarkoutRow, shadows: list[ShadowRow]
+    ) -> float:
+        papers: dict[int, float] = {decision.arm: pnl_of(decision.action, markout)}
+        for shadow in shadows:
+            if shadow.arm != _SHADOW_ARM and not shadow.dropped:
+                papers[shadow.arm] = pnl_of(shadow.action, markout)
+        judged, control = self.judged_arm, 1 - self.judged_arm
+        p1, p0 = papers.get(judged), papers.get(control)
+        self.unpaired += p1 is None or p0 is None
+        if epoch.phase != _AB:
+            return paired_difference(p0, p1)
+        return augmented_difference(
+            p0,
+            p1,
+            acted_by_challenger=decision.arm == 1,
+            earned=papers[decision.arm],
+            share=decision.share_bps / 10_000.0,
+        )
+
+    def _fold_answers(self, decision: DecisionRow, shadows: list[ShadowRow]) -> None:
+        budget_ns = self.policy.guardrails.latency.budget_us * 1000.0
+        if decision.arm == self.judged_arm:
+            if decision.abstain in _ANSWERS:
+                late = not decision.answer_ns - decision.receive_ns <= budget_ns
+                self.guards.fold_answer(late=late, failed=decision.abstain in FAILURES)
+            return
+        for shadow in shadows:
+            if shadow.arm == self.judged_arm and not shadow.dropped and shadow.abstain in _ANSWERS:
+                late = not shadow.latency_ns <= budget_ns
+                self.guards.fold_answer(late=late, failed=shadow.abstain in FAILURES)
+
+    def _loss(self) -> tuple[str, ...]:
+        met = self.live_pnl_bps >= -self.policy.limits.loss_budget_bps  # NaN does not meet it
+        return () if met else ("limit:loss_budget",)
+
+    def _conclude(self, decision: int) -> FoldEvent | None:
+        verdict = next_step(self.state, self.evidence(), self.policy)
+        if verdict.action == "stay":
+            return None
+        return self._apply(verdict, decision)
+
+    def _apply(self, verdict: Verdict, decision: int) -> FoldEvent:
+        about = {"model": self.model, "rollout_id": self.rollout_id, "version": self.version, "decision": decision}
+        if verdict.action == "advance":
+            self.state = msgspec.structs.replace(self.state, announced=verdict.step)
+            return StepAdvanced(step=verdict.step, **about)  # type: ignore[arg-type]
+        if verdict.action == "ready":
+            self.state = msgspec.structs.replace(self.state, ready=True)
+            return ReadyToPromote(**about)  # type: ignore[arg-type]
+        if verdict.action == "promoted":
+            return self._end("promoted", "", decision, self._promotion_reason())
+        if verdict.action == "inconclusive":
+            return self._end("inconclusive", "", decision, f"no verdict after {self.folded} decisions")
+        reason = self._broken_reason(verdict.guardrail)
+        return self._end("rolled_back", verdict.guardrail, decision, reason)
+
+    def _end(self, verdict: Outcome, guardrail: str, decision: int | None, reason: str) -> Concluded:
+        self.state = msgspec.structs.replace(self.state, verdict=verdict)
+        self.concluded = Concluded(
+            model=self.model,
+            rollout_id=self.rollout_id,
+            version=self.version,
+            kind=self.kind,
+            verdict=verdict,
+            guardrail=guardrail,
+            decision=decision,
+            reason=reason,
+        )
+        return self.concluded
+
+    def _broken_reason(self, guardrail: str) -> str:
+        if guardrail == "limit:loss_budget":
+            budget = self.policy.limits.loss_budget_bps
+            return f"lost {-self.live_pnl_bps:.1f} bps on its own decisions, budget {budget:g} bps"
+        reading = self.guards.reading(guardrail)
+        evidence = f"(e-value {reading.e_value:.3g} > {reading.threshold:.3g})"
+        after = f" after {self.folded} decisions" if guardrail == PNL else ""
+        return f"{reading.detail} {evidence}{after}"
+
+    def _promotion_reason(self) -> str:
+        detail = self.guards.reading(PNL).detail
+        if self.kind == "bake":
+            return f"kept as champion: {detail} over {self.folded} decisions"
+        test = self.guards.promotion
+        value, limit = (test.e_value, 1.0 / test.error_rate) if test else (0.0, 0.0)
+        return f"{detail} over {self.folded} decisions (e-value for promotion {value:.3g}, needed {limit:.3g})"
+
+
+_ARM_NAMES: Final = {int(Arm.CHAMPION): "champion", int(Arm.CHALLENGER): "challenger"}
+
+
+def pnl_of(action: int, markout: MarkoutRow) -> float:
+    """Return what an action at this decision earned, in bps; 0 where the mark-out could not be taken."""
+    if not action or markout.status != _OK:
+        return 0.0
+    return markout.buy_pnl_bps if action > 0 else markout.sell_pnl_bps

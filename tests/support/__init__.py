@@ -1,0 +1,1 @@
+"""Writers and fakes that several suites share."""

@@ -1,0 +1,54 @@
+import json
+import math
+
+import numpy as np
+
+from serving.guardrails.promotion import PromotionTest
+
+EVENTS = 10_000
+
+
+def passed_at(test: PromotionTest, values: np.ndarray) -> int | None:
+    for at, value in enumerate(values.tolist(), 1):
+        if test.update(value):
+            return at
+    return None
+
+
+def non_inferior() -> PromotionTest:
+    return PromotionTest(error_rate=0.05, overlap=1, margin_sd=0.1)
+
+
+def draw(seed: int) -> np.ndarray:
+    return np.random.default_rng([31, seed]).standard_t(4, EVENTS) / math.sqrt(2)
+
+
+def test_equal_version_shows_that_it_is_not_inferior() -> None:
+    passed = [passed_at(non_inferior(), draw(s)) for s in range(20)]
+    assert sum(at is not None for at in passed) >= 18
+
+
+def test_version_worse_by_the_margin_is_not_passed() -> None:
+    assert sum(passed_at(non_inferior(), draw(s) - 0.1) is not None for s in range(40)) <= 4
+
+
+def test_equal_version_is_not_called_superior() -> None:
+    superior = [passed_at(PromotionTest(error_rate=0.05, overlap=1, margin_sd=0.0), draw(s)) for s in range(40)]
+    assert sum(at is not None for at in superior) <= 4
+
+
+def test_difference_that_is_no_number_never_passes() -> None:
+    test = non_inferior()
+    assert not test.update(math.nan)
+    assert passed_at(test, draw(1) + 1.0) is None
+    assert not test.evidence >= 1.0
+
+
+def test_saved_and_loaded_test_goes_on_alike() -> None:
+    straight, broken = non_inferior(), non_inferior()
+    values = draw(3).tolist()
+    for value in values[:777]:
+        straight.update(value)
+        broken.update(value)
+    broken = PromotionTest.load(json.loads(json.dumps(broken.save())))
+    assert [straight.update(v) for v in values[777:]] == [broken.update(v) for v in values[777:]]
