@@ -40,4 +40,6 @@ def _measure(recording: Recording, chosen: FeatureSet) -> dict[str, Any]:
         reference_features(chosen, part.events)
         return len(part) / (time.perf_counter() - start)
 
-    return ratio(chosen.name, paired(native, reference, 5), peer_name="numpy reference", unit="events/s", smaller_wins=False)
+    return ratio(
+        chosen.name, paired(native, reference, 5), peer_name="numpy reference", unit="events/s", smaller_wins=False
+    )

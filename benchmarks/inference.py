@@ -55,7 +55,9 @@ def _dense() -> onnx.ModelProto:
         ]
         last = layer == len(WIDTHS) - 2
         nodes.append(helper.make_node("Gemm", [name, f"w{layer}", f"b{layer}"], [f"g{layer}"]))
-        nodes.append(helper.make_node("Softmax" if last else "Relu", [f"g{layer}"], ["output" if last else f"h{layer}"]))
+        nodes.append(
+            helper.make_node("Softmax" if last else "Relu", [f"g{layer}"], ["output" if last else f"h{layer}"])
+        )
         name = f"h{layer}"
     graph = helper.make_graph(
         nodes,

@@ -24,7 +24,9 @@ def paired(ours: Callable[[], float], peer: Callable[[], float], runs: int) -> l
     return [(ours(), peer()) for _ in range(runs)]
 
 
-def ratio(name: str, pairs: Sequence[tuple[float, float]], *, peer_name: str, unit: str, smaller_wins: bool) -> dict[str, Any]:
+def ratio(
+    name: str, pairs: Sequence[tuple[float, float]], *, peer_name: str, unit: str, smaller_wins: bool
+) -> dict[str, Any]:
     """Return one row: medians, and by how much ours is better, with the smallest and largest pair."""
     times = [(peer / ours) if smaller_wins else (ours / peer) for ours, peer in pairs]
     return {

@@ -98,7 +98,9 @@ def _validate(batch: pd.DataFrame, suite: Any) -> Any:  # noqa: ANN401  the libr
 def _result(rule: Rule, outcome: Any) -> RuleResult:  # noqa: ANN401  the library publishes no types
     seen = outcome.result or {}
     if rule.column is None:
-        return RuleResult(rule=rule, observed=f"{seen['observed_value']} events", met=outcome.success is True, bad_rows=0)
+        return RuleResult(
+            rule=rule, observed=f"{seen['observed_value']} events", met=outcome.success is True, bad_rows=0
+        )
     bad, given = int(seen.get("unexpected_count") or 0), int(seen.get("element_count") or 0)
     share = bad / given if given else 0.0
     observed = f"{bad} of {given} events against it ({share:.2%})"

@@ -58,7 +58,9 @@ def write_card(facts: CardFacts, plots: Mapping[str, bytes]) -> str:
         f"<h1>{_text(title)}</h1><p class=lead>{_text(_lead(facts))}</p>",
         _section("Limits of use", _list(_limits(facts))),
         _section("Held-out results", _metrics_table(facts)),
-        "".join(f"<img alt='{_text(name)}' src='data:image/png;base64,{_encoded(png)}'>" for name, png in plots.items()),
+        "".join(
+            f"<img alt='{_text(name)}' src='data:image/png;base64,{_encoded(png)}'>" for name, png in plots.items()
+        ),
         _section("Data", _data_table(facts)),
         _section("Label and decision rule", _list(_rule(facts))),
         _section("Compression", f"<p>{_text(_compression(facts.compression))}</p>"),
@@ -66,7 +68,9 @@ def write_card(facts: CardFacts, plots: Mapping[str, bytes]) -> str:
         _section("Features", f"<p>{_text(facts.feature_set)}: {_text(', '.join(facts.features))}.</p>"),
         f"<footer>Source commit {_text(facts.source_commit)}.</footer>",
     ]
-    head = f"<!doctype html><html lang=en><head><meta charset=utf-8><title>{_text(title)}</title><style>{_STYLE}</style>"
+    head = (
+        f"<!doctype html><html lang=en><head><meta charset=utf-8><title>{_text(title)}</title><style>{_STYLE}</style>"
+    )
     return head + "</head><body>" + "\n".join(sections) + "</body></html>\n"
 
 

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,21 +43,30 @@ from pipelines.steps.version import build_version, evidence_files
 from registry.port import ModelRegistry
 
 BASELINES = ("majority", "logistic")
+_FIRST_STEPS = 3
+_STEPS_PER_FAMILY = 4
 
 
 class Given:
     """What a caller hands to a flow besides its request: things Prefect must not try to write down."""
 
-    __slots__ = ("recordings", "registry")
+    __slots__ = ("on_step", "recordings", "registry")
 
-    def __init__(self, *, recordings: Sequence[Recording] = (), registry: ModelRegistry | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        recordings: Sequence[Recording] = (),
+        registry: ModelRegistry | None = None,
+        on_step: Callable[[str, int, int], None] | None = None,
+    ) -> None:
         """Keep them.
 
         Args:
             recordings: already read, oldest first; none: the request's source is read.
             registry: where versions are published; None: MLflow at the request's mlflow_uri.
+            on_step: told the step that begins, how many are done, and of how many.
         """
-        self.recordings, self.registry = tuple(recordings), registry
+        self.recordings, self.registry, self.on_step = tuple(recordings), registry, on_step
 
 
 _task: Any = lambda name: task(task_run_name=name, cache_policy=NO_CACHE)  # noqa: E731
@@ -138,10 +147,11 @@ def train_flow(request: TrainRequest, given: Given | None = None) -> TrainResult
         RegistryError: the registry refuses or cannot be reached.
     """
     given = given or Given()
-    registry, watch = given.registry or _mlflow(request), _Watch()
+    registry = given.registry or _mlflow(request)
     families = tuple(dict.fromkeys(request.families))
     for name in families:
         family(name)
+    watch = _Watch(_FIRST_STEPS + _STEPS_PER_FAMILY * len(families), given.on_step)
     recordings, reports = watch("contract", _checked, request, given)
     prepared = watch("rows", _prepared, recordings, request)
     baselines = watch("baselines", _baselines, prepared, request)
@@ -166,10 +176,13 @@ def train_flow(request: TrainRequest, given: Given | None = None) -> TrainResult
 
 
 class _Watch:
-    def __init__(self) -> None:
+    def __init__(self, steps: int, on_step: Callable[[str, int, int], None] | None) -> None:
         self.seconds: dict[str, float] = {}
+        self._steps, self._on_step = steps, on_step
 
     def __call__(self, name: str, step: Any, *arguments: object) -> Any:  # noqa: ANN401  passes on what the step gives
+        if self._on_step is not None:
+            self._on_step(name, len(self.seconds), self._steps)
         start = time.perf_counter()
         answer = step(*arguments)
         self.seconds[name] = round(time.perf_counter() - start, 3)

@@ -63,7 +63,9 @@ def _request(url: str, body: bytes | None = None) -> bytes:
         raise (Refused(text) if error.code == 409 else UsageError(text)) from None
     except OSError as error:
         reason = getattr(error, "reason", error)
-        raise MissingDependencyError(f"no serving tier answers at {url}: {reason}; `ringcraft serve` starts one") from None
+        raise MissingDependencyError(
+            f"no serving tier answers at {url}: {reason}; `ringcraft serve` starts one"
+        ) from None
 
 
 def _error_text(body: bytes) -> str:

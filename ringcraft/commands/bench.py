@@ -30,6 +30,8 @@ def bench(name: str, as_json: bool) -> None:
         print_json(document)
         return
     columns = ("what", "ours", "peer", "unit", "times better", "from", "to", "peer is")
-    cells = [(r["name"], r["ours"], r["peer"], r["unit"], r["ratio"], r["low"], r["high"], r["peer_name"]) for r in rows]
+    cells = [
+        (r["name"], r["ours"], r["peer"], r["unit"], r["ratio"], r["low"], r["high"], r["peer_name"]) for r in rows
+    ]
     table(f"{name}: {BENCHES[name]}", columns, cells)
     out.print(document["machine"])

@@ -17,9 +17,17 @@ LINGER_S = 900.0
 
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path), help="A real recording; without it one is simulated.")
-@click.option("--format", "format_name", type=click.Choice(FORMATS), default=None, help="Of the recording; default: detected.")
+@click.option(
+    "--format", "format_name", type=click.Choice(FORMATS), default=None, help="Of the recording; default: detected."
+)
 @click.option("--instrument", default=None, help="VENUE:SYMBOL, where the recording holds several.")
-@click.option("--work", type=click.Path(path_type=Path), default=Path("build/demo"), show_default=True, help="Everything it makes.")
+@click.option(
+    "--work",
+    type=click.Path(path_type=Path),
+    default=Path("build/demo"),
+    show_default=True,
+    help="Everything it makes.",
+)
 @click.option("--fast", is_flag=True, help="The same on less data.")
 def demo(data: Path | None, format_name: str | None, instrument: str | None, work: Path, fast: bool) -> None:
     """Run the whole loop on one machine, in minutes.

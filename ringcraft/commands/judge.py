@@ -32,7 +32,14 @@ def judge(journal: Path, policy_file: Path, as_json: bool) -> None:
     if as_json:
         print_json({"rollouts": msgspec.to_builtins(verdicts)})
     else:
-        rows = [(v.rollout_id, v.model, v.version, v.verdict or "running", v.guardrail, v.decision, v.reason) for v in verdicts]
-        table(f"Verdicts on {journal}", ("rollout", "model", "version", "verdict", "guardrail", "decision", "reason"), rows)
+        rows = [
+            (v.rollout_id, v.model, v.version, v.verdict or "running", v.guardrail, v.decision, v.reason)
+            for v in verdicts
+        ]
+        table(
+            f"Verdicts on {journal}",
+            ("rollout", "model", "version", "verdict", "guardrail", "decision", "reason"),
+            rows,
+        )
     if any(v.verdict in NEGATIVE for v in verdicts):
         sys.exit(NOT_SO)

@@ -25,7 +25,9 @@ def json_option(function: _F) -> _F:
 
 def source_options(function: _F) -> _F:
     """Add SOURCE, --format and --instrument."""
-    function = click.option("--instrument", default=None, help="VENUE:SYMBOL, where the source holds several.")(function)
+    function = click.option("--instrument", default=None, help="VENUE:SYMBOL, where the source holds several.")(
+        function
+    )
     function = click.option(
         "--format", "format_name", type=click.Choice(FORMATS), default=None, help="Of the recording; default: detected."
     )(function)

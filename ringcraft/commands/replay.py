@@ -19,7 +19,9 @@ from ringcraft.terminal import out, print_json, progress, table
 @click.option("--features", type=click.Path(path_type=Path), help="Parquet file: one feature vector per event.")
 @click.option("--feature-set", default=None, help="For --features; default: touch_v1 where the feed gives sizes.")
 @click.option("--publish", "address", default=None, help="HOST:PORT of a running tier's feed.")
-@click.option("--speed", type=click.FloatRange(min=0), default=1.0, show_default=True, help="Times real time; 0: flat out.")
+@click.option(
+    "--speed", type=click.FloatRange(min=0), default=1.0, show_default=True, help="Times real time; 0: flat out."
+)
 @json_option
 def replay(
     source: Path,

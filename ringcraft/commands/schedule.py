@@ -47,7 +47,7 @@ def _require_server(api_url: str) -> None:
 def _serve(settings: Settings) -> None:
     from prefect import serve
 
-    from pipelines.flows import scheduled_training
+    from pipelines.scheduled import scheduled_training
 
     deployments = [
         scheduled_training.to_deployment(

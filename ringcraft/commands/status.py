@@ -46,7 +46,19 @@ def show(snapshot: Snapshot) -> None:
 
 
 def _show_model(model: ModelSnapshot) -> None:
-    columns = ("arm", "version", "family", "status", "share", "decisions", "trades", "PnL bps", "paper bps", "p50 us", "p99 us")
+    columns = (
+        "arm",
+        "version",
+        "family",
+        "status",
+        "share",
+        "decisions",
+        "trades",
+        "PnL bps",
+        "paper bps",
+        "p50 us",
+        "p99 us",
+    )
     rows = [
         (a.arm, a.version, a.family, a.status, f"{a.share:.0%}", a.decisions, a.trades, a.pnl_bps, a.paper_pnl_bps,
          a.latency_p50_us, a.latency_p99_us)

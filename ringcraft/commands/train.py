@@ -3,22 +3,31 @@
 from pathlib import Path
 
 import click
+import msgspec
 
 from data_contracts.settings import load_settings
 from ringcraft.commands.options import config_option, json_option, source_options
-from ringcraft.terminal import out, print_json, progress, table
+from ringcraft.terminal import print_json, progress
 
 
 @click.command()
 @source_options
 @click.option("--model", required=True, help="Registered model that gets the new versions.")
-@click.option("--family", "families", multiple=True, help="xgboost, mlp, logistic; repeat for more. Default: xgboost, mlp.")
-@click.option("--horizon-s", type=click.FloatRange(min=0.001), default=5.0, show_default=True, help="Label horizon, event time.")
-@click.option("--min-interval-s", type=click.FloatRange(min=0), default=0.0, show_default=True, help="Between two decisions.")
+@click.option(
+    "--family", "families", multiple=True, help="xgboost, mlp, logistic; repeat for more. Default: xgboost, mlp."
+)
+@click.option(
+    "--horizon-s", type=click.FloatRange(min=0.001), default=5.0, show_default=True, help="Label horizon, event time."
+)
+@click.option(
+    "--min-interval-s", type=click.FloatRange(min=0), default=0.0, show_default=True, help="Between two decisions."
+)
 @click.option("--trials", type=click.IntRange(min=1), default=10, show_default=True, help="Optuna trials a family.")
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--alias", default=None, help="Alias that the best new version gets, for example challenger.")
-@click.option("--work", type=click.Path(path_type=Path), default=Path("build/train"), show_default=True, help="Working files.")
+@click.option(
+    "--work", type=click.Path(path_type=Path), default=Path("build/train"), show_default=True, help="Working files."
+)
 @click.option("--fast", is_flag=True, help="Fewer rows and trials: a quick look.")
 @config_option
 @json_option
@@ -46,39 +55,38 @@ def train(
     from market_data.reading import read_recordings
 
     recordings = read_recordings(source, format=format_name, instrument=instrument)
-    from pipelines.request import TrainRequest
     from ringcraft.prefect_home import keep_prefect_quiet
     from ringcraft.registry_access import reachable_registry
 
     registry = reachable_registry(settings)
     keep_prefect_quiet(work)
-    from pipelines.flows import train as run_training
+    from pipelines.flows import Given, train_flow
+    from pipelines.request import TrainRequest
+    from pipelines.scheduled import best
+    from ringcraft.demo.report import show_models
 
     request = TrainRequest(
-        recordings=recordings,
         model=model,
         families=families or ("xgboost", "mlp"),
         horizon_ns=round(horizon_s * 1e9),
         min_interval_ns=round(min_interval_s * 1e9),
         trials=trials,
         seed=seed,
-        fast=fast,
         mlflow_uri=settings.mlflow.uri,
-        work=work,
+        experiment=settings.mlflow.experiment,
+        work=str(work),
     )
     with progress() as bars:
         bar = bars.add_task("training", total=None, note="")
-        result = run_training(
-            request, on_step=lambda text, done, total: bars.update(bar, completed=done, total=total, note=text)
-        )
+
+        def on_step(text: str, done: int, total: int) -> None:
+            bars.update(bar, completed=done, total=total, note=text)
+
+        given = Given(recordings=recordings, registry=registry, on_step=on_step)
+        result = train_flow(request.faster() if fast else request, given)
     if alias:
-        best = max(result.versions, key=lambda v: v.metrics["net_pnl_bps"].value or float("-inf"))
-        registry.move_alias(model, alias, best.version)
-    rows = [(v.family, v.version, v.metrics["mcc"].value, v.metrics["net_pnl_bps"].value, "; ".join(v.notes)) for v in result.versions]
+        registry.move_alias(model, alias, best(result.versions).version)
     if as_json:
-        columns = ("family", "version", "mcc", "net_pnl_bps", "notes")
-        print_json({"model": model, "versions": [dict(zip(columns, row, strict=True)) for row in rows]})
-        return
-    for line in result.report:
-        out.print(line)
-    table(f"New versions of {model}", ("family", "version", "MCC", "net PnL bps a decision", "notes"), rows)
+        print_json(msgspec.to_builtins(result))
+    else:
+        show_models(result.versions)

@@ -53,7 +53,9 @@ def _mlflow_port(settings: Settings) -> int:
 
 
 def _child(command: str, config: Path | None, environment: dict[str, str]) -> "_Child":
-    return _Child([sys.executable, "-m", "ringcraft.cli", command, *(["--config", str(config)] if config else [])], environment)
+    return _Child(
+        [sys.executable, "-m", "ringcraft.cli", command, *(["--config", str(config)] if config else [])], environment
+    )
 
 
 class _Child:

@@ -1,12 +1,13 @@
 """What the demonstration leaves: summary.json and a table."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from data_contracts.manifest import Estimate
 from pipelines.request import TrainedVersion
 from ringcraft.terminal import out, table
 from serving.console.snapshot import RolloutSnapshot
@@ -72,10 +73,10 @@ def rollout_entry(model: str, kind: str, rollout: RolloutSnapshot) -> dict[str, 
 
 def disagreements(rollouts: Sequence[dict[str, Any]], judged: Sequence[RolloutVerdict]) -> list[str]:
     """Say where the offline judge concludes otherwise than the tier did; nothing is what one wants to see."""
-    said = {v.version: v for v in judged if v.verdict and v.version is not None}
+    said = {(v.version, v.kind): v for v in judged if v.verdict}
     lines = []
     for entry in rollouts:
-        other = said.get(entry["version"])
+        other = said.get((entry["version"], "challenger"))
         ours = (entry["verdict"], entry["guardrail"], entry["decision"])
         theirs = (other.verdict, other.guardrail, other.decision) if other is not None else None
         if ours != theirs:
@@ -92,12 +93,6 @@ def write_summary(path: Path, document: dict[str, Any]) -> None:
 
 def show(document: dict[str, Any]) -> None:
     """Print the closing tables."""
-    rows = []
-    for model in document["models"]:
-        pnl = model["metrics"].get("net_pnl_bps", {})
-        mcc = model["metrics"].get("mcc", {})
-        rows.append((model["family"], model["version"], _interval(mcc), _interval(pnl)))
-    table("Models, walk-forward", ("family", "version", "MCC [95 %]", "net PnL bps a decision [95 %]"), rows)
     rows = [
         (
             c["family"],
@@ -118,12 +113,27 @@ def show(document: dict[str, Any]) -> None:
     out.print(f"champion's decision latency: p50 {_us(latency['p50'])}, p99 {_us(latency['p99'])}")
 
 
+def show_models(versions: Sequence[TrainedVersion]) -> None:
+    """Print how the versions did on held-out rows, beside the baselines on the same rows."""
+    rows = [_model_row(v.family, v.version, v.metrics, "; ".join(v.notes)) for v in versions]
+    baselines = versions[0].baselines if versions else {}
+    rows += [_model_row(f"baseline: {name}", "-", metrics, "") for name, metrics in baselines.items()]
+    columns = ("family", "version", "MCC [95 %]", "PnL after costs, bps a decision [95 %]", "trades", "notes")
+    table("On held-out rows", columns, rows)
+
+
+def _model_row(name: str, version: int | str, metrics: Mapping[str, Estimate], notes: str) -> tuple[object, ...]:
+    mcc, pnl, trades = metrics["mcc"], metrics["net_pnl_bps"], metrics["trades"].value
+    return name, version, _interval(mcc), _interval(pnl), None if trades is None else int(trades), notes
+
+
 def _us(value: float | None) -> str:
     return "not measured" if value is None else f"{value:.0f} us"
 
 
-def _interval(estimate: dict[str, float | None]) -> str:
-    value, low, high = (estimate.get(key) for key in ("value", "low", "high"))
-    if value is None:
+def _interval(estimate: Estimate) -> str:
+    if estimate.value is None:
         return "-"
-    return f"{value:+.3f}" if low is None or high is None else f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value:+.3f}"
+    return f"{estimate.value:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]"

@@ -10,15 +10,16 @@ from typing import Any
 
 from data_contracts.errors import QuarantinedError, RingcraftError, UsageError
 from data_contracts.policy import read_policy
-from pipelines.adversaries import make_random_trader, make_slow
-from pipelines.flows import train
+from pipelines.adversaries import random_trader, slow
+from pipelines.flows import Given, train_flow
 from pipelines.request import TrainedVersion, TrainRequest, TrainResult
-from pipelines.steps.ingest import check_recording
+from pipelines.scheduled import net_pnl_bps
+from pipelines.steps.contract import hold_to_contract
 from registry.mlflow_registry import MlflowRegistry
 from ringcraft.demo.broken import broken
 from ringcraft.demo.live import Replay, model_of, wait_until, watch
 from ringcraft.demo.plan import FAST, FULL, MODEL, Plan, Size, make_plan, make_policy
-from ringcraft.demo.report import disagreements, rollout_entry, show, summary, write_summary
+from ringcraft.demo.report import disagreements, rollout_entry, show, show_models, summary, write_summary
 from ringcraft.demo.tier import Tier, free_port, write_config
 from ringcraft.mlflow_server import MlflowServer
 from ringcraft.policy_file import write_policy
@@ -60,9 +61,9 @@ def run_demo(options: Options, linger: Callable[[str, str], None]) -> bool:
         mlflow = stack.enter_context(MlflowServer(work / "mlflow", port=free_port(5000)))
         out.print(f"    MLflow: {mlflow.uri}")
         registry = MlflowRegistry(mlflow.uri)
-        result = _step_train(plan, size, work, mlflow.uri)
+        result = _step_train(plan, size, work, mlflow.uri, registry)
         champion, challenger = _order(result)
-        bad = _register_bad(registry, champion, work, plan)
+        bad = _register_bad(registry, champion, work)
         document = _step_live(stack, plan, size, work, registry, mlflow.uri, (champion, challenger), bad)
         document |= {"recording": _recording(plan, options), "seconds": round(time.monotonic() - started, 1)}
         problems = document.pop("problems")
@@ -100,10 +101,10 @@ def _step_recording(options: Options, size: Size, work: Path) -> Plan:
 
 def _step_broken(plan: Plan, work: Path) -> None:
     out.print("\n[bold]2[/] check it against its contract, and a copy broken on purpose")
-    report = check_recording(plan.train, work / "quarantine")
-    out.print(f"    the recording meets all {len(report.rules)} rules")
+    (report,) = hold_to_contract([plan.train], work)
+    out.print(f"    the recording meets all {len(report.results)} rules")
     try:
-        check_recording(broken(plan.train), work / "quarantine")
+        hold_to_contract([broken(plan.train)], work)
     except QuarantinedError as error:
         out.print(f"    the broken copy is quarantined, no training: {'; '.join(error.rules)}")
         out.print(f"    readable report: {error.folder / 'report.html'}")
@@ -111,48 +112,46 @@ def _step_broken(plan: Plan, work: Path) -> None:
         raise RingcraftError("the broken recording passed its contract")
 
 
-def _step_train(plan: Plan, size: Size, work: Path, mlflow_uri: str) -> TrainResult:
+def _step_train(plan: Plan, size: Size, work: Path, mlflow_uri: str, registry: MlflowRegistry) -> TrainResult:
     request = TrainRequest(
-        recordings=(plan.train,),
         model=MODEL,
         horizon_ns=plan.horizon_ns,
         min_interval_ns=plan.min_interval_ns,
         trials=size.trials,
-        fast=size is FAST,
         mlflow_uri=mlflow_uri,
-        work=work / "training",
+        work=str(work / "training"),
     )
+    if size is FAST:
+        request = request.faster()
     with progress() as bars:
         bar = bars.add_task("training", total=None, note="")
 
         def on_step(text: str, done: int, total: int) -> None:
             bars.update(bar, completed=done, total=total, note=text)
 
-        result = train(request, on_step=on_step)
-    for line in result.report:
-        out.print(f"    {line}")
+        result = train_flow(request, Given(recordings=[plan.train], registry=registry, on_step=on_step))
+    labels = result.labels
+    out.print(
+        f"    {result.learnt_rows:,} rows to learn from, {result.held_out_rows:,} held out; down {labels.share_down:.0%}, "
+        f"flat {labels.share_flat:.0%}, up {labels.share_up:.0%}; {labels.share_paying:.0%} of the moves pay their costs"
+    )
+    show_models(result.versions)
     return result
 
 
 def _order(result: TrainResult) -> tuple[TrainedVersion, TrainedVersion]:
-    """Return champion and challenger: the better in walk-forward challenges, as a new model would."""
-
-    def pnl(version: TrainedVersion) -> float:
-        value = version.metrics["net_pnl_bps"].value
-        return value if value is not None else float("-inf")
-
-    ordered = sorted(result.versions, key=pnl)
+    """Return champion and challenger: the better on held-out rows challenges, as a new model would."""
+    ordered = sorted(result.versions, key=net_pnl_bps)
     return ordered[0], ordered[-1]
 
 
-def _register_bad(
-    registry: MlflowRegistry, champion: TrainedVersion, work: Path, plan: Plan
-) -> dict[str, int]:
-    makers = {"harmful": make_random_trader, "slow": make_slow}
+def _register_bad(registry: MlflowRegistry, champion: TrainedVersion, work: Path) -> dict[str, int]:
+    makers = {"harmful": random_trader, "slow": slow}
     versions = {}
     for kind, make in makers.items():
-        folder = make(champion.folder, work / "training" / kind)
-        versions[kind] = registry.publish(MODEL, folder, tags={"ringcraft.family": kind})
+        folder = work / "training" / "versions" / kind
+        manifest = make(Path(champion.folder), folder)
+        versions[kind] = registry.publish(MODEL, folder, tags={"ringcraft.family": manifest.family})
         out.print(f"    version {versions[kind]}: {kind} on purpose")
     return versions
 
@@ -180,7 +179,9 @@ def _step_live(
 
     speed = size.decisions_per_second * _seconds_per_decision(plan)
     replay = Replay(plan.live, ("127.0.0.1", snapshot.workers[0].feed_port), speed, longest_wait_s=0.5)
-    out.print(f"    the rest of the recording goes live at {speed:.0f} times its own pace; longer silences are cut short")
+    out.print(
+        f"    the rest of the recording goes live at {speed:.0f} times its own pace; longer silences are cut short"
+    )
     replay.start()
     stack.callback(replay.stop)
     rollouts = []
@@ -253,7 +254,9 @@ def _rollout(registry: MlflowRegistry, console: str, kind: str, version: int, re
 
 def _baking(snapshot: Snapshot) -> bool:
     state = model_of(snapshot, MODEL)
-    return state is not None and state.rollout is not None and state.rollout.kind == "bake" and not state.rollout.verdict
+    return (
+        state is not None and state.rollout is not None and state.rollout.kind == "bake" and not state.rollout.verdict
+    )
 
 
 def _champion_latency(console: str) -> dict[str, float | None]:

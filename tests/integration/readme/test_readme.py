@@ -74,7 +74,9 @@ def test_every_command_of_the_readme_works(workspace: Path) -> None:
             command = FAST.get(line, line)
             if BACKGROUND in command:
                 background.append(
-                    subprocess.Popen(shlex.split(command), cwd=workspace, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                    subprocess.Popen(
+                        shlex.split(command), cwd=workspace, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                    )
                 )
                 wait_ready(console_of(workspace))
                 continue

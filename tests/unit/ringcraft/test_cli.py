@@ -44,7 +44,10 @@ def test_help_comes_in_a_blink() -> None:
         (["replay", "missing"], "missing"),
         (["train", "missing", "--model", "m"], "missing"),
         (["demo", "--data", "missing"], "missing"),
-        (["publish", "missing.onnx", "--model", "m", "--feature-set", "touch_v1", "--golden", "g.json"], "missing.onnx"),
+        (
+            ["publish", "missing.onnx", "--model", "m", "--feature-set", "touch_v1", "--golden", "g.json"],
+            "missing.onnx",
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_two(arguments: list[str], expected: str, tmp_path: Path) -> None:
@@ -80,7 +83,9 @@ def test_policy_template_spells_out_every_default() -> None:
 
 def test_settings_template_uncommented_is_valid() -> None:
     commented = settings_template()
-    lines = [line.removeprefix("# ") if line.startswith("# ") and " = " in line else line for line in commented.splitlines()]
+    lines = [
+        line.removeprefix("# ") if line.startswith("# ") and " = " in line else line for line in commented.splitlines()
+    ]
     values = [line for line in lines if not line.startswith("#") and " = ..." not in line]
     tables = "\n".join(values).partition("name =")[0]
     assert tomllib.loads(tables)["serving"]["console_port"] == 8090

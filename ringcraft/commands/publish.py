@@ -1,0 +1,84 @@
+"""ringcraft publish."""
+
+import tempfile
+from pathlib import Path
+
+import click
+
+from data_contracts.errors import UsageError
+from data_contracts.manifest import DecisionRule, Label
+from data_contracts.settings import load_settings
+from ringcraft.commands.options import config_option, json_option
+from ringcraft.terminal import print_json
+
+
+@click.command()
+@click.argument("onnx_file", type=click.Path(path_type=Path))
+@click.option("--model", required=True, help="Registered model that gets the new version.")
+@click.option(
+    "--feature-set", "feature_set_name", required=True, help="What the graph's input holds, for example touch_v1."
+)
+@click.option(
+    "--golden", type=click.Path(path_type=Path), required=True, help='JSON: {"inputs": rows, "outputs": rows}.'
+)
+@click.option(
+    "--rule",
+    type=click.Choice(["up_minus_down", "expected_bps"]),
+    default="up_minus_down",
+    show_default=True,
+    help="Outputs P(down), P(flat), P(up), or one expected move in bps.",
+)
+@click.option("--threshold", type=click.FloatRange(min=0), required=True, help="Trades where the score exceeds it.")
+@click.option("--horizon-s", type=click.FloatRange(min=0.001), required=True, help="What it predicts over, event time.")
+@click.option(
+    "--tolerance", type=click.FloatRange(min=0), default=1e-5, show_default=True, help="On the golden outputs."
+)
+@click.option("--alias", default=None, help="Alias the version gets, for example challenger.")
+@config_option
+@json_option
+def publish(
+    onnx_file: Path,
+    model: str,
+    feature_set_name: str,
+    golden: Path,
+    rule: str,
+    threshold: float,
+    horizon_s: float,
+    tolerance: float,
+    alias: str | None,
+    config: Path | None,
+    as_json: bool,
+) -> None:
+    """Publish ONNX_FILE, a model of your own, as the next version of MODEL.
+
+    Its first input is float32 (batch, features of the set), its first output float32 (batch, 3) or (batch, 1).
+    It is refused where it does not answer the golden vectors as they say. Needs an MLflow server.
+    """
+    settings = load_settings(config)
+    for path in (onnx_file, golden):
+        if not path.is_file():
+            raise UsageError(f"{path}: no such file")
+    from market_data.feature_sets import feature_set
+    from pipelines.package import package_own
+    from ringcraft.registry_access import reachable_registry
+
+    with tempfile.TemporaryDirectory(prefix="ringcraft-") as folder:
+        version_folder = Path(folder) / "version"
+        package_own(
+            version_folder,
+            onnx_file,
+            model=model,
+            feature_set=feature_set(feature_set_name),
+            rule=DecisionRule(kind="up_minus_down" if rule == "up_minus_down" else "expected_bps", threshold=threshold),
+            label=Label(kind="own", horizon_ns=round(horizon_s * 1e9)),
+            golden_file=golden,
+            parity_tolerance=tolerance,
+        )
+        registry = reachable_registry(settings)
+        version = registry.publish(model, version_folder, tags={"ringcraft.family": "own"})
+    if alias:
+        registry.move_alias(model, alias, version)
+    if as_json:
+        print_json({"model": model, "version": version, "model_uri": f"models:/{model}/{version}"})
+    else:
+        click.echo(f"{model} version {version}" + (f", alias {alias}" if alias else ""))
