@@ -1,9 +1,10 @@
-"""One row through ONNX Runtime: its C API as the worker calls it, against Python's session.run; same file, same bytes."""
+"""One row through ONNX Runtime: its C API as the worker calls it, against Python's session.run; same file."""
 
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -12,6 +13,9 @@ from onnx import TensorProto, helper
 from benchmarks.report import paired, ratio
 from native import onnxruntime_library
 from native._native import OnnxModel
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 ROWS = 2_000
 WIDTHS = (64, 64, 64, 3)
@@ -35,7 +39,7 @@ def run() -> list[dict[str, Any]]:
     return [ratio("dense 64-64-64-3", pairs, peer_name="onnxruntime, Python", unit="us p50", smaller_wins=True)]
 
 
-def _python_p50_us(session: Any, rows: np.ndarray[Any, np.dtype[np.float32]]) -> float:
+def _python_p50_us(session: "onnxruntime.InferenceSession", rows: np.ndarray[Any, np.dtype[np.float32]]) -> float:
     taken = []
     for row in rows:
         start = time.perf_counter_ns()
@@ -47,7 +51,7 @@ def _python_p50_us(session: Any, rows: np.ndarray[Any, np.dtype[np.float32]]) ->
 def _dense() -> onnx.ModelProto:
     random = np.random.default_rng(2)
     nodes, initializers, name = [], [], "features"
-    for layer, (width, out) in enumerate(zip(WIDTHS[:-1], WIDTHS[1:], strict=True)):
+    for layer, (width, out) in enumerate(pairwise(WIDTHS)):
         weights = (random.standard_normal((width, out)) / np.sqrt(width)).astype(np.float32)
         initializers += [
             onnx.numpy_helper.from_array(weights, f"w{layer}"),

@@ -178,7 +178,7 @@ def _checked_graph(path: Path, *, width: int, outputs: int) -> bytes:
         graph = onnx.load_from_string(content).graph
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
-    except Exception as error:  # noqa: BLE001  protobuf raises its own kinds on bytes that are no model
+    except Exception as error:
         raise ModelError(f"{path}: not an ONNX model: {str(error).splitlines()[0]}") from None
     constants = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in constants]

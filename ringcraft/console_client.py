@@ -16,7 +16,7 @@ from serving.console.snapshot import Snapshot
 _TIMEOUT_S = 5.0
 
 
-class Refused(UsageError):
+class RefusedError(UsageError):
     """The tier understood and will not do it as things stand."""
 
 
@@ -43,7 +43,7 @@ def command(url: str, model: str, verb: str, *, dry_run: bool, why: str, who: st
     """Ask the tier to promote, roll back, pause or resume `model`; return its answer.
 
     Raises:
-        Refused: as things stand it will not, and says why.
+        RefusedError: as things stand it will not, and says why.
         UsageError: it does not know the model.
         MissingDependencyError: nothing answers there.
     """
@@ -60,7 +60,7 @@ def _request(url: str, body: bytes | None = None) -> bytes:
             return content
     except urllib.error.HTTPError as error:
         text = _error_text(error.read()) or f"{url}: HTTP {error.code}"
-        raise (Refused(text) if error.code == 409 else UsageError(text)) from None
+        raise (RefusedError(text) if error.code == 409 else UsageError(text)) from None
     except OSError as error:
         reason = getattr(error, "reason", error)
         raise MissingDependencyError(

@@ -24,5 +24,5 @@ def exit_code_of(error: RingcraftError) -> int:
 def fail(error: RingcraftError) -> NoReturn:
     """Print the error's one line on stderr and end the process with its code."""
     line = " ".join(str(error).split())
-    print(f"ringcraft: {line}", file=sys.stderr)
+    sys.stderr.write(f"ringcraft: {line}\n")
     sys.exit(exit_code_of(error))

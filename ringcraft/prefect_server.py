@@ -1,5 +1,6 @@
 """A Prefect server of one's own: schedules fire only where one runs."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -63,7 +64,7 @@ class PrefectServer:
                 raise MissingDependencyError(f"prefect server ended while starting; see {self._folder / 'server.log'}")
             try:
                 with urllib.request.urlopen(f"{self.url}/api/health", timeout=1.0) as reply:  # noqa: S310  loopback
-                    if reply.status == 200:  # noqa: PLR2004
+                    if reply.status == 200:
                         return
             except OSError:
                 time.sleep(0.1)
@@ -78,8 +79,6 @@ class PrefectServer:
             process.wait(timeout=5.0)
         except (ProcessLookupError, subprocess.TimeoutExpired):
             pass
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         process.wait()

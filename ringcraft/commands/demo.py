@@ -9,7 +9,7 @@ import click
 
 from ringcraft.commands.options import FORMATS
 from ringcraft.exits import NOT_SO
-from ringcraft.prefect_home import keep_prefect_quiet
+from ringcraft.prefect_home import keep_prefect_in
 from ringcraft.terminal import out
 
 LINGER_S = 900.0
@@ -41,7 +41,7 @@ def demo(data: Path | None, format_name: str | None, instrument: str | None, wor
     if data is not None and not data.exists():
         raise UsageError(f"--data {data}: no such file or folder")
     work.mkdir(parents=True, exist_ok=True)
-    keep_prefect_quiet(work)
+    keep_prefect_in(work)
     from ringcraft.demo.run import Options, run_demo
 
     again = f"ringcraft up --config {work / 'ringcraft.toml'}"

@@ -35,8 +35,9 @@ def replay(
     as_json: bool,
 ) -> None:
     """Read the recording SOURCE, a file or a folder, in event time; count it, store it, or feed a running tier."""
-    from market_data.reading import read_recordings
     from market_data.replay import summary
+
+    from market_data.reading import read_recordings
 
     recordings = read_recordings(source, format=format_name, instrument=instrument)
     answer: dict[str, Any] = summary(recordings)
@@ -57,8 +58,9 @@ def _write_book(recordings: tuple[Recording, ...], path: Path) -> None:
 
 
 def _write_features(recordings: tuple[Recording, ...], path: Path, name: str | None) -> None:
-    from market_data.feature_sets import default_feature_set, feature_set
     from market_data.replay import features_table, write_table
+
+    from market_data.feature_sets import default_feature_set, feature_set
 
     chosen = feature_set(name) if name else default_feature_set(recordings[0])
     write_table(features_table(recordings, chosen), path)
@@ -66,7 +68,6 @@ def _write_features(recordings: tuple[Recording, ...], path: Path, name: str | N
 
 def _publish(recordings: tuple[Recording, ...], address: str, speed: float) -> dict[str, Any]:
     import msgspec
-
     from market_data.publish import publish
 
     host, colon, port = address.rpartition(":")

@@ -10,7 +10,7 @@ import click
 
 from data_contracts.settings import load_settings
 from ringcraft.commands.options import config_option, json_option
-from ringcraft.console_client import Refused, command, console_url
+from ringcraft.console_client import RefusedError, command, console_url
 from ringcraft.exits import NOT_SO
 from ringcraft.terminal import print_json
 
@@ -26,7 +26,7 @@ def _verb(name: str, about: str) -> click.Command:
         settings = load_settings(config)
         try:
             answer = command(console_url(settings), model, name, dry_run=dry_run, why=why, who=getpass.getuser())
-        except Refused as refusal:
+        except RefusedError as refusal:
             _answer({"done": False, "text": str(refusal)}, as_json)
             sys.exit(NOT_SO)
         _answer(answer, as_json)

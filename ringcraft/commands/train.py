@@ -55,11 +55,11 @@ def train(
     from market_data.reading import read_recordings
 
     recordings = read_recordings(source, format=format_name, instrument=instrument)
-    from ringcraft.prefect_home import keep_prefect_quiet
+    from ringcraft.prefect_home import keep_prefect_in
     from ringcraft.registry_access import reachable_registry
 
     registry = reachable_registry(settings)
-    keep_prefect_quiet(work)
+    keep_prefect_in(work)
     from pipelines.flows import Given, train_flow
     from pipelines.request import TrainRequest
     from pipelines.scheduled import best

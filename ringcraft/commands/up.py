@@ -24,7 +24,7 @@ def up(config: Path | None) -> None:
     """
     settings = load_settings(config)
     from ringcraft.mlflow_server import MlflowServer
-    from ringcraft.prefect_home import keep_prefect_quiet
+    from ringcraft.prefect_home import keep_prefect_in
     from ringcraft.prefect_server import PrefectServer
 
     with ExitStack() as stack:
@@ -32,7 +32,7 @@ def up(config: Path | None) -> None:
         out.print(f"MLflow   {mlflow.uri}")
         children = []
         if settings.schedules:
-            keep_prefect_quiet(settings.state_dir)
+            keep_prefect_in(settings.state_dir)
             prefect = stack.enter_context(PrefectServer(settings.state_dir / "prefect", settings.prefect_port))
             out.print(f"Prefect  {prefect.url}")
             children.append(stack.enter_context(_child("schedule", config, prefect.environment)))

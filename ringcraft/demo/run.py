@@ -16,6 +16,7 @@ from pipelines.request import TrainedVersion, TrainRequest, TrainResult
 from pipelines.scheduled import net_pnl_bps
 from pipelines.steps.contract import hold_to_contract
 from registry.mlflow_registry import MlflowRegistry
+from ringcraft.console_client import read_snapshot
 from ringcraft.demo.broken import broken
 from ringcraft.demo.live import Replay, model_of, wait_until, watch
 from ringcraft.demo.plan import FAST, FULL, MODEL, Plan, Size, make_plan, make_policy
@@ -132,8 +133,9 @@ def _step_train(plan: Plan, size: Size, work: Path, mlflow_uri: str, registry: M
         result = train_flow(request, Given(recordings=[plan.train], registry=registry, on_step=on_step))
     labels = result.labels
     out.print(
-        f"    {result.learnt_rows:,} rows to learn from, {result.held_out_rows:,} held out; down {labels.share_down:.0%}, "
-        f"flat {labels.share_flat:.0%}, up {labels.share_up:.0%}; {labels.share_paying:.0%} of the moves pay their costs"
+        f"    {result.learnt_rows:,} rows to learn from, {result.held_out_rows:,} held out; "
+        f"down {labels.share_down:.0%}, flat {labels.share_flat:.0%}, up {labels.share_up:.0%}; "
+        f"{labels.share_paying:.0%} of the moves pay their costs"
     )
     show_models(result.versions)
     return result
@@ -188,7 +190,6 @@ def _step_live(
     for kind, version in (("honest", challenger.version), ("harmful", bad["harmful"]), ("slow", bad["slow"])):
         rollouts.append(_rollout(registry, console, kind, version, replay))
     replay.stop()
-    wait_until(console, lambda s: True, timeout_s=5.0, what="the controller")
     latency = _champion_latency(console)
     tier_journal = work / "state" / "journal"
     tier_alive = tier.alive
@@ -260,8 +261,7 @@ def _baking(snapshot: Snapshot) -> bool:
 
 
 def _champion_latency(console: str) -> dict[str, float | None]:
-    snapshot = wait_until(console, lambda s: True, timeout_s=5.0, what="the controller")
-    state = model_of(snapshot, MODEL)
+    state = model_of(read_snapshot(console), MODEL)
     arm = next((a for a in state.arms if a.arm == "champion"), None) if state is not None else None
     return {"p50": arm.latency_p50_us if arm else None, "p99": arm.latency_p99_us if arm else None}
 
