@@ -38,7 +38,7 @@ def _measure(recording: Recording, chosen: FeatureSet) -> dict[str, Any]:
 
     def reference() -> float:
         start = time.perf_counter()
-        reference_features(chosen, part.events)
+        reference_features(part.events, chosen)
         return len(part) / (time.perf_counter() - start)
 
     return ratio(

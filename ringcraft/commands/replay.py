@@ -1,12 +1,12 @@
 """ringcraft replay."""
 
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import click
 
-from data_contracts.errors import UsageError
 from data_contracts.recording import Recording
 from ringcraft.commands.options import json_option, source_options
 from ringcraft.exits import DONE
@@ -70,13 +70,12 @@ def _publish(recordings: tuple[Recording, ...], address: str, speed: float) -> d
     import msgspec
     from market_data.publish import publish
 
-    host, colon, port = address.rpartition(":")
-    if not colon or not port.isdigit():
-        raise UsageError(f"--publish {address!r}: expected HOST:PORT")
     total = sum(len(recording) for recording in recordings)
     with progress() as bars:
         bar = bars.add_task("publishing", total=total, note="")
-        sent = publish(recordings, (host, int(port)), speed=speed, on_progress=lambda n: bars.update(bar, completed=n))
+        sent = publish(
+            recordings, address, speed=speed, on_progress=lambda done, _total: bars.update(bar, completed=done)
+        )
     answer: dict[str, Any] = msgspec.to_builtins(sent)
     return answer
 

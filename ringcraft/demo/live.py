@@ -21,9 +21,8 @@ class Replay:
     """Publishes a recording in the background, as a feed would."""
 
     recording: Recording
-    address: tuple[str, int]
+    address: str
     speed: float
-    longest_wait_s: float
     sent: int = 0
     error: str = ""
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -48,17 +47,16 @@ class Replay:
     def _run(self) -> None:
         try:
             publish(
-                (self.recording,),
+                self.recording,
                 self.address,
                 speed=self.speed,
-                longest_wait_s=self.longest_wait_s,
                 on_progress=self._progress,
                 should_stop=self._stop.is_set,
             )
         except RingcraftError as error:
             self.error = str(error)
 
-    def _progress(self, sent: int) -> None:
+    def _progress(self, sent: int, _total: int) -> None:
         self.sent = sent
 
 

@@ -180,9 +180,9 @@ def _step_live(
     out.print(f"    console: {console}   champion: version {champion.version} ({champion.family})")
 
     speed = size.decisions_per_second * _seconds_per_decision(plan)
-    replay = Replay(plan.live, ("127.0.0.1", snapshot.workers[0].feed_port), speed, longest_wait_s=0.5)
+    replay = Replay(plan.live, f"127.0.0.1:{snapshot.workers[0].feed_port}", speed)
     out.print(
-        f"    the rest of the recording goes live at {speed:.0f} times its own pace; longer silences are cut short"
+        f"    the rest of the recording goes live at {speed:.0f} times its own pace; silences are cut to a minute"
     )
     replay.start()
     stack.callback(replay.stop)
