@@ -31,6 +31,7 @@ _LONGEST_REPLY: Final = 1 << 20
 _BATCH_EVENTS: Final = 64  # small, so that no event waits long behind others of its frame
 _LONGEST_SILENCE_NS: Final = 60_000_000_000  # lunch breaks and nights are not waited for
 _CONNECT_TIMEOUT_S: Final = 10.0
+_SEND_TIMEOUT_S: Final = 60.0  # a busy worker holds the feed back; one that is gone must not hold it for ever
 _END_TIMEOUT_S: Final = 120.0
 _NAP_S: Final = 0.05
 _PROGRESS_EVERY_S: Final = 0.1
@@ -181,6 +182,7 @@ class _Feed:
         self.send(HELLO, msgspec.json.encode(instruments))
         if self._reply().get("accepted") is not True:
             raise MarketDataError(f"{self._address}: expected the feed to be accepted, it was not")
+        self._socket.settimeout(_SEND_TIMEOUT_S)
 
     def end(self) -> dict[str, Any]:
         self._socket.settimeout(_END_TIMEOUT_S)
