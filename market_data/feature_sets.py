@@ -1,9 +1,11 @@
 """The feature sets that models may read: names, half-lives and warm-up of what native code computes."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from data_contracts.errors import UsageError
 from data_contracts.feature_set import FeatureSet
+from data_contracts.recording import Recording
 
 _SESSION_GAP_S: Final = 600.0  # a lunch break or a night; the longest in-session silence seen is seconds
 _WARM_UP_EVENTS: Final = 200
@@ -90,3 +92,8 @@ def feature_set(name: str) -> FeatureSet:
 def needs_sizes(features: FeatureSet) -> bool:
     """Whether the set reads lots, so that a recording without them cannot feed it."""
     return features.parameters["needs_sizes"] == 1.0
+
+
+def default_feature_set(recordings: Sequence[Recording]) -> FeatureSet:
+    """Return touch_v1 where every recording gives sizes, else quotes_v1."""
+    return TOUCH_V1 if all(recording.has_sizes for recording in recordings) else QUOTES_V1

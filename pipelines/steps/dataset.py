@@ -10,7 +10,7 @@ from data_contracts.feature_set import FeatureSet
 from data_contracts.instrument import Instrument
 from data_contracts.manifest import DataRange, Label
 from data_contracts.recording import Recording
-from market_data.feature_sets import feature_set
+from market_data.feature_sets import default_feature_set, feature_set
 from models.dataset import Dataset, build_dataset
 from models.folds import Fold, purged, walk_forward
 from models.labels import LabelReport
@@ -45,7 +45,7 @@ def prepare(recordings: Sequence[Recording], request: TrainRequest) -> Prepared:
     """
     parts = first_share(recordings, request.train_share)
     instrument = _one_instrument(parts)
-    features = feature_set(request.feature_set or ("touch_v1" if all(p.has_sizes for p in parts) else "quotes_v1"))
+    features = feature_set(request.feature_set) if request.feature_set else default_feature_set(parts)
     rows, labels = build_dataset(
         parts,
         features,

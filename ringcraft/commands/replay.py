@@ -3,21 +3,27 @@
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from data_contracts.errors import UsageError
 from data_contracts.recording import Recording
 from ringcraft.commands.options import json_option, source_options
 from ringcraft.exits import DONE
 from ringcraft.terminal import out, print_json, progress, table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @click.command()
 @source_options
 @click.option("--book", type=click.Path(path_type=Path), help="Parquet file: one row per change of the touch.")
 @click.option("--features", type=click.Path(path_type=Path), help="Parquet file: one feature vector per event.")
-@click.option("--feature-set", default=None, help="For --features; default: touch_v1 where the feed gives sizes.")
+@click.option(
+    "--feature-set", "set_name", default=None, help="For --features; default: touch_v1 where the feed gives sizes."
+)
 @click.option("--publish", "address", default=None, help="HOST:PORT of a running tier's feed.")
 @click.option(
     "--speed", type=click.FloatRange(min=0), default=1.0, show_default=True, help="Times real time; 0: flat out."
@@ -29,50 +35,50 @@ def replay(
     instrument: str | None,
     book: Path | None,
     features: Path | None,
-    feature_set: str | None,
+    set_name: str | None,
     address: str | None,
     speed: float,
     as_json: bool,
 ) -> None:
     """Read the recording SOURCE, a file or a folder, in event time; count it, store it, or feed a running tier."""
-    from market_data.replay import summary
-
+    from market_data.feature_sets import default_feature_set, feature_set
     from market_data.reading import read_recordings
+    from market_data.replay import book_table, features_table, summarise
 
+    start = time.perf_counter()
     recordings = read_recordings(source, format=format_name, instrument=instrument)
-    answer: dict[str, Any] = summary(recordings)
+    answer: dict[str, Any] = summarise(recordings, seconds=time.perf_counter() - start)
     if book:
-        _write_book(recordings, book)
+        _write(book_table(recordings), book)
     if features:
-        _write_features(recordings, features, feature_set)
+        chosen = feature_set(set_name) if set_name else default_feature_set(recordings)
+        _write(features_table(recordings, chosen), features)
     if address:
         answer["published"] = _publish(recordings, address, speed)
     _print(answer, as_json)
     sys.exit(DONE)
 
 
-def _write_book(recordings: tuple[Recording, ...], path: Path) -> None:
-    from market_data.replay import book_table, write_table
+def _write(table: "pa.Table", path: Path) -> None:
+    import pyarrow.parquet as pq
 
-    write_table(book_table(recordings), path)
-
-
-def _write_features(recordings: tuple[Recording, ...], path: Path, name: str | None) -> None:
-    from market_data.replay import features_table, write_table
-
-    from market_data.feature_sets import default_feature_set, feature_set
-
-    chosen = feature_set(name) if name else default_feature_set(recordings[0])
-    write_table(features_table(recordings, chosen), path)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        pq.write_table(table, part)
+        part.replace(path)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}") from None
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _publish(recordings: tuple[Recording, ...], address: str, speed: float) -> dict[str, Any]:
     import msgspec
+
     from market_data.publish import publish
 
-    total = sum(len(recording) for recording in recordings)
     with progress() as bars:
-        bar = bars.add_task("publishing", total=total, note="")
+        bar = bars.add_task("publishing", total=sum(len(recording) for recording in recordings), note="")
         sent = publish(
             recordings, address, speed=speed, on_progress=lambda done, _total: bars.update(bar, completed=done)
         )

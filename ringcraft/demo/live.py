@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from market_data.publish import publish
-
 from data_contracts.errors import RingcraftError
 from data_contracts.recording import Recording
+from market_data.publish import publish
 from ringcraft.console_client import read_snapshot
 from serving.console.snapshot import ModelSnapshot, RolloutSnapshot, Snapshot
 
