@@ -99,7 +99,9 @@ def _falls_to_challenger(decision_id: int, share_bps: int) -> bool:
     return (value ^ (value >> 31)) % 10_000 < share_bps
 
 
-def test_acted_and_shadow_answers_of_one_version_agree_with_the_graph(tmp_path: Path, versions: dict[int, Path]) -> None:
+def test_acted_and_shadow_answers_of_one_version_agree_with_the_graph(
+    tmp_path: Path, versions: dict[int, Path]
+) -> None:
     with tier(tmp_path) as running:
         running.show(lineup({1: versions[1], 2: versions[1]}))  # the same graph twice
         running.beat()
