@@ -43,6 +43,42 @@ def compute_markouts(
 ) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
     """Return buy, sell and mid move in bps, shape (n, 3), and the status, shape (n,), of a decision at every event."""
 
+class ItchSummary(TypedDict):
+    """What was read of an ITCH file; `error` is empty where all of it was. Not there at run time."""
+
+    error: str
+    offset: int
+    messages: int
+    by_type: dict[str, int]
+    unknown_orders: int
+    duplicate_orders: int
+    off_grid_orders: int
+
+def itch50_stocks(data: NDArray[np.uint8]) -> tuple[list[tuple[int, bytes]], ItchSummary]:
+    """Return each directory entry's locate code and symbol."""
+
+def itch50_decode(
+    data: NDArray[np.uint8], *, locate: int, price_per_tick: int, midnight_ns: int
+) -> tuple[NDArray[np.uint8], ItchSummary]:
+    """Return one stock's market events, 80 bytes each; those before an error stand."""
+
+def simulate_itch50(
+    *,
+    seed: int,
+    seconds: float,
+    touch_changes: int,
+    relaxation_s: float,
+    market_rate: float,
+    market_tilt: float,
+    limit_rate: float,
+    limit_decay: float,
+    limit_tilt: float,
+    cancel_rate: float,
+    cancel_tilt: float,
+    start_ticks: int,
+) -> tuple[bytes, NDArray[np.float64], NDArray[np.float64], int, float]:
+    """Return ITCH bytes, signal and mid in ticks at each second, touch changes, and seconds simulated."""
+
 # --- models ------------------------------------------------------------------
 
 class OnnxError(RuntimeError):

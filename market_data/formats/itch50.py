@@ -1,0 +1,156 @@
+"""NASDAQ TotalView-ITCH 5.0 BinaryFILE: one stock's touch and trades out of a day's messages.
+
+The bytes name neither venue, fees nor date. A file beside them, `<name>.instrument.json`, may:
+{"instrument": {...an Instrument...}, "date": "2026-01-05"}. Without it the venue is NASDAQ, the tick a cent, and the
+date the eight digits in the file's name (MMDDYYYY, as NASDAQ has it, or YYYYMMDD), else 1970-01-01.
+"""
+
+import re
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from data_contracts.errors import FormatError, UsageError
+from data_contracts.instrument import Instrument
+from data_contracts.market_event import MARKET_EVENT
+from data_contracts.recording import Recording
+from market_data.formats.tables import read_bytes
+from market_data.formats.touch import choose, drop_backwards
+from native import _native
+
+_SYSTEM_EVENT: Final = b"\x00\x0cS"  # how every file begins: the start-of-messages event
+_PRICE_UNITS: Final = Decimal(10_000)  # prices are in 1/10000
+_DIGITS: Final = re.compile(r"(\d{8})")
+
+
+class Beside(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the bytes do not say."""
+
+    instrument: Instrument
+    date: date
+
+
+def claims(source: Path) -> bool:
+    """Whether the path is a file that begins as such files do, by its name where it is packed."""
+    if not source.is_file():
+        return False
+    if source.suffix == ".gz":
+        return "ITCH50" in source.name.upper() or ".itch" in source.name
+    if source.suffix in (".itch", ".itch50"):
+        return True
+    try:
+        with source.open("rb") as file:
+            return file.read(len(_SYSTEM_EVENT)) == _SYSTEM_EVENT
+    except OSError:
+        return False
+
+
+def read(source: Path, instrument: str | None) -> tuple[Recording, ...]:
+    """Return the day's recording of one stock.
+
+    Raises:
+        UsageError: no such file, several stocks and no `instrument`, or none of that name.
+        FormatError: bytes that are not ITCH 5.0; names the offset.
+    """
+    data = np.frombuffer(read_bytes(source), dtype=np.uint8)
+    beside = _beside(source)
+    stocks = _stocks(source, data, venue=_venue(beside))
+    symbol = choose(source, sorted(stocks), instrument)
+    traded = _instrument(beside, symbol)
+    raw, summary = _native.itch50_decode(
+        data,
+        locate=stocks[symbol],
+        price_per_tick=_price_per_tick(source, traded),
+        midnight_ns=_midnight_ns(source, beside, traded),
+    )
+    _refuse_errors(source, summary)
+    events, backwards = drop_backwards(raw.view(MARKET_EVENT))
+    counts = {
+        "unknown_order": summary["unknown_orders"],
+        "duplicate_order": summary["duplicate_orders"],
+        "off_grid_order": summary["off_grid_orders"],
+        "out_of_order": backwards,
+    }
+    skipped = {reason: n for reason, n in counts.items() if n}
+    return (Recording(instrument=traded, events=events, source=source, skipped=skipped),)
+
+
+def message_counts(source: Path) -> dict[str, int]:
+    """Return how many messages of each type the file holds.
+
+    Raises:
+        UsageError: no such file.
+        FormatError: bytes that are not ITCH 5.0; names the offset.
+    """
+    _, summary = _native.itch50_stocks(np.frombuffer(read_bytes(source), dtype=np.uint8))
+    _refuse_errors(source, summary)
+    return dict(summary["by_type"])
+
+
+def beside_path(source: Path) -> Path:
+    """Return where `source`'s instrument is described."""
+    return source.with_name(source.name + ".instrument.json")
+
+
+def _stocks(source: Path, data: NDArray[np.uint8], *, venue: str) -> dict[str, int]:
+    found, summary = _native.itch50_stocks(data)
+    _refuse_errors(source, summary)
+    if not found:
+        raise FormatError(source, where="stock directory", expected="a message of type R", got="none")
+    return {f"{venue}:{symbol.decode('latin-1')}": locate for locate, symbol in found}
+
+
+def _refuse_errors(source: Path, summary: Any) -> None:  # noqa: ANN401  typed in native/_native.pyi
+    expected, _, got = summary["error"].partition(", got ")
+    if expected:
+        raise FormatError(source, where=f"byte {summary['offset']}", expected=expected, got=got)
+
+
+def _beside(source: Path) -> Beside | None:
+    path = beside_path(source)
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Beside)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.DecodeError, UsageError) as error:
+        raise FormatError(path, where="file", expected="instrument and date", got=str(error)) from None
+
+
+def _venue(beside: Beside | None) -> str:
+    return "NASDAQ" if beside is None else beside.instrument.symbol.partition(":")[0]
+
+
+def _instrument(beside: Beside | None, symbol: str) -> Instrument:
+    if beside is not None and beside.instrument.symbol == symbol:
+        return beside.instrument
+    return Instrument(symbol=symbol, tick_size="0.01", lot_size="1", currency="USD", time_zone="America/New_York")
+
+
+def _price_per_tick(source: Path, instrument: Instrument) -> int:
+    price = Decimal(instrument.tick_size) * _PRICE_UNITS
+    if price != int(price):
+        raise UsageError(f"{source}: tick size: expected a multiple of 0.0001, got {instrument.tick_size}")
+    return int(price)
+
+
+def _midnight_ns(source: Path, beside: Beside | None, instrument: Instrument) -> int:
+    day = beside.date if beside is not None else _named_date(source)
+    midnight = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(instrument.time_zone))
+    return int(midnight.timestamp()) * 1_000_000_000
+
+
+def _named_date(source: Path) -> date:
+    digits = _DIGITS.search(source.name)
+    for pattern in ("%m%d%Y", "%Y%m%d"):
+        try:
+            return datetime.strptime(digits[1] if digits else "", pattern).date()
+        except ValueError:
+            continue
+    return date(1970, 1, 1)

@@ -1,0 +1,116 @@
+"""CSV text into typed columns, with the row and the column of whatever does not fit."""
+
+import gzip
+import io
+import zipfile
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data_contracts.errors import FormatError, MissingDependencyError, UsageError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+HEADER_ROWS = 1
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the file's bytes, unpacked where its name ends in .gz.
+
+    Raises:
+        UsageError: there is no such file, or it may not be read.
+        FormatError: a broken or truncated gzip stream.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+    if path.suffix != ".gz":
+        return data
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise FormatError(path, where="gzip stream", expected="whole", got=str(error)) from None
+
+
+def read_zipped(path: Path) -> bytes:
+    """Return the bytes of the one file in a zip.
+
+    Raises:
+        UsageError: there is no such file, or it may not be read.
+        FormatError: a broken or truncated zip, or not one file in it.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            if len(names) != 1:
+                raise FormatError(path, where="zip", expected="one file", got=f"{len(names)}")
+            return archive.read(names[0])
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        raise FormatError(path, where="zip", expected="whole", got=str(error)) from None
+
+
+def read_table(source: Path, data: bytes, *, columns: dict[str, "type[pl.DataType]"], header: bool) -> "pl.DataFrame":
+    """Return the named columns of CSV text, typed.
+
+    Args:
+        source: what the text was read from, for messages.
+        data: the text.
+        columns: name and type of what is wanted; without a header, of all columns in order.
+        header: whether the first row names the columns.
+
+    Raises:
+        FormatError: not CSV, a column is missing, or a cell is not of its column's type; names row and column.
+    """
+    text = _all_text(source, data, header=header)
+    if header:
+        missing = [name for name in columns if name not in text.columns]
+        if missing:
+            raise FormatError(source, where="header", expected=f"column {missing[0]}", got=", ".join(text.columns[:6]))
+    elif len(text.columns) != len(columns):
+        raise FormatError(source, where="row 1", expected=f"{len(columns)} columns", got=str(len(text.columns)))
+    else:
+        text.columns = list(columns)
+    typed = text.select(
+        **{name: text[name].str.strip_chars().cast(kind, strict=False) for name, kind in columns.items()}
+    )
+    _refuse_bad_cell(source, text, typed, first_row=1 + HEADER_ROWS * header)
+    return typed
+
+
+def polars() -> Any:  # noqa: ANN401  a module
+    """Import polars, which serving is installed without.
+
+    Raises:
+        MissingDependencyError: it is not there.
+    """
+    try:
+        import polars as pl
+    except ImportError:
+        raise MissingDependencyError("reading CSV recordings needs polars: pip install 'ringcraft[training]'") from None
+    return pl
+
+
+def _all_text(source: Path, data: bytes, *, header: bool) -> "pl.DataFrame":
+    engine = polars()
+    if not data.strip():
+        raise FormatError(source, where="file", expected="rows", got="nothing")
+    try:
+        frame: pl.DataFrame = engine.read_csv(io.BytesIO(data), has_header=header, infer_schema=False)
+    except engine.exceptions.PolarsError as error:
+        raise FormatError(source, where="table", expected="CSV", got=str(error).splitlines()[0]) from None
+    return frame
+
+
+def _refuse_bad_cell(source: Path, text: "pl.DataFrame", typed: "pl.DataFrame", *, first_row: int) -> None:
+    for name in typed.columns:
+        column = typed[name]
+        bad = column.is_null() | column.is_nan() | column.is_infinite() if column.dtype.is_float() else column.is_null()
+        row = bad.arg_max()
+        if bad.any() and row is not None:
+            where = f"row {first_row + row}, column {name}"
+            kind = "a text" if not column.dtype.is_numeric() else "a finite number"
+            raise FormatError(source, where=where, expected=kind, got=repr(text[name][row]))

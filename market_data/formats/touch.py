@@ -1,0 +1,41 @@
+"""What formats share: states of the touch, and which instrument is meant."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_contracts.errors import UsageError
+from data_contracts.market_event import EventFlag, MarketEvents
+
+
+def touch_flags(events: MarketEvents) -> NDArray[Any]:
+    """Return ONE_SIDED, CROSSED and LOCKED of each touch, shape (n,); a missing side's ticks are 0 or less."""
+    bid, ask = events["bid_ticks"], events["ask_ticks"]
+    one_sided = (bid <= 0) | (ask <= 0)
+    flags = np.zeros(len(events), dtype=np.uint16)
+    flags[one_sided] |= np.uint16(EventFlag.ONE_SIDED)
+    flags[~one_sided & (bid > ask)] |= np.uint16(EventFlag.CROSSED)
+    flags[~one_sided & (bid == ask)] |= np.uint16(EventFlag.LOCKED)
+    return flags
+
+
+def drop_backwards(events: MarketEvents) -> tuple[MarketEvents, int]:
+    """Return the events without those whose time goes back, and how many those were."""
+    backwards = events["event_ns"] < np.maximum.accumulate(events["event_ns"])
+    return events[~backwards], int(backwards.sum())
+
+
+def choose(source: Path, symbols: list[str], instrument: str | None) -> str:
+    """Return the one symbol that is meant: VENUE:SYMBOL, or SYMBOL alone where that is unambiguous.
+
+    Raises:
+        UsageError: none or several fit; names the choices.
+    """
+    fitting = [each for each in symbols if instrument in (None, each, each.partition(":")[2])]
+    if len(fitting) == 1:
+        return fitting[0]
+    shown = ", ".join(symbols[:12]) + (", ..." if len(symbols) > 12 else "")
+    got = "none was named" if instrument is None else f"got {instrument!r}"
+    raise UsageError(f"{source}: instrument: expected one of {shown}; {got}")

@@ -1,0 +1,52 @@
+"""Recordings from files and folders, whatever their format."""
+
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+from data_contracts.errors import UsageError
+from data_contracts.recording import Recording
+from market_data.formats import cffex_ticks, itch50, quotes
+
+FORMATS: Final[dict[str, ModuleType]] = {"cffex-ticks": cffex_ticks, "itch50": itch50, "quotes": quotes}
+
+
+def read_recordings(
+    source: Path | str,
+    *,
+    format: str | None = None,  # noqa: A002  the option's name
+    instrument: str | None = None,
+) -> tuple[Recording, ...]:
+    """Return one recording a trading day of one instrument, oldest first.
+
+    Args:
+        source: a file, or a folder of them; a day that is there in two formats is read once.
+        format: a name in FORMATS; None: found out from names and first bytes.
+        instrument: VENUE:SYMBOL, or SYMBOL where that is unambiguous; None where there is only one.
+
+    Raises:
+        UsageError: no such path, no such format, or no way to tell which instrument is meant.
+        FormatError: a file is not what its format says; names the row and column, or the byte.
+    """
+    path = Path(source)
+    if not path.exists():
+        raise UsageError(f"{path}: no such file or folder")
+    reader = FORMATS[_detect(path) if format is None else _known(format)]
+    if format is not None and not reader.claims(path):
+        raise UsageError(f"{path}: found no recording of format {format}")
+    recordings: tuple[Recording, ...] = reader.read(path, instrument)
+    return recordings
+
+
+def _known(name: str) -> str:
+    if name not in FORMATS:
+        raise UsageError(f"format: expected one of {', '.join(FORMATS)}, got {name!r}")
+    return name
+
+
+def _detect(path: Path) -> str:
+    fitting = [name for name, reader in FORMATS.items() if reader.claims(path)]
+    if len(fitting) != 1:
+        found = f"fits {', '.join(fitting)}" if fitting else "fits none"
+        raise UsageError(f"{path}: {found} of the formats {', '.join(FORMATS)}: name one")
+    return fitting[0]
