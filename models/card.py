@@ -58,7 +58,9 @@ def write_card(facts: CardFacts, plots: Mapping[str, bytes]) -> str:
         f"<h1>{_text(title)}</h1><p class=lead>{_text(_lead(facts))}</p>",
         _section("Limits of use", _list(_limits(facts))),
         _section("Held-out results", _metrics_table(facts)),
-        "".join(f"<img alt='{_text(name)}' src='data:image/png;base64,{_encoded(png)}'>" for name, png in plots.items()),
+        "".join(
+            f"<img alt='{_text(name)}' src='data:image/png;base64,{_encoded(png)}'>" for name, png in plots.items()
+        ),
         _section("Data", _data_table(facts)),
         _section("Label and decision rule", _list(_rule(facts))),
         _section("Compression", f"<p>{_text(_compression(facts.compression))}</p>"),
@@ -66,7 +68,9 @@ def write_card(facts: CardFacts, plots: Mapping[str, bytes]) -> str:
         _section("Features", f"<p>{_text(facts.feature_set)}: {_text(', '.join(facts.features))}.</p>"),
         f"<footer>Source commit {_text(facts.source_commit)}.</footer>",
     ]
-    head = f"<!doctype html><html lang=en><head><meta charset=utf-8><title>{_text(title)}</title><style>{_STYLE}</style>"
+    head = (
+        f"<!doctype html><html lang=en><head><meta charset=utf-8><title>{_text(title)}</title><style>{_STYLE}</style>"
+    )
     return head + "</head><body>" + "\n".join(sections) + "</body></html>\n"
 
 
@@ -148,7 +152,8 @@ def _compression(done: Compression | None) -> str:
         return f"Published uncompressed ({done.original_bytes:,} bytes): nearest candidate's {interval}."
     ratio = done.original_bytes / done.compressed_bytes
     return (
-        f"{done.original_bytes:,} to {done.compressed_bytes:,} bytes ({ratio:.1f} times smaller): {'; '.join(done.steps)}. "
+        f"{done.original_bytes:,} to {done.compressed_bytes:,} bytes ({ratio:.1f} times smaller): "
+        f"{'; '.join(done.steps)}. "
         f"{interval}, margin {done.margin:g} stated beforehand: not inferior."
     )
 
@@ -160,7 +165,7 @@ def _latency(measured: Latency) -> str:
 def show(estimate: Estimate) -> str:
     """Return value and interval for a person; a dash where nothing could be measured."""
     if estimate.value is None:
-        return "–"
+        return "n/a"
     value = f"{estimate.value:,.0f}" if abs(estimate.value) >= 1000 else f"{estimate.value:.4g}"
     if estimate.low is None or estimate.high is None:
         return value

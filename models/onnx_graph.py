@@ -1,7 +1,7 @@
 """Every exported graph has one shape: float32 `features` (batch, d) in, one float32 `output` (batch, k) out."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import onnx
@@ -18,7 +18,7 @@ ML_OPSET: Final = 3
 IR_VERSION: Final = 9
 """Old enough for every runtime that knows the operator sets."""
 
-Tensors = dict[str, NDArray[np.generic]]
+Tensors = dict[str, NDArray[Any] | np.generic]
 
 
 def assemble(nodes: Sequence[NodeProto], tensors: Tensors, *, inputs: int, outputs: int, name: str) -> ModelProto:
@@ -67,6 +67,7 @@ def dense_net(
     Args:
         scaling: over d features.
         layers: (weights (in, out), bias (out,)) in order; the last has 3 outputs.
+        name: of the graph.
     """
     nodes, tensors = normalised(scaling, "h0")
     last = len(layers) - 1

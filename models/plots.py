@@ -30,6 +30,7 @@ _STYLE: Final = {
     "axes.titlesize": 11,
     "axes.titlelocation": "left",
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": "#e6eaef",
     "legend.frameon": False,
 }
