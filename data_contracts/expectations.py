@@ -6,11 +6,10 @@ Great Expectations takes three seconds to import, so nothing but the flows that 
 import logging
 from typing import Any
 
-import pandas as pd
-from msgspec import Struct
-
 import great_expectations as gx
+import pandas as pd
 from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
+from msgspec import Struct
 
 from data_contracts.limits import RecordingLimits, Rule, measure, rules_of
 from data_contracts.recording import Recording

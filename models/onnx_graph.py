@@ -18,7 +18,8 @@ ML_OPSET: Final = 3
 IR_VERSION: Final = 9
 """Old enough for every runtime that knows the operator sets."""
 
-Tensors = dict[str, NDArray[Any] | np.generic]
+Tensors = dict[str, Any]
+"""numpy arrays or scalars by name."""
 
 
 def assemble(nodes: Sequence[NodeProto], tensors: Tensors, *, inputs: int, outputs: int, name: str) -> ModelProto:
@@ -97,7 +98,7 @@ def probabilities_only(model: ModelProto, *, inputs: int, name: str) -> ModelPro
         node.input[:] = [renamed.get(value, value) for value in node.input]
         node.output[:] = [renamed.get(value, value) for value in node.output]
     live = _live_nodes(graph.node)
-    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    constants: Tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     used = {value for node in live for value in node.input}
     kept = {key: value for key, value in constants.items() if key in used}
     return assemble(live, kept, inputs=inputs, outputs=3, name=name)

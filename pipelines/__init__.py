@@ -2,8 +2,9 @@
 
 import os
 
-# Read when Prefect is first imported, so set before any module here imports it. The caller chooses PREFECT_HOME or a server; on the server that Prefect starts
-# by itself, nothing is scheduled, so the services that watch schedules would only take processor time.
+# Read when Prefect is first imported, so set before any module here imports it. The caller chooses PREFECT_HOME or a
+# server; on the server that Prefect starts by itself nothing is scheduled, so the services that watch schedules would
+# only take processor time.
 for _name, _value in {
     "PREFECT_LOGGING_LEVEL": "WARNING",
     "PREFECT_LOGGING_TO_API_ENABLED": "false",
@@ -17,6 +18,7 @@ for _name, _value in {
     "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
-    "OMP_WAIT_POLICY": "PASSIVE",  # two threads that spin for work starve whatever else the machine does
+    # Threads that spin for work starve whatever else the machine does.
+    "OMP_WAIT_POLICY": "PASSIVE",
 }.items():
     os.environ.setdefault(_name, _value)
