@@ -4,21 +4,19 @@ Great Expectations takes three seconds to import, so nothing but the flows that 
 """
 
 import logging
-import os
 from typing import Any
 
-import pandas as pd
-from msgspec import Struct
-
-# Read when the library is first imported; the contract is checked locally and reported nowhere else.
-os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-
 import great_expectations as gx
+import pandas as pd
+from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
+from msgspec import Struct
 
 from data_contracts.limits import RecordingLimits, Rule, measure, rules_of
 from data_contracts.recording import Recording
 
 logging.getLogger("great_expectations").setLevel(logging.ERROR)
+
+_EXPECTATIONS: Any = gx.expectations
 
 
 class RuleResult(Struct, frozen=True, kw_only=True):
@@ -80,15 +78,17 @@ def _columns(limits: RecordingLimits) -> tuple[str, ...]:
 
 
 def _expectation(rule: Rule) -> Any:  # noqa: ANN401  the library publishes no types
-    bounds = {"min_value": rule.low, "max_value": rule.high, "meta": {"rule": rule.name}}
+    asked: dict[str, Any] = {"min_value": rule.low, "max_value": rule.high, "meta": {"rule": rule.name}}
     if rule.column is None:
-        return gx.expectations.ExpectTableRowCountToBeBetween(**bounds)
-    return gx.expectations.ExpectColumnValuesToBeBetween(column=rule.column, mostly=rule.mostly, **bounds)
+        return _EXPECTATIONS.ExpectTableRowCountToBeBetween(**asked)
+    return _EXPECTATIONS.ExpectColumnValuesToBeBetween(column=rule.column, mostly=rule.mostly, **asked)
 
 
 def _validate(batch: pd.DataFrame, suite: Any) -> Any:  # noqa: ANN401  the library publishes no types
-    # An ephemeral context keeps everything in memory: no folder is made, in the user's home or elsewhere.
-    context = gx.get_context(mode="ephemeral")
+    # Without documentation sites nothing is written anywhere: no folder in the user's home, none left in the temporary.
+    stores = InMemoryStoreBackendDefaults(init_temp_docs_sites=False)
+    config = DataContextConfig(store_backend_defaults=stores, analytics_enabled=False)
+    context: Any = gx.get_context(mode="ephemeral", project_config=config)
     context.variables.progress_bars = {"globally": False}
     source = context.data_sources.add_pandas("recording")
     definition = source.add_dataframe_asset("events").add_batch_definition_whole_dataframe("all")

@@ -119,7 +119,8 @@ def _after_first(values: NDArray[np.generic]) -> NDArray[np.float64]:
 
 def _repeats(events: NDArray[np.void]) -> NDArray[np.bool_]:
     fields = ("event_ns", "bid_ticks", "bid_lots", "ask_ticks", "ask_lots", "trade_ticks", "trade_lots", "flags")
-    return np.logical_and.reduce([events[field][1:] == events[field][:-1] for field in fields])
+    same: NDArray[np.bool_] = np.logical_and.reduce([events[field][1:] == events[field][:-1] for field in fields])
+    return same
 
 
 def _mid_moves(recording: Recording, two_sided: NDArray[np.bool_]) -> NDArray[np.float64]:

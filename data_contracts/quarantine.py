@@ -90,6 +90,7 @@ def _write_bad_rows(path: Path, recording: Recording, report: "ContractReport") 
 
 _STYLE: Final = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1c2430}"
-    "table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.4rem .6rem;border-bottom:1px solid #d8dee6}"
+    "table{border-collapse:collapse;width:100%}"
+    "th,td{text-align:left;padding:.4rem .6rem;border-bottom:1px solid #d8dee6}"
     "tr.bad td{background:#fdeaea}tr.bad td:last-child{color:#a31515;font-weight:600}tr.ok td:last-child{color:#1a6b3c}"
 )

@@ -152,7 +152,8 @@ def _compression(done: Compression | None) -> str:
         return f"Published uncompressed ({done.original_bytes:,} bytes): nearest candidate's {interval}."
     ratio = done.original_bytes / done.compressed_bytes
     return (
-        f"{done.original_bytes:,} to {done.compressed_bytes:,} bytes ({ratio:.1f} times smaller): {'; '.join(done.steps)}. "
+        f"{done.original_bytes:,} to {done.compressed_bytes:,} bytes ({ratio:.1f} times smaller): "
+        f"{'; '.join(done.steps)}. "
         f"{interval}, margin {done.margin:g} stated beforehand: not inferior."
     )
 
@@ -164,7 +165,7 @@ def _latency(measured: Latency) -> str:
 def show(estimate: Estimate) -> str:
     """Return value and interval for a person; a dash where nothing could be measured."""
     if estimate.value is None:
-        return "–"
+        return "n/a"
     value = f"{estimate.value:,.0f}" if abs(estimate.value) >= 1000 else f"{estimate.value:.4g}"
     if estimate.low is None or estimate.high is None:
         return value

@@ -12,7 +12,7 @@ from models.tree_graph import LEVELS, quantize_leaves
 
 GAMMAS = (0.0, 2.0, 5.0, 10.0, 20.0)
 """Least loss reduction a split must have brought to stay; 0 keeps all."""
-TREE_SHARES = (1.0, 0.6, 0.35)
+TREE_SHARES = (1.0, 0.5)
 
 
 def tree_candidates(model: XgboostModel, learnt_from: Dataset, config: XgboostConfig, seed: int) -> list[Candidate]:

@@ -65,6 +65,11 @@ def build_dataset(
     before. Rows without a usable mark are dropped and counted.
 
     Args:
+        recordings: of one instrument, oldest first.
+        feature_set: d features.
+        horizon_ns: event time from decision to mark.
+        entry_latency_ns: event time from decision to entry.
+        min_interval_ns: event time between two decisions, at least.
         threshold_bps: a move beyond it is up or down; None: half the median spread of the recordings.
     """
     threshold = half_spread_bps(recordings) if threshold_bps is None else threshold_bps

@@ -45,4 +45,7 @@ def evaluate(scores: Scores, dataset: Dataset, *, threshold: float, seed: int) -
 
 
 def _ratio(parts: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.divide(parts[:, 0], parts[:, 1], out=np.full(len(parts), np.nan), where=parts[:, 1] > 0)
+    ratio: NDArray[np.float64] = np.divide(
+        parts[:, 0], parts[:, 1], out=np.full(len(parts), np.nan), where=parts[:, 1] > 0
+    )
+    return ratio

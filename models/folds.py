@@ -1,5 +1,6 @@
 """Walk-forward folds: learn from the past, be tested on what came after, with a gap between."""
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -33,7 +34,7 @@ def walk_forward(event_ns: NDArray[np.int64], *, folds: int, horizon_ns: int, em
     edges = np.linspace(0, len(event_ns), folds + 2).astype(np.intp)
     made = tuple(
         Fold(purged(event_ns, int(start), horizon_ns=horizon_ns, embargo_ns=embargo_ns), np.arange(start, stop))
-        for start, stop in zip(edges[1:-1], edges[2:], strict=True)
+        for start, stop in pairwise(edges[1:])
     )
     if not all(fold.train.size and fold.test.size for fold in made):
         raise UsageError(f"walk-forward: {len(event_ns)} rows are too few for {folds} folds with this purge")

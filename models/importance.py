@@ -19,6 +19,7 @@ def permutation_importance(
     Args:
         scores_of: from rows (n, d) to probabilities (n, 3).
         dataset: held-out rows; at most MAX_ROWS of them are used, evenly spaced.
+        seed: of the shuffling.
     """
     some = dataset.rows(np.unique(np.linspace(0, len(dataset) - 1, MAX_ROWS).astype(np.intp)))
     plain = log_losses(scores_of(some.features), some.classes).mean()

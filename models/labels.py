@@ -54,13 +54,13 @@ def report_labels(
     """Return the class balance and the share of rows that pay, of `offered` decisions."""
     rows = max(len(classes), 1)
     counts = np.bincount(classes, minlength=3)
-    paying = np.count_nonzero(np.maximum(buy_pnl_bps, sell_pnl_bps) > 0)
+    paying = int(np.count_nonzero(np.maximum(buy_pnl_bps, sell_pnl_bps) > 0))
     return LabelReport(
         rows=len(classes),
         dropped=offered - len(classes),
         threshold_bps=threshold_bps,
-        share_down=counts[DOWN] / rows,
-        share_flat=counts[FLAT] / rows,
-        share_up=counts[UP] / rows,
+        share_down=float(counts[DOWN] / rows),
+        share_flat=float(counts[FLAT] / rows),
+        share_up=float(counts[UP] / rows),
         share_paying=paying / rows,
     )

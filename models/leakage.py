@@ -38,7 +38,8 @@ def refuse_leaks(
 def _correlations(columns: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
     centred, aim = columns - columns.mean(axis=0), target - target.mean()
     scale = np.sqrt((centred**2).sum(axis=0) * (aim**2).sum())
-    return np.divide(centred.T @ aim, scale, out=np.zeros(columns.shape[1]), where=scale > 0)
+    ics: NDArray[np.float64] = np.divide(centred.T @ aim, scale, out=np.zeros(columns.shape[1]), where=scale > 0)
+    return ics
 
 
 def _ranks(values: NDArray[np.generic]) -> NDArray[np.float64]:

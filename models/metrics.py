@@ -11,7 +11,8 @@ Classes = NDArray[np.int8]
 
 def signal(scores: Scores) -> NDArray[np.float64]:
     """Return P(up) - P(down), shape (n,): what the decision rule compares with its threshold."""
-    return scores[:, UP].astype(np.float64) - scores[:, DOWN]
+    lead: NDArray[np.float64] = scores[:, UP].astype(np.float64) - scores[:, DOWN]
+    return lead
 
 
 def confusion_rows(scores: Scores, classes: Classes) -> NDArray[np.float64]:
@@ -31,19 +32,22 @@ def mcc(cells: NDArray[np.float64]) -> NDArray[np.float64]:
     true, said = table.sum(axis=2), table.sum(axis=1)
     top = right * total - (true * said).sum(axis=1)
     scale = np.sqrt((total**2 - (said**2).sum(axis=1)) * (total**2 - (true**2).sum(axis=1)))
-    return np.divide(top, scale, out=np.zeros_like(top), where=scale > 0)
+    r_k: NDArray[np.float64] = np.divide(top, scale, out=np.zeros_like(top), where=scale > 0)
+    return r_k
 
 
 def f1_macro(cells: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the mean F1 of the three classes from cell sums (b, 9); a class never seen nor said counts 0."""
     table = cells.reshape(-1, 3, 3)
     hits, both = np.diagonal(table, axis1=1, axis2=2), table.sum(axis=2) + table.sum(axis=1)
-    return np.divide(2 * hits, both, out=np.zeros_like(both), where=both > 0).mean(axis=1)
+    f1: NDArray[np.float64] = np.divide(2 * hits, both, out=np.zeros_like(both), where=both > 0)
+    return f1.mean(axis=1)
 
 
 def accuracy(cells: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the share predicted right from cell sums (b, 9)."""
-    return cells[:, [0, 4, 8]].sum(axis=1) / cells.sum(axis=1)
+    right: NDArray[np.float64] = cells[:, [0, 4, 8]].sum(axis=1) / cells.sum(axis=1)
+    return right
 
 
 def correlation_rows(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -57,7 +61,8 @@ def correlation(parts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return Pearson's correlation from sums (b, 6); 0 where one side is constant."""
     n, x, y, xx, yy, xy = parts.T
     scale = np.sqrt(np.maximum(xx - x * x / n, 0) * np.maximum(yy - y * y / n, 0))
-    return np.divide(xy - x * y / n, scale, out=np.zeros_like(n), where=scale > 1e-12)
+    r: NDArray[np.float64] = np.divide(xy - x * y / n, scale, out=np.zeros_like(n), where=scale > 1e-12)
+    return r
 
 
 def log_losses(scores: Scores, classes: Classes) -> NDArray[np.float64]:
@@ -69,7 +74,8 @@ def log_losses(scores: Scores, classes: Classes) -> NDArray[np.float64]:
 
 def mean(parts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the mean from sums (b, 2) of value and 1."""
-    return parts[:, 0] / parts[:, 1]
+    means: NDArray[np.float64] = parts[:, 0] / parts[:, 1]
+    return means
 
 
 def calibration(

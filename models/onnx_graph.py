@@ -1,7 +1,7 @@
 """Every exported graph has one shape: float32 `features` (batch, d) in, one float32 `output` (batch, k) out."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import onnx
@@ -18,7 +18,8 @@ ML_OPSET: Final = 3
 IR_VERSION: Final = 9
 """Old enough for every runtime that knows the operator sets."""
 
-Tensors = dict[str, NDArray[np.generic]]
+Tensors = dict[str, Any]
+"""numpy arrays or scalars by name."""
 
 
 def assemble(nodes: Sequence[NodeProto], tensors: Tensors, *, inputs: int, outputs: int, name: str) -> ModelProto:
@@ -67,6 +68,7 @@ def dense_net(
     Args:
         scaling: over d features.
         layers: (weights (in, out), bias (out,)) in order; the last has 3 outputs.
+        name: of the graph.
     """
     nodes, tensors = normalised(scaling, "h0")
     last = len(layers) - 1
@@ -96,7 +98,7 @@ def probabilities_only(model: ModelProto, *, inputs: int, name: str) -> ModelPro
         node.input[:] = [renamed.get(value, value) for value in node.input]
         node.output[:] = [renamed.get(value, value) for value in node.output]
     live = _live_nodes(graph.node)
-    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    constants: Tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     used = {value for node in live for value in node.input}
     kept = {key: value for key, value in constants.items() if key in used}
     return assemble(live, kept, inputs=inputs, outputs=3, name=name)

@@ -15,7 +15,7 @@ from models.onnx_graph import INPUT
 ROWS: Final = 32
 FLOAT_TOLERANCE: Final = 1e-4
 """Probabilities; the engines differ by rounding only."""
-INT8_TOLERANCE: Final = 0.05
+INT8_TOLERANCE: Final = 0.01
 """Probabilities; a rounding tie that falls the other way moves a hidden value by a whole int8 step."""
 
 Floats = NDArray[np.float32]

@@ -19,7 +19,7 @@ from models.metrics import Scores, signal
 from models.trading import NEVER, actions, pnl_bps
 
 _INK, _BLUE, _ORANGE, _GREY = "#1c2430", "#2563a8", "#d9731a", "#9aa5b1"
-_STYLE: Final = {
+_STYLE: Final[Any] = {
     "figure.dpi": 110,
     "font.size": 10,
     "axes.spines.top": False,
@@ -30,6 +30,7 @@ _STYLE: Final = {
     "axes.titlesize": 11,
     "axes.titlelocation": "left",
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": "#e6eaef",
     "legend.frameon": False,
 }
@@ -51,9 +52,9 @@ def pnl_curve(scores: Scores, dataset: Dataset, *, threshold: float) -> bytes:
         axes.axhline(0, color=_INK, linewidth=0.8)
         what = f"does not trade; had it acted on its strongest {_IDLE_SHARE:.0%}" if idle else "held-out rows"
         axes.set(title=f"Cumulative PnL, {what}", ylabel="bps", xlabel="event time, UTC")
-        locator = AutoDateLocator()
+        locator: Any = AutoDateLocator()  # type: ignore[no-untyped-call]  # typed only in part
         axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]  # likewise
         axes.legend(loc="best")
         return _png(figure)
 

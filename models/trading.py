@@ -21,7 +21,7 @@ def actions(scores: Scores, threshold: float) -> NDArray[np.int8]:
 
 
 def pnl_bps(dataset: Dataset, taken: NDArray[np.int8]) -> NDArray[np.float64]:
-    """Return what each decision earned in bps, shape (n,), net of half the spread and fees; 0 where nothing was done."""
+    """Return what each decision earned in bps, shape (n,), net of half the spread and fees; 0 for no action."""
     return np.where(taken > 0, dataset.buy_pnl_bps, np.where(taken < 0, dataset.sell_pnl_bps, 0.0))
 
 

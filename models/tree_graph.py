@@ -60,7 +60,8 @@ def _ensemble(model: ModelProto) -> NodeProto:
     nodes = model.graph.node
     if len(nodes) != 1 or nodes[0].op_type != "TreeEnsembleClassifier":
         raise ModelError(f"tree graph: expected one TreeEnsembleClassifier, got {[n.op_type for n in nodes]}")
-    return nodes[0]
+    node: NodeProto = nodes[0]
+    return node
 
 
 def _attributes(node: NodeProto) -> dict[str, Any]:
@@ -94,7 +95,7 @@ def _fold(tree: _Tree) -> None:
 
 def _rebuilt(node: NodeProto, attributes: dict[str, Any], trees: list[_Tree]) -> NodeProto:
     kept = {k: v for k, v in attributes.items() if not k.startswith(("nodes_", "class_"))}
-    columns: dict[str, list[Any]] = {key: [] for key in attributes if key.startswith(("nodes_", "class_"))}
+    columns: dict[str, Any] = {key: [] for key in attributes if key.startswith(("nodes_", "class_"))}
     for tree_id, tree in enumerate(trees):
         numbers = {old: new for new, old in enumerate(sorted(tree))}
         for old, new in numbers.items():

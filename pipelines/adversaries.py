@@ -9,7 +9,7 @@ from onnx import ModelProto, helper, numpy_helper
 from data_contracts.manifest import MODEL_FILE, DecisionRule, Manifest, read_golden, verify_files
 from market_data.feature_sets import feature_set
 from models.latency import measure
-from models.onnx_graph import INPUT, OUTPUT, assemble, checked
+from models.onnx_graph import INPUT, OUTPUT, Tensors, assemble, checked
 from pipelines.package import package
 
 _GRID = 64.0
@@ -62,7 +62,7 @@ def random_graph(inputs: int) -> ModelProto:
         helper.make_node("Concat", ["down", "flat", "up"], [OUTPUT], axis=1),
     ]
     # With |whole| <= 2048 and weights up to 2 d + 1 the sums stay far below 2^24, where float32 counts exactly.
-    tensors = {
+    tensors: Tensors = {
         "low": np.float32(-_REACH),
         "high": np.float32(_REACH),
         "grid": np.float32(_GRID),

@@ -6,30 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-# Read when Prefect is first imported. The caller chooses PREFECT_HOME or a server; on the server that Prefect starts
-# by itself, nothing is scheduled, so the services that watch schedules would only take processor time.
-for _name, _value in {
-    "PREFECT_LOGGING_LEVEL": "WARNING",
-    "PREFECT_LOGGING_TO_API_ENABLED": "false",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
-    "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
-    "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED": "false",
-    "PREFECT_SERVER_SERVICES_FOREMAN_ENABLED": "false",
-    "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
-    "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",
-    "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
-    "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
-    "DO_NOT_TRACK": "1",
-}.items():
-    os.environ.setdefault(_name, _value)
-
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from data_contracts.errors import UsageError
 from data_contracts.expectations import ContractReport
-from data_contracts.manifest import Estimate
+from data_contracts.manifest import Estimate, Manifest
 from data_contracts.recording import Recording
 from models.families import family
 from pipelines.request import TrainedVersion, TrainRequest, TrainResult
@@ -69,10 +51,7 @@ class Given:
         self.recordings, self.registry, self.on_step = tuple(recordings), registry, on_step
 
 
-_task: Any = lambda name: task(task_run_name=name, cache_policy=NO_CACHE)  # noqa: E731
-
-
-@_task("check the recording's contract")
+@task(task_run_name="check the recording's contract", cache_policy=NO_CACHE)
 def _checked(request: TrainRequest, given: Given) -> tuple[tuple[Recording, ...], tuple[ContractReport, ...]]:
     recordings = given.recordings or contract.read(
         Path(request.source), format=request.format, instrument=request.instrument
@@ -80,27 +59,27 @@ def _checked(request: TrainRequest, given: Given) -> tuple[tuple[Recording, ...]
     return recordings, contract.hold_to_contract(recordings, Path(request.work))
 
 
-@_task("make rows and folds")
+@task(task_run_name="make rows and folds", cache_policy=NO_CACHE)
 def _prepared(recordings: tuple[Recording, ...], request: TrainRequest) -> datasets.Prepared:
     return datasets.prepare(recordings, request)
 
 
-@_task("measure baselines")
+@task(task_run_name="measure baselines", cache_policy=NO_CACHE)
 def _baselines(prepared: datasets.Prepared, request: TrainRequest) -> dict[str, dict[str, Estimate]]:
     return {name: fitting.baseline(family(name), prepared, seed=request.seed) for name in BASELINES}
 
 
-@_task("tune {name}")
+@task(task_run_name="tune {name}", cache_policy=NO_CACHE)
 def _tuned(name: str, prepared: datasets.Prepared, request: TrainRequest) -> tuning.Tuned:
     return tuning.tune(family(name), prepared, trials=request.trials, seed=request.seed)
 
 
-@_task("fit {name}")
+@task(task_run_name="fit {name}", cache_policy=NO_CACHE)
 def _fitted(name: str, config: Any, prepared: datasets.Prepared, request: TrainRequest) -> fitting.FittedFamily:  # noqa: ANN401  each family has its own
     return fitting.fit(family(name), config, prepared, seed=request.seed)
 
 
-@_task("compress {name}")
+@task(task_run_name="compress {name}", cache_policy=NO_CACHE)
 def _compressed(
     name: str,  # noqa: ARG001  names the task run
     fitted: fitting.FittedFamily,
@@ -110,7 +89,7 @@ def _compressed(
     return compressing.compress(fitted, prepared, seed=request.seed)
 
 
-@_task("publish {name}")
+@task(task_run_name="publish {name}", cache_policy=NO_CACHE)
 def _published(
     name: str,
     tuned: tuning.Tuned,
@@ -198,7 +177,12 @@ def _mlflow(request: TrainRequest) -> ModelRegistry:
 
 
 def _answer(
-    name: str, version: int, folder: Path, run_id: str | None, manifest: Any, baselines: dict[str, dict[str, Estimate]]
+    name: str,
+    version: int,
+    folder: Path,
+    run_id: str | None,
+    manifest: Manifest,
+    baselines: dict[str, dict[str, Estimate]],
 ) -> TrainedVersion:
     return TrainedVersion(
         family=name,

@@ -52,7 +52,18 @@ def package(
     Args:
         folder: made if absent; cards and plots already in it become part of the version.
         onnx_model: `features` (batch, d) in, `output` (batch, k) out.
+        model: registered model it is meant for.
+        family: what kind of model it is.
+        feature_set: what it reads; serving refuses it where its hash is not the live one.
+        rule: from outputs to an action.
+        label: what was learnt; its horizon is the one decisions are marked at.
         golden_inputs: rows (n, d); what ONNX Runtime answers to them here is written beside them.
+        data: what made it.
+        metrics: on rows it has not learnt from.
+        compression: what was done to it, None: nothing.
+        parity_tolerance: difference allowed where the golden vectors are asked again.
+        latency: as measured here, None: not measured.
+        notes: plain statements of limits.
     """
     folder.mkdir(parents=True, exist_ok=True)
     content = onnx_model if isinstance(onnx_model, bytes) else onnx_model.SerializeToString()
@@ -99,8 +110,15 @@ def package_own(
     Args:
         folder: the version's, made if absent.
         onnx_path: one float32 input (batch, d), one float32 output first, (batch, k), k as the rule wants.
+        model: registered model it is meant for.
+        feature_set: what it reads, d features.
+        rule: from outputs to an action.
+        label: what was learnt; its horizon is the one decisions are marked at.
+        family: what kind of model it is.
         golden_file: JSON {"inputs": rows, "outputs": rows} that the model must answer; None: seeded normal rows are
             used, which proves only that it answers the same everywhere.
+        parity_tolerance: difference allowed, here and where the vectors are asked again.
+        notes: plain statements of limits.
 
     Raises:
         UsageError: the file, or the golden vectors, are missing or not what they should be.
@@ -178,7 +196,7 @@ def _checked_graph(path: Path, *, width: int, outputs: int) -> bytes:
         graph = onnx.load_from_string(content).graph
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
-    except Exception as error:
+    except Exception as error:  # protobuf raises its own kinds on bytes that are no model
         raise ModelError(f"{path}: not an ONNX model: {str(error).splitlines()[0]}") from None
     constants = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in constants]

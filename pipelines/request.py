@@ -61,7 +61,7 @@ class TrainedVersion(Struct, frozen=True, kw_only=True):
     baselines: dict[str, dict[str, Estimate]]
     """Metrics by baseline's name, on the same rows."""
     compression: Compression | None
-    latency: Latency
+    latency: Latency | None
     notes: tuple[str, ...]
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, helper
 
 from models.families.port import Classes, Features, refuse_unusable
-from models.onnx_graph import INPUT, OUTPUT, assemble
+from models.onnx_graph import INPUT, OUTPUT, Tensors, assemble
 
 if TYPE_CHECKING:
     import optuna
@@ -37,7 +37,7 @@ class MajorityModel:
             helper.make_node("Concat", ["shape", "three"], ["wanted"], axis=0),
             helper.make_node("Expand", ["shares", "wanted"], [OUTPUT]),
         ]
-        tensors = {"three": np.array([3], dtype=np.int64), "shares": self.shares[None, :]}
+        tensors: Tensors = {"three": np.array([3], dtype=np.int64), "shares": self.shares[None, :]}
         return assemble(nodes, tensors, inputs=self.inputs, outputs=3, name="majority")
 
 

@@ -1,6 +1,7 @@
 """A small multi-layer perceptron, learnt by PyTorch, kept as plain arrays."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,7 +53,7 @@ class Mlp:
         refuse_unusable(features, classes)
         torch.manual_seed(seed)
         widths = (features.shape[1], config.hidden, config.hidden, 3)
-        layers = [nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)]
+        layers = [nn.Linear(a, b) for a, b in pairwise(widths)]
         return _learn(Scaling.of(features), layers, features, classes, config, seed)
 
 
@@ -79,9 +80,10 @@ def _learn(
     rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.learning_rate, total_steps=batches * config.epochs)
     for _ in range(config.epochs):
         order = torch.randperm(len(rows), generator=shuffle).to(device)
-        for chosen in order.split(config.batch_rows):
+        for chosen in torch.split(order, config.batch_rows):
             optimiser.zero_grad(set_to_none=True)
-            nn.functional.cross_entropy(net(rows[chosen]), targets[chosen]).backward()
+            loss = nn.functional.cross_entropy(net(rows[chosen]), targets[chosen])
+            loss.backward()  # type: ignore[no-untyped-call]  # torch publishes no type for it
             optimiser.step()
             rate.step()
     return DenseModel(scaling, tuple(_arrays(layer) for layer in layers), "mlp")

@@ -63,7 +63,7 @@ def _as(model: object) -> Any:  # noqa: ANN401  the family's name says which cla
 
 
 def _reference(model: ModelProto) -> Any:  # noqa: ANN401  a callable from rows to outputs
-    evaluator = ReferenceEvaluator(model)
+    evaluator: Any = ReferenceEvaluator(model)
 
     def outputs(features: Floats) -> Floats:
         said: Floats = evaluator.run(None, {INPUT: features})[0]

@@ -2,13 +2,11 @@
 
 import math
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from mlflow.entities import Metric, Param, RunTag
-from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from data_contracts.expectations import ContractReport
@@ -76,11 +74,7 @@ def contract_files(reports: tuple[ContractReport, ...]) -> dict[str, bytes]:
 
 def _experiment(client: MlflowClient, name: str) -> str:
     found = client.get_experiment_by_name(name)
-    if found is None:
-        with suppress(MlflowException):  # another process may have made it since
-            return str(client.create_experiment(name))
-        found = client.get_experiment_by_name(name)
-    return str(found.experiment_id)
+    return str(found.experiment_id if found is not None else client.create_experiment(name))
 
 
 def _numbers(manifest: Manifest) -> dict[str, float]:
