@@ -1,5 +1,6 @@
 """The extension module's types; folders of native/ mirror the sections."""
 
+from collections.abc import Sequence
 from typing import TypedDict
 
 import numpy as np
@@ -80,4 +81,148 @@ def simulate_itch50(
 
 # --- models ------------------------------------------------------------------
 
+class OnnxError(RuntimeError):
+    """A graph or ONNX Runtime itself cannot be used."""
+
+class OnnxModel:
+    """One graph, a row at a time, one thread; see models/onnx_model.hpp."""
+
+    def __init__(self, path: str, library: str) -> None: ...
+    @property
+    def inputs(self) -> int: ...
+    @property
+    def outputs(self) -> int: ...
+    def predict(self, rows: NDArray[np.float32]) -> NDArray[np.float32]: ...
+    def latencies_ns(self, rows: NDArray[np.float32], repeats: int) -> NDArray[np.int64]: ...
+
+def onnxruntime_version(library: str) -> str: ...
+
 # --- serving -----------------------------------------------------------------
+
+class Route:
+    """One model's routing; slot 255 and version 0: none."""
+
+    def __init__(
+        self,
+        *,
+        model: int,
+        rollout_id: int = 0,
+        champion_slot: int = 255,
+        champion_version: int = 0,
+        challenger_slot: int = 255,
+        challenger_version: int = 0,
+        share_bps: int = 0,
+        salt: int = 0,
+        phase: int = 0,
+        step: int = 0,
+        shadow_slots: Sequence[int] = (255, 255, 255, 255),
+        shadow_versions: Sequence[int] = (0, 0, 0, 0),
+    ) -> None: ...
+    @property
+    def model(self) -> int: ...
+    @property
+    def rollout_id(self) -> int: ...
+    @property
+    def champion_slot(self) -> int: ...
+    @property
+    def champion_version(self) -> int: ...
+    @property
+    def challenger_slot(self) -> int: ...
+    @property
+    def challenger_version(self) -> int: ...
+    @property
+    def share_bps(self) -> int: ...
+    @property
+    def salt(self) -> int: ...
+    @property
+    def phase(self) -> int: ...
+    @property
+    def step(self) -> int: ...
+    @property
+    def shadow_slots(self) -> list[int]: ...
+    @property
+    def shadow_versions(self) -> list[int]: ...
+
+class RoutingTable:
+    """Who answers, in shared memory: one writer, any number of readers; see serving/routing_table.hpp."""
+
+    @staticmethod
+    def create(path: str) -> RoutingTable:
+        """Open it, made empty where there is none; an existing one keeps its routes."""
+
+    @staticmethod
+    def open(path: str) -> RoutingTable: ...
+    def publish(self, routes: Sequence[Route]) -> int: ...
+    def read(self) -> tuple[int, list[Route]]: ...
+    def beat(self) -> None: ...
+    def heartbeat_age_ns(self) -> int: ...
+
+class Worker:
+    """One worker's data plane; see serving/worker.hpp."""
+
+    def __init__(
+        self,
+        *,
+        journal_folder: str,
+        rings_path: str,
+        routing_path: str,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        worker: int = 0,
+        core: int = -1,
+        heartbeat_timeout_ns: int = 2_000_000_000,
+        ring_records: int = 65_536,
+        shadow_queue: int = 4096,
+        records_per_segment: int = ...,
+    ) -> None: ...
+    @property
+    def feed_port(self) -> int: ...
+    @property
+    def recovered(self) -> dict[str, int]: ...
+    def counters(self) -> dict[str, int]: ...
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def set_model(
+        self,
+        *,
+        index: int,
+        name: str,
+        feature_set: str,
+        instruments: Sequence[str],
+        horizon_ns: int,
+        entry_latency_ns: int,
+        min_interval_ns: int,
+        late_or_failed_of_64: int,
+        output_abs_max: float,
+        loss_budget_bps: float,
+    ) -> None: ...
+    def clear_model(self, index: int) -> None: ...
+    def set_slot(
+        self,
+        *,
+        model: int,
+        slot: int,
+        version: int,
+        expected_bps: bool,
+        threshold: float,
+        latency_budget_ns: int,
+        live: OnnxModel,
+        shadow: OnnxModel,
+    ) -> None: ...
+    def clear_slot(self, model: int, slot: int) -> None: ...
+    def reclaim(self) -> int: ...
+    def wait_hello(self, timeout_s: float) -> bytes | None: ...
+    def accept_hello(self, instruments: Sequence[tuple[str, float, int]]) -> None: ...
+    def refuse_hello(self, error: str) -> None: ...
+    def replay(
+        self, instruments: Sequence[tuple[str, float, int]], events: NDArray[np.uint8]
+    ) -> NDArray[np.int64]:
+        """Decide in the calling thread on packed market events; nanoseconds from event to decision for each."""
+
+def drain_ring(ring_path: str, journal_dir: str) -> int:
+    """Write what a dead worker left in its rings into its journal; return how many records."""
+
+def sound_records(records: NDArray[np.uint8], first_index: int) -> int:
+    """Return the first row of (n, 128) that is not whole or not in order, n where there is none."""
+
+def crc32c(data: bytes) -> int: ...

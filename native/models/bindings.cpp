@@ -1,9 +1,77 @@
 #include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/onnx_model.hpp"
 
 namespace nb = nanobind;
 
 namespace ringcraft {
+namespace {
 
-void bind_models(nb::module_& /*module*/) {}
+using Rows = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+
+void check_width(const OnnxModel& model, const Rows& rows) {
+  if (rows.shape(1) != model.inputs()) {
+    const std::string message = "rows: expected width " + std::to_string(model.inputs()) + ", got " +
+                                std::to_string(rows.shape(1));
+    throw nb::value_error(message.c_str());
+  }
+}
+
+template <class T>
+nb::capsule keep(std::vector<T>* values) {
+  return nb::capsule(values, [](void* pointer) noexcept { delete static_cast<std::vector<T>*>(pointer); });
+}
+
+nb::ndarray<nb::numpy, float, nb::ndim<2>> predict(OnnxModel& model, const Rows& rows) {
+  check_width(model, rows);
+  auto out = std::make_unique<std::vector<float>>(rows.shape(0) * model.outputs());
+  {
+    const nb::gil_scoped_release unlocked;
+    for (std::size_t row = 0; row < rows.shape(0); ++row) {
+      if (!model.predict(rows.data() + row * model.inputs(), out->data() + row * model.outputs())) {
+        throw OnnxError("row " + std::to_string(row) + ": the runtime gave no answer");
+      }
+    }
+  }
+  auto* kept = out.release();
+  return nb::ndarray<nb::numpy, float, nb::ndim<2>>(kept->data(), {rows.shape(0), model.outputs()}, keep(kept));
+}
+
+nb::ndarray<nb::numpy, std::int64_t, nb::ndim<1>> latencies(OnnxModel& model, const Rows& rows, std::size_t repeats) {
+  check_width(model, rows);
+  auto* spent = new std::vector<std::int64_t>();
+  nb::capsule owner = keep(spent);
+  {
+    const nb::gil_scoped_release unlocked;
+    *spent = model.latencies_ns(rows.data(), rows.shape(0), repeats);
+  }
+  return nb::ndarray<nb::numpy, std::int64_t, nb::ndim<1>>(spent->data(), {spent->size()}, owner);
+}
+
+}  // namespace
+
+void bind_models(nb::module_& module) {
+  nb::exception<OnnxError>(module, "OnnxError", PyExc_RuntimeError);
+  nb::class_<OnnxModel>(module, "OnnxModel")
+      .def(
+          "__init__",
+          [](OnnxModel* self, const std::string& path, const std::string& library) {
+            const nb::gil_scoped_release unlocked;
+            new (self) OnnxModel(path, library);
+          },
+          nb::arg("path"), nb::arg("library"))
+      .def_prop_ro("inputs", &OnnxModel::inputs)
+      .def_prop_ro("outputs", &OnnxModel::outputs)
+      .def("predict", &predict, nb::arg("rows"))
+      .def("latencies_ns", &latencies, nb::arg("rows"), nb::arg("repeats"));
+  module.def("onnxruntime_version", &onnxruntime_version, nb::arg("library"));
+}
 
 }  // namespace ringcraft

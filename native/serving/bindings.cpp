@@ -1,9 +1,193 @@
 #include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/array.h>
+#include <nanobind/stl/map.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <tuple>
+
+#include "serving/crc32c.hpp"
+#include "serving/worker.hpp"
 
 namespace nb = nanobind;
 
 namespace ringcraft {
+namespace {
 
-void bind_serving(nb::module_& /*module*/) {}
+using Bytes = nb::ndarray<const std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Records = nb::ndarray<const std::uint8_t, nb::shape<-1, 128>, nb::c_contig, nb::device::cpu>;
+using Introduced = std::vector<std::tuple<std::string, double, std::int64_t>>;
+
+std::vector<FedInstrument> fed(const Introduced& introduced) {
+  std::vector<FedInstrument> instruments;
+  for (const auto& [symbol, fee_bps, stale_after_ns] : introduced) {
+    instruments.push_back({symbol, fee_bps, stale_after_ns});
+  }
+  return instruments;
+}
+
+template <class T>
+nb::ndarray<nb::numpy, T, nb::ndim<1>> to_numpy(std::vector<T> values) {
+  auto* kept = new std::vector<T>(std::move(values));
+  nb::capsule owner(kept, [](void* pointer) noexcept { delete static_cast<std::vector<T>*>(pointer); });
+  return nb::ndarray<nb::numpy, T, nb::ndim<1>>(kept->data(), {kept->size()}, owner);
+}
+
+/// First row that is not whole and in order, or the number of rows.
+std::size_t sound_records(const Records& records, std::uint64_t first_index) {
+  const auto* rows = reinterpret_cast<const RecordBytes*>(records.data());
+  std::size_t row = 0;
+  while (row < records.shape(0) && sealed_as(rows[row], first_index + row)) {
+    ++row;
+  }
+  return row;
+}
+
+void bind_routing(nb::module_& module) {
+  nb::class_<Route>(module, "Route")
+      .def(
+          "__init__",
+          [](Route* self, std::uint16_t model, std::uint32_t rollout_id, std::uint8_t champion_slot,
+             std::uint32_t champion_version, std::uint8_t challenger_slot, std::uint32_t challenger_version,
+             std::uint16_t share_bps, std::uint64_t salt, std::uint8_t phase, std::uint8_t step,
+             const std::array<std::uint8_t, kMaxShadows>& shadow_slots,
+             const std::array<std::uint32_t, kMaxShadows>& shadow_versions) {
+            if (share_bps > 10'000) {
+              throw nb::value_error("share_bps: expected 0..10000");
+            }
+            *new (self) Route() = Route{model, share_bps, champion_slot, challenger_slot, phase, step, rollout_id,
+                                        champion_version, challenger_version, shadow_slots, salt, shadow_versions};
+          },
+          nb::kw_only(), nb::arg("model"), nb::arg("rollout_id") = 0, nb::arg("champion_slot") = kNoSlot,
+          nb::arg("champion_version") = 0, nb::arg("challenger_slot") = kNoSlot, nb::arg("challenger_version") = 0,
+          nb::arg("share_bps") = 0, nb::arg("salt") = 0, nb::arg("phase") = 0, nb::arg("step") = 0,
+          nb::arg("shadow_slots") = Route().shadow_slots, nb::arg("shadow_versions") = Route().shadow_versions)
+      .def_ro("model", &Route::model)
+      .def_ro("rollout_id", &Route::rollout_id)
+      .def_ro("champion_slot", &Route::champion_slot)
+      .def_ro("champion_version", &Route::champion_version)
+      .def_ro("challenger_slot", &Route::challenger_slot)
+      .def_ro("challenger_version", &Route::challenger_version)
+      .def_ro("share_bps", &Route::share_bps)
+      .def_ro("salt", &Route::salt)
+      .def_ro("phase", &Route::phase)
+      .def_ro("step", &Route::step)
+      .def_ro("shadow_slots", &Route::shadow_slots)
+      .def_ro("shadow_versions", &Route::shadow_versions);
+  nb::class_<RoutingTable>(module, "RoutingTable")
+      .def_static("create", &RoutingTable::create, nb::arg("path"))
+      .def_static("open", &RoutingTable::open, nb::arg("path"))
+      .def("publish", &RoutingTable::publish, nb::arg("routes"))
+      .def("read",
+           [](const RoutingTable& table) {
+             const RoutingSnapshot snapshot = table.read();
+             const auto* first = snapshot.routes.data();
+             return std::make_pair(snapshot.epoch, std::vector<Route>(first, first + snapshot.count));
+           })
+      .def("beat", &RoutingTable::beat)
+      .def("heartbeat_age_ns", &RoutingTable::heartbeat_age_ns);
+}
+
+void bind_worker(nb::module_& module) {
+  nb::class_<Worker>(module, "Worker")
+      .def(
+          "__init__",
+          [](Worker* self, const std::string& journal_folder, const std::string& rings_path,
+             const std::string& routing_path, const std::string& host, std::uint16_t port, std::uint8_t worker,
+             int core, std::int64_t heartbeat_timeout_ns, std::size_t ring_records, std::size_t shadow_queue,
+             std::size_t records_per_segment) {
+            const WorkerConfig config{journal_folder, rings_path, routing_path, host, port, worker, core,
+                                      heartbeat_timeout_ns, ring_records, shadow_queue, records_per_segment};
+            const nb::gil_scoped_release unlocked;
+            new (self) Worker(config);
+          },
+          nb::kw_only(), nb::arg("journal_folder"), nb::arg("rings_path"), nb::arg("routing_path"),
+          nb::arg("host") = "127.0.0.1", nb::arg("port") = 0, nb::arg("worker") = 0, nb::arg("core") = -1,
+          nb::arg("heartbeat_timeout_ns") = 2'000'000'000, nb::arg("ring_records") = 65'536,
+          nb::arg("shadow_queue") = 4096, nb::arg("records_per_segment") = kSegmentRecords)
+      .def_prop_ro("feed_port", &Worker::port)
+      .def_prop_ro("recovered", &Worker::recovered)
+      .def("counters", &Worker::counters)
+      .def("start", &Worker::start)
+      .def("stop", &Worker::stop, nb::call_guard<nb::gil_scoped_release>())
+      .def(
+          "set_model",
+          [](Worker& self, std::uint16_t index, const std::string& name, const std::string& feature_set,
+             const std::vector<std::string>& instruments, std::int64_t horizon_ns, std::int64_t entry_latency_ns,
+             std::int64_t min_interval_ns, std::uint32_t late_or_failed_of_64, double output_abs_max,
+             double loss_budget_bps) {
+            self.holdings().plan(index, std::make_unique<const ModelPlan>(ModelPlan{
+                                            index, name, feature_set, instruments, horizon_ns, entry_latency_ns,
+                                            min_interval_ns, late_or_failed_of_64, output_abs_max, loss_budget_bps}));
+          },
+          nb::kw_only(), nb::arg("index"), nb::arg("name"), nb::arg("feature_set"), nb::arg("instruments"),
+          nb::arg("horizon_ns"), nb::arg("entry_latency_ns"), nb::arg("min_interval_ns"),
+          nb::arg("late_or_failed_of_64"), nb::arg("output_abs_max"), nb::arg("loss_budget_bps"))
+      .def("clear_model", [](Worker& self, std::size_t index) { self.holdings().plan(index, nullptr); })
+      .def(
+          "set_slot",
+          [](Worker& self, std::size_t model, std::size_t slot, std::uint32_t version, bool expected_bps,
+             double threshold, std::int64_t latency_budget_ns, std::shared_ptr<OnnxModel> live,
+             std::shared_ptr<OnnxModel> shadow) {
+            const RuleKind rule = expected_bps ? RuleKind::kExpectedBps : RuleKind::kUpMinusDown;
+            const std::size_t outputs = expected_bps ? 1 : 3;
+            if (!live || !shadow || live == shadow || live->outputs() != outputs || shadow->outputs() != outputs) {
+              throw nb::value_error("set_slot: expected two models of the outputs that the rule reads");
+            }
+            self.holdings().put(model, slot,
+                                std::make_unique<const LoadedSlot>(LoadedSlot{
+                                    version, rule, threshold, latency_budget_ns, std::move(live), std::move(shadow)}));
+          },
+          nb::kw_only(), nb::arg("model"), nb::arg("slot"), nb::arg("version"), nb::arg("expected_bps"),
+          nb::arg("threshold"), nb::arg("latency_budget_ns"), nb::arg("live"), nb::arg("shadow"))
+      .def("clear_slot",
+           [](Worker& self, std::size_t model, std::size_t slot) { self.holdings().put(model, slot, nullptr); })
+      .def("reclaim", [](Worker& self) { return self.holdings().reclaim(); })
+      .def("wait_hello",
+           [](Worker& self, double timeout_s) -> std::optional<nb::bytes> {
+             std::optional<std::string> payload;
+             {
+               const nb::gil_scoped_release unlocked;
+               payload = self.desk().wait(timeout_s);
+             }
+             return payload ? std::optional(nb::bytes(payload->data(), payload->size())) : std::nullopt;
+           },
+           nb::arg("timeout_s"))
+      .def("accept_hello",
+           [](Worker& self, const Introduced& instruments) { self.desk().answer({fed(instruments), ""}); },
+           nb::arg("instruments"))
+      .def("refuse_hello", [](Worker& self, const std::string& error) { self.desk().answer({{}, error}); },
+           nb::arg("error"))
+      .def("replay",
+           [](Worker& self, const Introduced& instruments, const Bytes& events) {
+             if (events.shape(0) % sizeof(MarketEvent) != 0) {
+               throw nb::value_error("events: expected a multiple of 80 bytes");
+             }
+             const auto* first = reinterpret_cast<const MarketEvent*>(events.data());
+             std::vector<std::int64_t> spent;
+             {
+               const nb::gil_scoped_release unlocked;
+               spent = self.replay(fed(instruments), {first, events.shape(0) / sizeof(MarketEvent)});
+             }
+             return to_numpy(std::move(spent));
+           },
+           nb::arg("instruments"), nb::arg("events"));
+}
+
+}  // namespace
+
+void bind_serving(nb::module_& module) {
+  bind_routing(module);
+  bind_worker(module);
+  module.def("drain_ring", &drain_rings, nb::arg("ring_path"), nb::arg("journal_dir"),
+             nb::call_guard<nb::gil_scoped_release>());
+  module.def("sound_records", &sound_records, nb::arg("records"), nb::arg("first_index"));
+  module.def("crc32c", [](const nb::bytes& data) { return crc32c(data.c_str(), data.size()); }, nb::arg("data"));
+}
 
 }  // namespace ringcraft

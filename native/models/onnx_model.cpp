@@ -1,0 +1,179 @@
+#include "models/onnx_model.hpp"
+
+#include <chrono>
+#include <cstring>
+
+#include "models/onnx_runtime.hpp"
+
+namespace ringcraft {
+namespace {
+
+/// A float32 tensor's shape as the graph states it; -1 where it states none.
+std::vector<std::int64_t> float_shape(const OnnxRuntime& runtime, const ort::TensorInfo* info, const std::string& what) {
+  int element = 0;
+  runtime.must<ort::GetTensorElementType>(what, info, &element);
+  if (element != ort::kFloatElement) {
+    throw OnnxError(what + ": expected float32, got element type " + std::to_string(element));
+  }
+  std::size_t rank = 0;
+  runtime.must<ort::GetDimensionsCount>(what, info, &rank);
+  std::vector<std::int64_t> shape(rank);
+  runtime.must<ort::GetDimensions>(what, info, shape.data(), rank);
+  return shape;
+}
+
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+  std::string text = "[";
+  for (const std::int64_t size : shape) {
+    text += (text.size() > 1 ? ", " : "") + std::to_string(size);
+  }
+  return text + "]";
+}
+
+}  // namespace
+
+struct OnnxModel::Parts {
+  Parts(const std::string& path, const std::string& library)
+      : runtime(OnnxRuntime::open(library)), session(open_session(runtime, path)) {
+    read_names(path);
+    input_width = input_shape(path);
+    input_value = tensor_over(runtime, input.data(), input_width);
+    output_width = first_run(path);
+    output_value = tensor_over(runtime, output.data(), output_width);
+  }
+
+  static OrtSession open_session(const OnnxRuntime& runtime, const std::string& path) {
+    const OrtSessionOptions options = serving_options(runtime);
+    ort::Session* raw = nullptr;
+    runtime.must<ort::CreateSession>(path, runtime.env(), path.c_str(),
+                                     static_cast<const ort::SessionOptions*>(options.get()), &raw);
+    return OrtSession(raw, {&runtime});
+  }
+
+  void read_names(const std::string& path) {
+    const auto* graph = static_cast<const ort::Session*>(session.get());
+    std::size_t inputs = 0;
+    std::size_t outputs = 0;
+    runtime.must<ort::SessionGetInputCount>(path, graph, &inputs);
+    runtime.must<ort::SessionGetOutputCount>(path, graph, &outputs);
+    if (inputs != 1 || outputs == 0) {
+      throw OnnxError(path + ": expected one input and an output, got " + std::to_string(inputs) + " and " +
+                      std::to_string(outputs));
+    }
+    input_name = name<ort::SessionGetInputName>(path);
+    output_name = name<ort::SessionGetOutputName>(path);
+  }
+
+  template <class Call>
+  std::string name(const std::string& path) {
+    ort::Allocator* allocator = nullptr;
+    runtime.must<ort::GetDefaultAllocator>(path, &allocator);
+    char* text = nullptr;
+    runtime.must<Call>(path, static_cast<const ort::Session*>(session.get()), std::size_t{0}, allocator, &text);
+    std::string copy = text;
+    runtime.must<ort::AllocatorFree>(path, allocator, static_cast<void*>(text));
+    return copy;
+  }
+
+  std::size_t input_shape(const std::string& path) {
+    const std::string what = path + ": input " + input_name;
+    ort::TypeInfo* raw = nullptr;
+    runtime.must<ort::SessionGetInputTypeInfo>(what, static_cast<const ort::Session*>(session.get()), std::size_t{0},
+                                               &raw);
+    const OrtTypeInfo type(raw, {&runtime});
+    const ort::TensorInfo* info = nullptr;
+    runtime.must<ort::CastTypeInfoToTensorInfo>(what, static_cast<const ort::TypeInfo*>(raw), &info);
+    if (info == nullptr) {
+      throw OnnxError(what + ": expected a tensor");
+    }
+    const auto shape = float_shape(runtime, info, what);
+    const bool usable = shape.size() == 2 && (shape[0] == -1 || shape[0] == 1) && shape[1] >= 1 &&
+                        shape[1] <= static_cast<std::int64_t>(kMaxFeatures);
+    if (!usable) {
+      throw OnnxError(what + ": expected shape [batch, 1.." + std::to_string(kMaxFeatures) + "], got " +
+                      shape_text(shape));
+    }
+    return static_cast<std::size_t>(shape[1]);
+  }
+
+  /// Runs a row of zeros with an output of the runtime's own, and returns the width that came.
+  std::size_t first_run(const std::string& path) {
+    const std::string what = path + ": output " + output_name;
+    ort::Value* raw = nullptr;
+    runtime.must<ort::Run>(path, session.get(), static_cast<const ort::RunOptions*>(nullptr), input_names(),
+                           input_values(), std::size_t{1}, output_names(), std::size_t{1}, &raw);
+    const OrtValue value(raw, {&runtime});
+    ort::TensorInfo* raw_info = nullptr;
+    runtime.must<ort::GetTensorTypeAndShape>(what, static_cast<const ort::Value*>(raw), &raw_info);
+    const OrtTensorInfo info(raw_info, {&runtime});
+    const auto shape = float_shape(runtime, raw_info, what);
+    const bool usable = shape.size() == 2 && shape[0] == 1 && shape[1] >= 1 &&
+                        shape[1] <= static_cast<std::int64_t>(kMaxOutputs);
+    if (!usable) {
+      throw OnnxError(what + ": expected shape [1, 1.." + std::to_string(kMaxOutputs) + "] for one row, got " +
+                      shape_text(shape));
+    }
+    return static_cast<std::size_t>(shape[1]);
+  }
+
+  const char* const* input_names() noexcept { return &(input_name_pointer = input_name.c_str()); }
+  const char* const* output_names() noexcept { return &(output_name_pointer = output_name.c_str()); }
+  const ort::Value* const* input_values() noexcept { return &(input_pointer = input_value.get()); }
+
+  const OnnxRuntime& runtime;
+  OrtSession session;
+  std::string input_name;
+  std::string output_name;
+  const char* input_name_pointer = nullptr;
+  const char* output_name_pointer = nullptr;
+  const ort::Value* input_pointer = nullptr;
+  alignas(kValueAlignment) std::array<float, kMaxFeatures> input{};
+  alignas(kValueAlignment) std::array<float, kMaxOutputs> output{};
+  std::size_t input_width = 0;
+  std::size_t output_width = 0;
+  OrtValue input_value;
+  OrtValue output_value;
+};
+
+OnnxModel::OnnxModel(const std::string& path, const std::string& library)
+    : parts_(std::make_unique<Parts>(path, library)) {}
+
+OnnxModel::~OnnxModel() = default;
+
+std::size_t OnnxModel::inputs() const noexcept { return parts_->input_width; }
+
+std::size_t OnnxModel::outputs() const noexcept { return parts_->output_width; }
+
+bool OnnxModel::predict(const float* in, float* out) noexcept {
+  Parts& parts = *parts_;
+  std::memcpy(parts.input.data(), in, parts.input_width * sizeof(float));
+  ort::Value* output = parts.output_value.get();
+  ort::Status* status = parts.runtime.call<ort::Run>(
+      parts.session.get(), static_cast<const ort::RunOptions*>(nullptr), parts.input_names(), parts.input_values(),
+      std::size_t{1}, parts.output_names(), std::size_t{1}, &output);
+  if (status != nullptr) {
+    parts.runtime.call<ort::ReleaseStatus>(status);
+    return false;
+  }
+  std::memcpy(out, parts.output.data(), parts.output_width * sizeof(float));
+  return true;
+}
+
+std::vector<std::int64_t> OnnxModel::latencies_ns(const float* in, std::size_t rows, std::size_t repeats) {
+  std::vector<std::int64_t> spent;
+  spent.reserve(rows * repeats);
+  std::array<float, kMaxOutputs> out{};
+  for (std::size_t repeat = 0; repeat < repeats; ++repeat) {
+    for (std::size_t row = 0; row < rows; ++row) {
+      const auto start = std::chrono::steady_clock::now();
+      if (!predict(in + row * inputs(), out.data())) {
+        throw OnnxError("row " + std::to_string(row) + ": the runtime gave no answer");
+      }
+      const auto stop = std::chrono::steady_clock::now();
+      spent.push_back(std::chrono::duration_cast<std::chrono::nanoseconds>(stop - start).count());
+    }
+  }
+  return spent;
+}
+
+}  // namespace ringcraft

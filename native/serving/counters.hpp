@@ -1,0 +1,38 @@
+#pragma once
+// What a worker counts; each counter has one writing thread.
+
+#include <atomic>
+#include <cstdint>
+
+namespace ringcraft {
+
+using Counter = std::atomic<std::uint64_t>;
+
+inline void add(Counter& counter, std::uint64_t by = 1) noexcept {
+  counter.store(counter.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
+}
+
+struct Counters {
+  Counter events{0};
+  Counter decisions{0};
+  Counter abstentions{0};
+  Counter late{0};
+  Counter shadows_expected{0};
+  Counter shadows_queue_full{0};
+  Counter markouts{0};
+  Counter trips{0};
+  Counter feed_connections{0};
+  Counter feed_refused{0};
+  Counter last_event_ns{0};
+  Counter epoch{0};
+  Counter heartbeat_lost{0};
+  // The shadow thread's.
+  alignas(64) Counter shadows_scored{0};
+  Counter shadows_unready{0};
+  // The journal thread's.
+  alignas(64) Counter journal_written{0};
+  Counter journal_synced{0};
+  Counter journal_refused{0};
+};
+
+}  // namespace ringcraft

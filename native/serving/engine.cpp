@@ -1,0 +1,453 @@
+#include "serving/engine.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace ringcraft {
+namespace {
+
+/// Decisions of one instrument that may wait for their mark-outs at once.
+constexpr std::size_t kPendingMarkouts = 65'536;
+constexpr std::size_t kLiveTrades = 262'144;
+constexpr std::uint32_t kModelName = 0;
+constexpr std::uint32_t kInstrumentName = 1;
+
+}  // namespace
+
+Engine::Engine(Holdings& holdings, const RoutingTable& routing, ShadowRunner& shadows, RecordRing& decisions,
+               Counters& counters, std::uint8_t worker, std::int64_t heartbeat_timeout_ns)
+    : holdings_(holdings),
+      routing_(routing),
+      shadows_(shadows),
+      ring_(decisions),
+      counters_(counters),
+      worker_(worker),
+      heartbeat_timeout_ns_(heartbeat_timeout_ns),
+      drops_seen_(decisions.dropped()),
+      trades_(kLiveTrades) {}
+
+void Engine::resume(const Resumption& resumption) {
+  next_decision_id_ = resumption.next_decision_id;
+  earned_before_ = resumption.earned_bps;
+  for (const auto& [model, rollout] : resumption.masked) {
+    if (model < models_.size()) {
+      models_[model].masked_rollout = rollout;
+    }
+  }
+}
+
+void Engine::begin_feed(const std::vector<FedInstrument>& instruments) {
+  end_feed();
+  feed_.clear();
+  for (const FedInstrument& facts : instruments) {
+    const auto found = std::find_if(instruments_.begin(), instruments_.end(),
+                                    [&](const auto& known) { return known->facts.symbol == facts.symbol; });
+    if (found == instruments_.end()) {
+      instruments_.push_back(std::make_unique<InstrumentState>());
+      instruments_.back()->id = static_cast<std::uint32_t>(instruments_.size() - 1);
+    }
+    InstrumentState& state = found == instruments_.end() ? *instruments_.back() : **found;
+    state.facts = facts;
+    state.tracker = std::make_unique<MarkoutTracker>(facts.fee_bps, facts.stale_after_ns, kPendingMarkouts);
+    state.features.clear();
+    state.bindings.clear();
+    bind(state);
+    write_name(kInstrumentName, state.id, facts.symbol);
+    feed_.push_back(&state);
+  }
+}
+
+void Engine::end_feed() noexcept {
+  for (const auto& instrument : instruments_) {
+    instrument->tracker->finish([&](const Markout& markout) { on_markout(markout); });
+  }
+}
+
+void Engine::adopt() {
+  if (holdings_.generation() != plans_generation_) {
+    adopt_plans();
+  }
+  if (routing_.stamp() != routes_stamp_) {
+    adopt_routes();
+  }
+  adopt_heartbeat(monotonic_ns());
+}
+
+void Engine::adopt_plans() {
+  plans_generation_ = holdings_.generation();
+  for (std::size_t i = 0; i < models_.size(); ++i) {
+    ModelState& state = models_[i];
+    state.plan = holdings_.plan(i);
+    if (state.plan != nullptr && state.named != state.plan->name) {
+      state.named = state.plan->name;
+      write_name(kModelName, static_cast<std::uint32_t>(i), state.named);
+    }
+  }
+  for (const auto& instrument : instruments_) {
+    bind(*instrument);
+  }
+}
+
+void Engine::bind(InstrumentState& instrument) {
+  std::vector<Binding> bindings;
+  for (std::size_t i = 0; i < models_.size(); ++i) {
+    const ModelPlan* plan = models_[i].plan;
+    const auto serves = [&](const std::vector<std::string>& symbols) {
+      return symbols.empty() || std::find(symbols.begin(), symbols.end(), instrument.facts.symbol) != symbols.end();
+    };
+    if (plan == nullptr || !serves(plan->instruments)) {
+      continue;
+    }
+    const auto known = std::find_if(instrument.features.begin(), instrument.features.end(),
+                                    [&](const FeatureFeed& feed) { return feed.set == plan->feature_set; });
+    const auto place = static_cast<std::size_t>(known - instrument.features.begin());
+    if (known == instrument.features.end()) {
+      FeatureFeed feed;
+      feed.set = plan->feature_set;
+      feed.engine = FeatureEngine::make(plan->feature_set);
+      instrument.features.push_back(std::move(feed));
+    }
+    Binding binding{i, place};
+    for (const Binding& old : instrument.bindings) {
+      if (old.model == i) {
+        binding.last_decision_ns = old.last_decision_ns;
+        binding.decided = old.decided;
+      }
+    }
+    bindings.push_back(binding);
+  }
+  instrument.bindings = std::move(bindings);
+}
+
+void Engine::adopt_routes() noexcept {
+  const std::uint64_t stamp = routing_.stamp();
+  RoutingSnapshot snapshot{};
+  if (!routing_.try_read(snapshot)) {
+    return;  // being overtaken by a live writer: what is in force stays, the next pass looks again
+  }
+  routes_stamp_ = stamp;
+  routes_ = snapshot;
+  counters_.epoch.store(snapshot.epoch, std::memory_order_relaxed);
+  std::array<bool, kMaxModels> named{};
+  for (std::size_t i = 0; i < snapshot.count; ++i) {
+    const Route& route = snapshot.routes[i];
+    if (route.model < kMaxModels) {
+      named[route.model] = true;
+      adopt_route(models_[route.model], route);
+    }
+  }
+  for (std::size_t i = 0; i < kMaxModels; ++i) {
+    models_[i].routed = named[i];
+  }
+}
+
+void Engine::adopt_route(ModelState& state, const Route& route) noexcept {
+  state.route = route;
+  if (state.limits.rollout_id() != route.rollout_id) {
+    const auto before = earned_before_.find({route.model, route.rollout_id});
+    state.limits.begin(route.rollout_id, before == earned_before_.end() ? 0.0 : before->second);
+  }
+  state.masked = route.rollout_id != 0 && state.masked_rollout == route.rollout_id;
+  state.routed = true;
+  if (heartbeat_known_) {
+    write_epoch(state);
+  }
+}
+
+void Engine::adopt_heartbeat(std::int64_t now_ns) noexcept {
+  const bool lost = routing_.age_at(now_ns) > heartbeat_timeout_ns_;
+  if (heartbeat_known_ && lost == heartbeat_lost_) {
+    return;
+  }
+  heartbeat_known_ = true;
+  heartbeat_lost_ = lost;
+  counters_.heartbeat_lost.store(lost ? 1 : 0, std::memory_order_relaxed);
+  for (const ModelState& state : models_) {
+    if (state.routed) {
+      write_epoch(state);
+    }
+  }
+}
+
+void Engine::write_name(std::uint32_t kind, std::uint32_t index, const std::string& name) noexcept {
+  NameRecord record{};
+  record.kind = kind;
+  record.index = index;
+  std::memcpy(record.name, name.data(), std::min(name.size(), sizeof record.name));
+  push(RecordType::kName, record);
+}
+
+void Engine::write_epoch(const ModelState& state) noexcept {
+  const Route& route = state.route;
+  EpochRecord record{};
+  record.epoch = routes_.epoch;
+  record.wall_ns = clock_.wall_ns(monotonic_ns());
+  record.salt = route.salt;
+  record.next_decision_id = next_decision_id_;
+  record.rollout_id = route.rollout_id;
+  record.champion = route.champion_version;
+  record.challenger = route.challenger_version;
+  std::copy(route.shadow_versions.begin(), route.shadow_versions.end(), record.shadows);
+  record.model = route.model;
+  record.share_bps = route.share_bps;
+  record.phase = static_cast<Phase>(route.phase);
+  record.step = route.step;
+  record.heartbeat_lost = heartbeat_lost_ ? 1 : 0;
+  push(RecordType::kEpoch, record);
+}
+
+void Engine::on_event(const MarketEvent& event, std::int64_t receive_ns) noexcept {
+  if (routing_.stamp() != routes_stamp_) {
+    adopt_routes();
+  }
+  adopt_heartbeat(receive_ns);
+  InstrumentState& instrument = *feed_[event.instrument];
+  MarketEvent own = event;
+  own.instrument = instrument.id;
+  add(counters_.events);
+  counters_.last_event_ns.store(static_cast<std::uint64_t>(event.event_ns), std::memory_order_relaxed);
+  instrument.tracker->on_event(own, [&](const Markout& markout) { on_markout(markout); });
+  update_features(instrument, own);
+  for (Binding& binding : instrument.bindings) {
+    const ModelState& state = models_[binding.model];
+    const bool due = !binding.decided || own.event_ns - state.plan->min_interval_ns >= binding.last_decision_ns;
+    if (state.routed && due) {
+      decide(instrument, binding, own, receive_ns);
+      receive_ns = instrument.bindings.size() > 1 ? monotonic_ns() : receive_ns;
+    }
+  }
+}
+
+void Engine::update_features(InstrumentState& instrument, const MarketEvent& event) noexcept {
+  for (FeatureFeed& feed : instrument.features) {
+    feed.warm = feed.engine != nullptr && feed.engine->update(event, feed.vector.data());
+    if (!feed.warm) {
+      continue;
+    }
+    const std::size_t width = feed.engine->width();
+    feed.finite = std::all_of(feed.vector.begin(), feed.vector.begin() + static_cast<std::ptrdiff_t>(width),
+                              [](float value) { return std::isfinite(value); });
+    feed.hash = fnv1a(feed.vector.data(), width * sizeof(float));
+  }
+}
+
+Engine::Routed Engine::route(const ModelState& state, std::uint64_t decision_id) const noexcept {
+  const Route& route = state.route;
+  const bool sharing = route.phase == static_cast<std::uint8_t>(Phase::kAb) ||
+                       route.phase == static_cast<std::uint8_t>(Phase::kPaused);
+  const bool ready = holdings_.slot(route.model, route.challenger_slot, route.challenger_version) != nullptr;
+  const bool shares = sharing && ready && !state.masked && !heartbeat_lost_ && route.challenger_version != kNoVersion;
+  const std::uint16_t share = shares ? route.share_bps : std::uint16_t{0};
+  if (splitmix64(decision_id ^ route.salt) % 10'000 < share) {
+    return {Arm::kChallenger, route.challenger_version, route.challenger_slot, share};
+  }
+  return {Arm::kChampion, route.champion_version, route.champion_slot, share};
+}
+
+AbstainReason Engine::unfit(const FeatureFeed& features, const MarketEvent& event) noexcept {
+  const AbstainReason touch = unusable_touch(event.flags);
+  if (touch != AbstainReason::kNone) return touch;
+  if (!features.warm) return AbstainReason::kNotWarm;
+  if (!features.finite) return AbstainReason::kBadFeature;
+  return AbstainReason::kNone;
+}
+
+void Engine::decide(InstrumentState& instrument, Binding& binding, const MarketEvent& event,
+                    std::int64_t receive_ns) noexcept {
+  ModelState& state = models_[binding.model];
+  const FeatureFeed& features = instrument.features[binding.feature_feed];
+  check_trips(state);
+  DecisionRecord record{};
+  record.decision_id = next_decision_id_++;
+  const Routed routed = route(state, record.decision_id);
+  const LoadedSlot* slot = holdings_.slot(binding.model, routed.slot, routed.version);
+  const AbstainReason input = unfit(features, event);
+  const Answer answer = input == AbstainReason::kNone ? answer_of(state, routed, slot, features) : abstention(input);
+  const std::int64_t answer_ns = monotonic_ns();
+  record.receive_ns = clock_.wall_ns(receive_ns);
+  record.answer_ns = clock_.wall_ns(answer_ns);
+  record.event_ns = event.event_ns;
+  record.sequence = event.sequence;
+  record.feature_hash = features.warm ? features.hash : 0;
+  record.bid_ticks = event.bid_ticks;
+  record.ask_ticks = event.ask_ticks;
+  std::copy(answer.output.begin(), answer.output.end(), record.output);
+  record.epoch = static_cast<std::uint32_t>(routes_.epoch);
+  record.version = routed.version;
+  record.instrument = instrument.id;
+  record.model = static_cast<std::uint16_t>(binding.model);
+  record.share_bps = routed.share_bps;
+  record.arm = routed.arm;
+  record.action = answer.action;
+  record.abstain = answer.abstain;
+  record.late = slot != nullptr && answer_ns - receive_ns > slot->latency_budget_ns ? 1 : 0;
+  send_shadows(state, record, features, input);
+  binding.last_decision_ns = event.event_ns;
+  binding.decided = true;
+  follow_markout(instrument, state, record);
+  add(counters_.decisions);
+  add(counters_.abstentions, record.abstain == AbstainReason::kNone ? 0 : 1);
+  add(counters_.late, record.late);
+  if (input == AbstainReason::kNone && routed.version != kNoVersion) {
+    const auto limit =
+        state.limits.answered(record.arm, record.abstain, record.late != 0, state.plan->late_or_failed_of_64);
+    if (limit) {
+      trip(state, *limit);
+    }
+  }
+}
+
+Answer Engine::answer_of(const ModelState& state, const Routed& routed, const LoadedSlot* slot,
+                         const FeatureFeed& features) noexcept {
+  if (routed.version == kNoVersion) {
+    return abstention(AbstainReason::kNoChampion);
+  }
+  if (slot == nullptr || slot->live->inputs() != features.engine->width()) {
+    return abstention(AbstainReason::kModelFailed);
+  }
+  return ask(*slot->live, *slot, features.vector.data(), state.plan->output_abs_max);
+}
+
+void Engine::check_trips(ModelState& state) noexcept {
+  const std::uint32_t rollout = state.route.rollout_id;
+  if (rollout == 0 || state.masked) {
+    drops_seen_ = ring_.dropped();
+    return;
+  }
+  if (shadows_.bad_rollout(state.route.model) == rollout) {
+    trip(state, {TripKind::kBadOutput, kBadOutputsInARow, kBadOutputsInARow});
+  }
+  if (ring_.dropped() != drops_seen_) {
+    trip(state, {TripKind::kJournalDrops, static_cast<double>(ring_.dropped() - drops_seen_), 0});
+    drops_seen_ = ring_.dropped();
+  }
+}
+
+void Engine::send_shadows(const ModelState& state, const DecisionRecord& decision, const FeatureFeed& features,
+                          AbstainReason unfit) noexcept {
+  const Route& route = state.route;
+  const bool challenger_acts = decision.arm == Arm::kChallenger;
+  const std::uint32_t other = challenger_acts ? route.champion_version : route.challenger_version;
+  DecisionRecord expecting = decision;
+  expecting.expected_shadows = other != kNoVersion ? 1 : 0;
+  for (const std::uint32_t version : route.shadow_versions) {
+    expecting.expected_shadows = static_cast<std::uint8_t>(expecting.expected_shadows + (version != kNoVersion ? 1 : 0));
+  }
+  // The decision goes first, so that its shadows' records can only follow it.
+  push(RecordType::kDecision, expecting);
+  if (other != kNoVersion) {
+    send_shadow(state, decision, features, unfit, challenger_acts ? Arm::kChampion : Arm::kChallenger,
+                challenger_acts ? route.champion_slot : route.challenger_slot, other);
+  }
+  for (std::size_t i = 0; i < kMaxShadows; ++i) {
+    if (route.shadow_versions[i] != kNoVersion) {
+      send_shadow(state, decision, features, unfit, Arm::kShadow, route.shadow_slots[i], route.shadow_versions[i]);
+    }
+  }
+}
+
+void Engine::send_shadow(const ModelState& state, const DecisionRecord& decision, const FeatureFeed& features,
+                         AbstainReason unfit, Arm arm, std::uint8_t slot, std::uint32_t version) noexcept {
+  add(counters_.shadows_expected);
+  ShadowJob spare;
+  const bool fit = unfit == AbstainReason::kNone;
+  ShadowJob* place = fit ? shadows_.queue().claim() : nullptr;
+  ShadowJob& job = place != nullptr ? *place : spare;
+  job.decision_id = decision.decision_id;
+  job.epoch = decision.epoch;
+  job.version = version;
+  job.rollout_id = state.route.rollout_id;
+  job.model = decision.model;
+  job.slot = slot;
+  job.arm = arm;
+  const auto phase = static_cast<Phase>(state.route.phase);
+  job.on_trial = arm == Arm::kChallenger && (phase == Phase::kShadow || phase == Phase::kAb);
+  job.output_abs_max = state.plan->output_abs_max;
+  if (place != nullptr) {
+    job.features = features.vector;
+    job.width = features.engine->width();
+    shadows_.queue().publish();
+    return;
+  }
+  // What nobody could have answered needs no model; what the queue cannot take is dropped and counted.
+  ShadowRecord record = unscored(job, worker_, fit);
+  if (!fit) {
+    record.abstain = unfit;
+    std::fill(std::begin(record.output), std::end(record.output), kNoOutput);
+  }
+  add(counters_.shadows_queue_full, fit ? 1 : 0);
+  push(RecordType::kShadow, record);
+}
+
+void Engine::follow_markout(InstrumentState& instrument, const ModelState& state,
+                            const DecisionRecord& decision) noexcept {
+  if (decision.arm == Arm::kChallenger && decision.action != 0) {
+    trades_.add({decision.decision_id, state.route.rollout_id, decision.action});
+  }
+  const bool taken = instrument.tracker->add(decision.decision_id, decision.model, decision.event_ns,
+                                             state.plan->entry_latency_ns, state.plan->horizon_ns);
+  if (!taken) {
+    Markout never{};
+    never.decision_id = decision.decision_id;
+    never.model = decision.model;
+    never.instrument = decision.instrument;
+    never.decision_event_ns = decision.event_ns;
+    never.resolved_event_ns = decision.event_ns;
+    never.status = MarkoutStatus::kNever;
+    on_markout(never);
+  }
+}
+
+void Engine::on_markout(const Markout& markout) noexcept {
+  MarkoutRecord record{};
+  record.decision_id = markout.decision_id;
+  record.decision_event_ns = markout.decision_event_ns;
+  record.resolved_event_ns = markout.resolved_event_ns;
+  record.buy_pnl_bps = markout.buy_pnl_bps;
+  record.sell_pnl_bps = markout.sell_pnl_bps;
+  record.entry_bid_ticks = markout.entry_bid_ticks;
+  record.entry_ask_ticks = markout.entry_ask_ticks;
+  record.mark_mid_x2_ticks = markout.mark_mid_x2_ticks;
+  record.instrument = markout.instrument;
+  record.model = markout.model;
+  record.status = markout.status;
+  push(RecordType::kMarkout, record);
+  add(counters_.markouts);
+  const LiveTrades::Trade* trade = trades_.find(markout.decision_id);
+  ModelState& state = models_[markout.model];
+  const bool counts = trade != nullptr && markout.status == MarkoutStatus::kOk && state.plan != nullptr &&
+                      state.route.rollout_id == trade->rollout_id;
+  if (!counts) {
+    return;
+  }
+  const double pnl_bps = trade->action > 0 ? markout.buy_pnl_bps : markout.sell_pnl_bps;
+  const auto limit = state.limits.earned(pnl_bps, state.plan->loss_budget_bps);
+  if (limit) {
+    trip(state, *limit);
+  }
+}
+
+void Engine::trip(ModelState& state, const Trip& trip) noexcept {
+  // In the bake phase the challenger's place holds the old champion as control: there is nothing to take off.
+  const bool on_trial = static_cast<Phase>(state.route.phase) != Phase::kBake && state.route.rollout_id != 0;
+  if (state.masked || !on_trial) {
+    return;
+  }
+  state.masked = true;
+  state.masked_rollout = state.route.rollout_id;
+  TripRecord record{};
+  record.decision_id = next_decision_id_ - 1;
+  record.wall_ns = clock_.wall_ns(monotonic_ns());
+  record.epoch = routes_.epoch;
+  record.value = trip.value;
+  record.limit = trip.limit;
+  record.version = state.route.challenger_version;
+  record.rollout_id = state.route.rollout_id;
+  record.model = state.route.model;
+  record.kind = trip.kind;
+  record.arm = Arm::kChallenger;
+  push(RecordType::kTrip, record);
+  add(counters_.trips);
+}
+
+}  // namespace ringcraft

@@ -1,0 +1,157 @@
+#pragma once
+// The decision path: one event in, the decisions on it out, without a lock, an allocation or a system call but the
+// clock.
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "contracts/market_event.hpp"
+#include "market_data/features.hpp"
+#include "market_data/markouts.hpp"
+#include "serving/clock.hpp"
+#include "serving/hard_limits.hpp"
+#include "serving/holdings.hpp"
+#include "serving/journal_repair.hpp"
+#include "serving/shadow_runner.hpp"
+
+namespace ringcraft {
+
+/// What the worker needs to know of an instrument.
+struct FedInstrument {
+  std::string symbol;
+  double fee_bps = 0;
+  std::int64_t stale_after_ns = 0;
+};
+
+class Engine {
+ public:
+  /// @param decisions the ring for everything but scored shadows.
+  /// @note All references outlive it.
+  Engine(Holdings& holdings, const RoutingTable& routing, ShadowRunner& shadows, RecordRing& decisions,
+         Counters& counters, std::uint8_t worker, std::int64_t heartbeat_timeout_ns);
+
+  /// Takes up where a journal ends. Before the first event.
+  void resume(const Resumption& resumption);
+
+  /// A feed begins: its events' instrument ids are positions in `instruments`. What an earlier feed left is over.
+  /// @note Allocates.
+  void begin_feed(const std::vector<FedInstrument>& instruments);
+
+  /// The feed has ended: what still waits for its mark-out never gets it.
+  void end_feed() noexcept;
+
+  /// Takes up what changed outside: plans, routes, heartbeat. Once a pass of the loop, and before every event.
+  /// @note Allocates where plans changed.
+  void adopt();
+
+  /// Decides.
+  ///
+  /// @param event its instrument is below fed().
+  /// @param receive_ns monotonic; when the event was taken out of the feed's buffer.
+  void on_event(const MarketEvent& event, std::int64_t receive_ns) noexcept;
+
+  [[nodiscard]] std::size_t fed() const noexcept { return feed_.size(); }
+
+  /// Decisions so far, this process alone.
+  [[nodiscard]] std::uint64_t decisions() const noexcept { return counters_.decisions.load(std::memory_order_relaxed); }
+
+ private:
+  struct FeatureFeed {
+    std::string set;
+    std::unique_ptr<FeatureEngine> engine;
+    alignas(64) std::array<float, FeatureEngine::kMaxWidth> vector{};
+    bool warm = false;
+    bool finite = false;
+    std::uint64_t hash = 0;
+  };
+
+  /// A model that decides on an instrument.
+  struct Binding {
+    std::size_t model = 0;
+    std::size_t feature_feed = 0;
+    std::int64_t last_decision_ns = 0;
+    bool decided = false;
+  };
+
+  struct InstrumentState {
+    FedInstrument facts;
+    std::uint32_t id = 0;
+    std::unique_ptr<MarkoutTracker> tracker;
+    std::vector<FeatureFeed> features;
+    std::vector<Binding> bindings;
+  };
+
+  struct ModelState {
+    const ModelPlan* plan = nullptr;
+    Route route;
+    bool routed = false;
+    bool masked = false;  ///< a hard limit took the challenger of route.rollout_id off
+    std::uint32_t masked_rollout = 0;
+    HardLimits limits;
+    std::string named;  ///< as the journal knows it
+  };
+
+  struct Routed {
+    Arm arm;
+    std::uint32_t version;
+    std::uint8_t slot;
+    std::uint16_t share_bps;
+  };
+
+  void adopt_plans();
+  void adopt_routes() noexcept;
+  void adopt_route(ModelState& state, const Route& route) noexcept;
+  void adopt_heartbeat(std::int64_t now_ns) noexcept;
+  void bind(InstrumentState& instrument);
+  void write_name(std::uint32_t kind, std::uint32_t index, const std::string& name) noexcept;
+  void write_epoch(const ModelState& state) noexcept;
+
+  void update_features(InstrumentState& instrument, const MarketEvent& event) noexcept;
+  void decide(InstrumentState& instrument, Binding& binding, const MarketEvent& event,
+              std::int64_t receive_ns) noexcept;
+  [[nodiscard]] Routed route(const ModelState& state, std::uint64_t decision_id) const noexcept;
+  [[nodiscard]] static AbstainReason unfit(const FeatureFeed& features, const MarketEvent& event) noexcept;
+  [[nodiscard]] static Answer answer_of(const ModelState& state, const Routed& routed, const LoadedSlot* slot,
+                                        const FeatureFeed& features) noexcept;
+  void check_trips(ModelState& state) noexcept;
+  void send_shadows(const ModelState& state, const DecisionRecord& decision, const FeatureFeed& features,
+                    AbstainReason unfit) noexcept;
+  void send_shadow(const ModelState& state, const DecisionRecord& decision, const FeatureFeed& features,
+                   AbstainReason unfit, Arm arm, std::uint8_t slot, std::uint32_t version) noexcept;
+  void follow_markout(InstrumentState& instrument, const ModelState& state, const DecisionRecord& decision) noexcept;
+  void on_markout(const Markout& markout) noexcept;
+  void trip(ModelState& state, const Trip& trip) noexcept;
+
+  template <class Record>
+  void push(RecordType type, Record& record) noexcept {
+    record.header.type = type;
+    record.header.worker = worker_;
+    ring_.push(&record);
+  }
+
+  Holdings& holdings_;
+  const RoutingTable& routing_;
+  ShadowRunner& shadows_;
+  RecordRing& ring_;
+  Counters& counters_;
+  WallClock clock_;
+  std::uint8_t worker_;
+  std::int64_t heartbeat_timeout_ns_;
+  bool heartbeat_lost_ = true;
+  bool heartbeat_known_ = false;
+  std::uint64_t next_decision_id_ = 1;
+  std::uint64_t plans_generation_ = 0;
+  std::uint64_t routes_stamp_ = ~std::uint64_t{0};
+  std::uint64_t drops_seen_ = 0;
+  RoutingSnapshot routes_{};
+  std::array<ModelState, kMaxModels> models_;
+  std::map<std::pair<std::uint16_t, std::uint32_t>, double> earned_before_;
+  std::vector<std::unique_ptr<InstrumentState>> instruments_;  ///< all ever fed, by the worker's own id
+  std::vector<InstrumentState*> feed_;                         ///< by the feed's id
+  LiveTrades trades_;
+};
+
+}  // namespace ringcraft

@@ -1,0 +1,92 @@
+#pragma once
+// The door by which market events come in: TCP, frames of u32 length, u8 kind, payload; little-endian.
+//
+//   1 HELLO  JSON array of instruments; answered by {"accepted": true} or {"error": "..."}
+//   2 EVENTS n x MarketEvent, instruments by their position in HELLO; not answered
+//   3 END    answered by {"events": n, "decisions": n} once all is decided
+//
+// One publisher at a time; the next waits in the backlog until the one before has gone. A bad frame is answered by
+// {"error": "..."} and the connection is closed.
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "serving/engine.hpp"
+
+namespace ringcraft {
+
+inline constexpr std::size_t kFrameBytesMax = std::size_t{1} << 20U;
+
+/// Where a HELLO waits for the Python side, which knows what an instrument must look like.
+class HelloDesk {
+ public:
+  struct Verdict {
+    std::vector<FedInstrument> instruments;
+    std::string error;  ///< empty: accepted
+  };
+
+  /// Hands a HELLO's payload over and waits. Feed thread; set-up, not the decision path.
+  [[nodiscard]] Verdict ask(std::string payload, const std::atomic<bool>& stop);
+
+  /// The payload that waits, none after `timeout_s`.
+  [[nodiscard]] std::optional<std::string> wait(double timeout_s);
+
+  void answer(Verdict verdict);
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::optional<std::string> question_;
+  std::optional<Verdict> answer_;
+};
+
+class FeedDoor {
+ public:
+  /// Listens.
+  /// @param port 0: any free.
+  /// @throws std::runtime_error the address cannot be had.
+  FeedDoor(const std::string& host, std::uint16_t port, Engine& engine, Holdings& holdings, HelloDesk& desk,
+           Counters& counters);
+  ~FeedDoor();
+  FeedDoor(const FeedDoor&) = delete;
+  FeedDoor& operator=(const FeedDoor&) = delete;
+
+  [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
+
+  /// Serves publishers until `stop`.
+  void run(const std::atomic<bool>& stop);
+
+ private:
+  enum class Kind : std::uint8_t { kHello = 1, kEvents = 2, kEnd = 3 };
+
+  void come_round();
+  void serve(const std::atomic<bool>& stop);
+  [[nodiscard]] bool read_more();
+  [[nodiscard]] bool take_frames(const std::atomic<bool>& stop);
+  [[nodiscard]] bool take_control(Kind kind, std::string payload, const std::atomic<bool>& stop);
+  [[nodiscard]] bool take_events();
+  [[nodiscard]] bool refuse(const std::string& why);
+  void reply(Kind kind, const std::string& json) const;
+
+  Engine& engine_;
+  Holdings& holdings_;
+  HelloDesk& desk_;
+  Counters& counters_;
+  int listener_ = -1;
+  int publisher_ = -1;
+  std::uint16_t port_ = 0;
+  bool introduced_ = false;
+  std::uint64_t events_ = 0;
+  std::uint64_t decisions_before_ = 0;
+  std::vector<char> buffer_;      ///< [begin_, end_) is unread
+  std::size_t begin_ = 0;
+  std::size_t end_ = 0;
+  std::size_t events_left_ = 0;   ///< bytes of the EVENTS frame under way
+};
+
+}  // namespace ringcraft

@@ -1,0 +1,131 @@
+#pragma once
+// The models a worker holds ready, and how they change hands without anybody waiting.
+//
+// Whoever prepares a version puts it here by one pointer store. The threads that use it look the pointer up afresh in
+// every pass of their loop and say when a pass ends; what was replaced is freed once both have ended two.
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/onnx_model.hpp"
+#include "serving/routing_table.hpp"
+
+namespace ringcraft {
+
+inline constexpr std::size_t kMaxSlots = 8;
+
+enum class RuleKind : std::uint8_t { kUpMinusDown = 0, kExpectedBps = 1 };
+
+/// One version, verified and warm.
+struct LoadedSlot {
+  std::uint32_t version = 0;
+  RuleKind rule = RuleKind::kUpMinusDown;
+  double threshold = 0;
+  std::int64_t latency_budget_ns = 0;
+  std::shared_ptr<OnnxModel> live;    ///< decision thread's
+  std::shared_ptr<OnnxModel> shadow;  ///< shadow thread's
+};
+
+/// How one model's decisions are taken, paid and limited.
+struct ModelPlan {
+  std::uint16_t index = 0;
+  std::string name;
+  std::string feature_set;
+  std::vector<std::string> instruments;  ///< empty: all
+  std::int64_t horizon_ns = 0;
+  std::int64_t entry_latency_ns = 0;
+  std::int64_t min_interval_ns = 0;
+  std::uint32_t late_or_failed_of_64 = 64;
+  double output_abs_max = 0;
+  double loss_budget_bps = 0;
+};
+
+class Holdings {
+ public:
+  enum Reader : std::size_t { kDecisions = 0, kShadows = 1 };
+
+  Holdings() = default;
+  Holdings(const Holdings&) = delete;
+  Holdings& operator=(const Holdings&) = delete;
+
+  ~Holdings() {
+    for (auto& model : slots_) {
+      for (auto& slot : model) {
+        delete slot.load();
+      }
+    }
+    for (auto& plan : plans_) {
+      delete plan.load();
+    }
+  }
+
+  /// The version in a slot if it is this one, else null.
+  [[nodiscard]] const LoadedSlot* slot(std::size_t model, std::size_t slot, std::uint32_t version) const noexcept {
+    if (model >= kMaxModels || slot >= kMaxSlots) {
+      return nullptr;
+    }
+    const LoadedSlot* held = slots_[model][slot].load(std::memory_order_acquire);
+    return held != nullptr && held->version == version ? held : nullptr;
+  }
+
+  /// A model's plan, null where there is none; valid until the plans' generation changes.
+  [[nodiscard]] const ModelPlan* plan(std::size_t model) const noexcept {
+    return plans_[model].load(std::memory_order_acquire);
+  }
+
+  [[nodiscard]] std::uint64_t generation() const noexcept { return generation_.load(std::memory_order_acquire); }
+
+  /// A reader's loop has come round: it holds no pointer from here any more.
+  void pass(Reader reader) noexcept {
+    passes_[reader].store(passes_[reader].load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  }
+
+  /// Puts a version into a slot, or takes it out with null. One preparing thread.
+  void put(std::size_t model, std::size_t slot, std::unique_ptr<const LoadedSlot> loaded) {
+    retire(slots_.at(model).at(slot).exchange(loaded.release(), std::memory_order_seq_cst), nullptr);
+  }
+
+  /// Sets a model's plan, or takes the model out with null. One preparing thread.
+  void plan(std::size_t model, std::unique_ptr<const ModelPlan> plan) {
+    const ModelPlan* old = plans_.at(model).exchange(plan.release(), std::memory_order_seq_cst);
+    generation_.fetch_add(1, std::memory_order_seq_cst);
+    retire(nullptr, old);
+  }
+
+  /// Frees what nobody can use any more; returns how much still waits. One preparing thread.
+  std::size_t reclaim() {
+    std::erase_if(retired_, [&](const Retired& one) {
+      return passes_[kDecisions].load(std::memory_order_acquire) >= one.passes[kDecisions] + 2 &&
+             passes_[kShadows].load(std::memory_order_acquire) >= one.passes[kShadows] + 2;
+    });
+    return retired_.size();
+  }
+
+ private:
+  struct Retired {
+    std::array<std::uint64_t, 2> passes;
+    std::unique_ptr<const LoadedSlot> slot;
+    std::unique_ptr<const ModelPlan> plan;
+  };
+
+  void retire(const LoadedSlot* slot, const ModelPlan* plan) {
+    if (slot != nullptr || plan != nullptr) {
+      retired_.push_back({{passes_[kDecisions].load(std::memory_order_seq_cst),
+                           passes_[kShadows].load(std::memory_order_seq_cst)},
+                          std::unique_ptr<const LoadedSlot>(slot),
+                          std::unique_ptr<const ModelPlan>(plan)});
+    }
+  }
+
+  std::array<std::array<std::atomic<const LoadedSlot*>, kMaxSlots>, kMaxModels> slots_{};
+  std::array<std::atomic<const ModelPlan*>, kMaxModels> plans_{};
+  std::atomic<std::uint64_t> generation_{0};
+  std::array<std::atomic<std::uint64_t>, 2> passes_{};
+  std::vector<Retired> retired_;
+};
+
+}  // namespace ringcraft

@@ -1,0 +1,32 @@
+#pragma once
+// What a worker that was killed still owes its journal, and what it must not forget.
+
+#include <cstdint>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "serving/journal_writer.hpp"
+
+namespace ringcraft {
+
+/// Where a worker takes up, as its journal tells.
+struct Resumption {
+  std::uint64_t next_decision_id = 1;
+  std::uint64_t owed_markouts = 0;  ///< written as kNever
+  std::uint64_t owed_shadows = 0;   ///< written as dropped
+  std::map<std::uint16_t, std::uint32_t> masked;  ///< model -> rollout that a hard limit took off
+  /// (model, rollout) -> sum of the mark-outs of the challenger's own live decisions.
+  std::map<std::pair<std::uint16_t, std::uint32_t>, double> earned_bps;
+};
+
+/// Reads the newest segments back, writes a mark-out kNever for each decision without one and a dropped record for
+/// each shadow that is missing, and says where to go on.
+///
+/// @note Looks back over kRepairSegments segments: a million records, more than may wait for a mark-out.
+/// @throws std::runtime_error the journal cannot be read or written.
+[[nodiscard]] Resumption repair_journal(JournalWriter& writer, std::uint8_t worker);
+
+inline constexpr std::size_t kRepairSegments = 2;
+
+}  // namespace ringcraft

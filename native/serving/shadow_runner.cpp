@@ -1,0 +1,77 @@
+#include "serving/shadow_runner.hpp"
+
+#include "serving/clock.hpp"
+
+namespace ringcraft {
+namespace {
+
+/// So many jobs at most between two passes, so that a replaced version is freed in time.
+constexpr std::size_t kJobsAPass = 64;
+
+}  // namespace
+
+ShadowRecord unscored(const ShadowJob& job, std::uint8_t worker, bool dropped) noexcept {
+  ShadowRecord record{};
+  record.header.type = RecordType::kShadow;
+  record.header.worker = worker;
+  record.decision_id = job.decision_id;
+  record.epoch = job.epoch;
+  record.version = job.version;
+  record.model = job.model;
+  record.arm = job.arm;
+  record.dropped = dropped ? 1 : 0;
+  return record;
+}
+
+std::size_t ShadowRunner::run_once() noexcept {
+  std::size_t done = 0;
+  for (; done < kJobsAPass; ++done) {
+    const ShadowJob* job = queue_.front();
+    if (job == nullptr || !ring_.has_room()) {
+      break;
+    }
+    score(*job);
+    queue_.release();
+  }
+  holdings_.pass(Holdings::kShadows);
+  return done;
+}
+
+void ShadowRunner::score(const ShadowJob& job) noexcept {
+  const LoadedSlot* slot = holdings_.slot(job.model, job.slot, job.version);
+  if (slot == nullptr) {
+    const ShadowRecord record = unscored(job, worker_, true);
+    ring_.push(&record);
+    add(counters_.shadows_unready);
+    return;
+  }
+  const std::int64_t start = monotonic_ns();
+  const Answer answer = slot->shadow->inputs() == job.width
+                            ? ask(*slot->shadow, *slot, job.features.data(), job.output_abs_max)
+                            : abstention(AbstainReason::kModelFailed);
+  ShadowRecord record = unscored(job, worker_, false);
+  record.latency_ns = monotonic_ns() - start;
+  for (std::size_t i = 0; i < answer.output.size(); ++i) {
+    record.output[i] = answer.output[i];
+  }
+  record.action = answer.action;
+  record.abstain = answer.abstain;
+  record.late = record.latency_ns > slot->latency_budget_ns ? 1 : 0;
+  ring_.push(&record);
+  add(counters_.shadows_scored);
+  watch(job, answer.abstain);
+}
+
+void ShadowRunner::watch(const ShadowJob& job, AbstainReason abstain) noexcept {
+  if (!job.on_trial) {
+    return;
+  }
+  std::uint32_t& bad = bad_in_a_row_[job.model];
+  bad = abstain == AbstainReason::kBadOutput ? bad + 1 : 0;
+  if (bad >= kBadOutputsInARow) {
+    bad_rollouts_[job.model].store(job.rollout_id, std::memory_order_release);
+    bad = 0;
+  }
+}
+
+}  // namespace ringcraft

@@ -1,0 +1,63 @@
+#pragma once
+// Scores versions that are not acted on, out of the way of those that are.
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "market_data/features.hpp"
+#include "serving/answer.hpp"
+#include "serving/bounded_queue.hpp"
+#include "serving/counters.hpp"
+#include "serving/hard_limits.hpp"
+#include "serving/record_ring.hpp"
+
+namespace ringcraft {
+
+/// One vector for one version.
+struct ShadowJob {
+  std::uint64_t decision_id;
+  std::uint32_t epoch;
+  std::uint32_t version;
+  std::uint32_t rollout_id;
+  std::uint16_t model;
+  std::uint8_t slot;
+  Arm arm;
+  bool on_trial;  ///< a rollout's challenger, which its bad outputs take off
+  double output_abs_max;
+  std::size_t width;
+  std::array<float, FeatureEngine::kMaxWidth> features;
+};
+
+/// A record that says that a version was never asked.
+[[nodiscard]] ShadowRecord unscored(const ShadowJob& job, std::uint8_t worker, bool dropped) noexcept;
+
+class ShadowRunner {
+ public:
+  ShadowRunner(Holdings& holdings, RecordRing& ring, Counters& counters, std::uint8_t worker, std::size_t capacity)
+      : holdings_(holdings), ring_(ring), counters_(counters), queue_(capacity), worker_(worker) {}
+
+  [[nodiscard]] BoundedQueue<ShadowJob>& queue() noexcept { return queue_; }
+
+  /// The rollout whose challenger gave kBadOutputsInARow bad outputs in a row in shadow; 0: none.
+  [[nodiscard]] std::uint32_t bad_rollout(std::size_t model) const noexcept {
+    return bad_rollouts_[model].load(std::memory_order_acquire);
+  }
+
+  /// Scores what waits, as far as there is room for the records; returns how many. Shadow thread only.
+  std::size_t run_once() noexcept;
+
+ private:
+  void score(const ShadowJob& job) noexcept;
+  void watch(const ShadowJob& job, AbstainReason abstain) noexcept;
+
+  Holdings& holdings_;
+  RecordRing& ring_;
+  Counters& counters_;
+  BoundedQueue<ShadowJob> queue_;
+  std::array<std::atomic<std::uint32_t>, kMaxModels> bad_rollouts_{};
+  std::array<std::uint32_t, kMaxModels> bad_in_a_row_{};
+  std::uint8_t worker_;
+};
+
+}  // namespace ringcraft

@@ -1,0 +1,168 @@
+#include "serving/worker.hpp"
+
+#include <pthread.h>
+#include <sched.h>
+
+#include <chrono>
+
+namespace ringcraft {
+namespace {
+
+constexpr auto kShadowIdle = std::chrono::microseconds(200);
+constexpr auto kJournalIdle = std::chrono::milliseconds(1);
+constexpr auto kSyncEvery = std::chrono::milliseconds(20);
+
+void pin_to(int core) noexcept {
+  if (core < 0) {
+    return;
+  }
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  CPU_SET(static_cast<std::size_t>(core), &cores);
+  // Where the core is not ours to have, the thread runs where it may.
+  pthread_setaffinity_np(pthread_self(), sizeof cores, &cores);
+}
+
+}  // namespace
+
+Worker::Worker(const WorkerConfig& config)
+    : config_(config),
+      routing_(RoutingTable::create(config.routing_path)),
+      rings_(RecordRings::open_or_create(config.rings_path, config.ring_records)),
+      writer_(config.journal_folder, config.records_per_segment),
+      drain_(rings_, writer_),
+      shadows_(holdings_, rings_.ring(RecordRings::kShadows), counters_, config.worker, config.shadow_queue),
+      engine_(holdings_, routing_, shadows_, rings_.ring(RecordRings::kDecisions), counters_, config.worker,
+              config.heartbeat_timeout_ns) {
+  std::uint64_t drained = 0;
+  while (const std::uint64_t written = drain_.drain_once()) {
+    drained += written;
+  }
+  if (!drain_.empty()) {
+    throw system_failure(config.journal_folder + ": what the rings hold cannot be written");
+  }
+  const Resumption resumption = repair_journal(writer_, config.worker);
+  engine_.resume(resumption);
+  recovered_ = {{"cut_bytes", writer_.cut_bytes()},
+                {"drained", drained},
+                {"owed_markouts", resumption.owed_markouts},
+                {"owed_shadows", resumption.owed_shadows},
+                {"next_decision_id", resumption.next_decision_id}};
+  counters_.journal_written.store(writer_.next_index());
+  counters_.journal_synced.store(writer_.next_index());
+  door_ = std::make_unique<FeedDoor>(config.host, config.port, engine_, holdings_, desk_, counters_);
+}
+
+Worker::~Worker() { stop(); }
+
+void Worker::start() {
+  if (started_) {
+    throw std::runtime_error("worker: started twice");
+  }
+  started_ = true;
+  journal_thread_ = std::thread([this] { run_journal(); });
+  shadow_thread_ = std::thread([this] { run_shadows(); });
+  decision_thread_ = std::thread([this] { run_decisions(); });
+}
+
+void Worker::stop() {
+  // In the order in which records are made: no thread ends before what feeds it.
+  stop_feed_ = true;
+  if (decision_thread_.joinable()) decision_thread_.join();
+  stop_shadows_ = true;
+  if (shadow_thread_.joinable()) shadow_thread_.join();
+  stop_journal_ = true;
+  if (journal_thread_.joinable()) journal_thread_.join();
+}
+
+void Worker::run_decisions() {
+  pin_to(config_.core);
+  door_->run(stop_feed_);
+}
+
+void Worker::run_shadows() {
+  for (;;) {
+    const bool last = stop_shadows_.load();
+    if (shadows_.run_once() > 0) {
+      continue;
+    }
+    if (last && shadows_.queue().front() == nullptr) {
+      return;
+    }
+    std::this_thread::sleep_for(kShadowIdle);
+  }
+}
+
+void Worker::run_journal() {
+  auto synced_at = std::chrono::steady_clock::now();
+  for (;;) {
+    const bool last = stop_journal_.load();
+    const std::uint64_t written = drain_.drain_once();
+    const bool refused = written == 0 && !drain_.empty();
+    add(counters_.journal_refused, refused ? 1 : 0);
+    counters_.journal_written.store(writer_.next_index(), std::memory_order_relaxed);
+    const auto now = std::chrono::steady_clock::now();
+    if ((last || now - synced_at >= kSyncEvery) && writer_.sync()) {
+      counters_.journal_synced.store(writer_.next_index(), std::memory_order_relaxed);
+      synced_at = now;
+    }
+    if (last && (drain_.empty() || refused)) {
+      return;  // what the disk refuses stays in the rings, for whoever drains them next
+    }
+    if (!last) {
+      std::this_thread::sleep_for(kJournalIdle);
+    }
+  }
+}
+
+std::vector<std::int64_t> Worker::replay(const std::vector<FedInstrument>& instruments,
+                                         std::span<const MarketEvent> events) {
+  if (started_) {
+    throw std::runtime_error("worker: replay is for one that was not started");
+  }
+  started_ = true;
+  journal_thread_ = std::thread([this] { run_journal(); });
+  shadow_thread_ = std::thread([this] { run_shadows(); });
+  engine_.adopt();
+  engine_.begin_feed(instruments);
+  std::vector<std::int64_t> spent;
+  spent.reserve(events.size());
+  for (const MarketEvent& event : events) {
+    if (event.instrument >= engine_.fed()) {
+      throw std::runtime_error("event: instrument " + std::to_string(event.instrument) + " was not introduced");
+    }
+    const std::int64_t start = monotonic_ns();
+    engine_.on_event(event, start);
+    spent.push_back(monotonic_ns() - start);
+    holdings_.pass(Holdings::kDecisions);
+  }
+  engine_.end_feed();
+  return spent;
+}
+
+std::map<std::string, std::uint64_t> Worker::counters() {
+  const auto get = [](const Counter& counter) { return counter.load(std::memory_order_relaxed); };
+  RecordRing& decisions = rings_.ring(RecordRings::kDecisions);
+  RecordRing& shadows = rings_.ring(RecordRings::kShadows);
+  return {{"events", get(counters_.events)},
+          {"decisions", get(counters_.decisions)},
+          {"abstentions", get(counters_.abstentions)},
+          {"late", get(counters_.late)},
+          {"markouts", get(counters_.markouts)},
+          {"trips", get(counters_.trips)},
+          {"epoch", get(counters_.epoch)},
+          {"heartbeat_lost", get(counters_.heartbeat_lost)},
+          {"feed_connections", get(counters_.feed_connections)},
+          {"feed_refused", get(counters_.feed_refused)},
+          {"last_event_ns", get(counters_.last_event_ns)},
+          {"shadows_expected", get(counters_.shadows_expected)},
+          {"shadows_scored", get(counters_.shadows_scored)},
+          {"shadows_dropped", get(counters_.shadows_queue_full) + get(counters_.shadows_unready)},
+          {"journal_written", get(counters_.journal_written)},
+          {"journal_synced", get(counters_.journal_synced)},
+          {"journal_refused", get(counters_.journal_refused)},
+          {"journal_dropped", decisions.dropped() + shadows.dropped()},
+          {"journal_waiting", decisions.produced() - decisions.consumed() + shadows.produced() - shadows.consumed()}};
+}
+
+}  // namespace ringcraft

@@ -1,0 +1,1 @@
+"""The tier's processes, each a composition root of its own."""

@@ -1,0 +1,360 @@
+"""Reading the journal: what was decided, in the order in which it was.
+
+A journal is a folder of segments. Each has a 64-byte header and then 128-byte records, checksummed and numbered
+without holes. A torn tail, what a write that was cut short leaves, is cut off and reported; anything else that is not
+whole is an error that says where.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_contracts.errors import JournalError
+from data_contracts.journal import DECISION, EPOCH, MARKOUT, RECORD_BYTES, SHADOW, TRIP, RecordType
+from native._native import crc32c, sound_records
+
+SEGMENT_HEADER_BYTES: Final = 64
+_HEADER: Final = struct.Struct("<8sIIQ36xI")
+_MAGIC: Final = b"RCJOURN1"
+_VERSION: Final = 1
+_INDEX_AT: Final = 8
+_TYPE_AT: Final = 4
+_NAME_AT: Final = 24
+
+RecordBatch = NDArray[np.uint8]
+"""Whole records, shape (n, 128), in index order."""
+
+
+class NameRecord(NamedTuple):
+    """Spells an index that later records use."""
+
+    kind: int
+    """0 model, 1 instrument."""
+    name_index: int
+    name: str
+
+
+class EpochRecord(NamedTuple):
+    """A routing epoch as the worker adopted it."""
+
+    epoch: int
+    wall_ns: int
+    salt: int
+    next_decision_id: int
+    rollout_id: int
+    champion: int
+    challenger: int
+    shadow_0: int
+    shadow_1: int
+    shadow_2: int
+    shadow_3: int
+    model: int
+    share_bps: int
+    phase: int
+    step: int
+    heartbeat_lost: int
+
+
+class DecisionRecord(NamedTuple):
+    """An answer that was acted on."""
+
+    decision_id: int
+    receive_ns: int
+    answer_ns: int
+    event_ns: int
+    sequence: int
+    feature_hash: int
+    bid_ticks: int
+    ask_ticks: int
+    output_0: float
+    output_1: float
+    output_2: float
+    output_3: float
+    epoch: int
+    version: int
+    instrument: int
+    model: int
+    share_bps: int
+    arm: int
+    action: int
+    abstain: int
+    late: int
+    expected_shadows: int
+
+
+class ShadowRecord(NamedTuple):
+    """What another version would have answered, or that it was dropped."""
+
+    decision_id: int
+    latency_ns: int
+    output_0: float
+    output_1: float
+    output_2: float
+    output_3: float
+    epoch: int
+    version: int
+    model: int
+    arm: int
+    action: int
+    abstain: int
+    dropped: int
+    late: int
+
+
+class MarkoutRecord(NamedTuple):
+    """What buying and what selling at a decision earned."""
+
+    decision_id: int
+    decision_event_ns: int
+    resolved_event_ns: int
+    buy_pnl_bps: float
+    sell_pnl_bps: float
+    entry_bid_ticks: int
+    entry_ask_ticks: int
+    mark_mid_x2_ticks: int
+    instrument: int
+    model: int
+    status: int
+
+
+class TripRecord(NamedTuple):
+    """A hard limit tripped inside the worker."""
+
+    decision_id: int
+    wall_ns: int
+    epoch: int
+    value: float
+    limit: float
+    version: int
+    rollout_id: int
+    model: int
+    kind: int
+    arm: int
+
+
+JournalRecord = NameRecord | EpochRecord | DecisionRecord | ShadowRecord | MarkoutRecord | TripRecord
+
+_TUPLES: Final[dict[RecordType, tuple[np.dtype[np.void], Any]]] = {
+    RecordType.EPOCH: (EPOCH, EpochRecord),
+    RecordType.DECISION: (DECISION, DecisionRecord),
+    RecordType.SHADOW: (SHADOW, ShadowRecord),
+    RecordType.MARKOUT: (MARKOUT, MarkoutRecord),
+    RecordType.TRIP: (TRIP, TripRecord),
+}
+
+
+def record_types(batch: RecordBatch) -> NDArray[np.uint8]:
+    """Return each record's RecordType, shape (n,)."""
+    return batch[:, _TYPE_AT]
+
+
+def record_indices(batch: RecordBatch) -> NDArray[np.uint64]:
+    """Return each record's index in its journal, shape (n,)."""
+    return np.ascontiguousarray(batch[:, _INDEX_AT : _INDEX_AT + 8]).view("<u8").ravel()
+
+
+def select(batch: RecordBatch, kind: RecordType) -> NDArray[Any]:
+    """Return the batch's records of one type as a structured array of data_contracts.journal's dtype."""
+    chosen = np.ascontiguousarray(batch[record_types(batch) == kind])
+    return chosen.view(_TUPLES[kind][0]).ravel()
+
+
+def decode(batch: RecordBatch) -> list[JournalRecord]:
+    """Return the batch's records as small tuples of plain Python values, in index order."""
+    records: list[JournalRecord | None] = [None] * len(batch)
+    types = record_types(batch)
+    for kind, (dtype, make) in _TUPLES.items():
+        places = np.flatnonzero(types == kind)
+        fields = [name for name in dtype.names or () if name in make._fields]
+        rows = np.ascontiguousarray(batch[places]).view(dtype).ravel()[fields].tolist()
+        for place, row in zip(places.tolist(), rows, strict=True):
+            records[place] = make(*row)
+    for place in np.flatnonzero(types == RecordType.NAME).tolist():
+        records[place] = _decode_name(batch[place].tobytes())
+    return [record for record in records if record is not None]
+
+
+def _decode_name(raw: bytes) -> NameRecord:
+    kind, index = struct.unpack_from("<II", raw, 16)
+    return NameRecord(kind, index, raw[_NAME_AT:].rstrip(b"\0").decode(errors="replace"))
+
+
+@dataclass
+class Journal:
+    """A whole journal, read once.
+
+    Attributes:
+        records: (n, 128), in index order.
+        cut_bytes: of a torn tail, left out.
+        models: name of each model index, the last one spelled.
+        instruments: likewise.
+    """
+
+    records: RecordBatch
+    cut_bytes: int = 0
+    models: dict[int, str] = field(default_factory=dict)
+    instruments: dict[int, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for row in self.records[record_types(self.records) == RecordType.NAME]:
+            name = _decode_name(row.tobytes())
+            (self.models if name.kind == 0 else self.instruments)[name.name_index] = name.name
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __iter__(self) -> Iterator[JournalRecord]:
+        for start in range(0, len(self.records), 65_536):
+            yield from decode(self.records[start : start + 65_536])
+
+    def select(self, kind: RecordType) -> NDArray[Any]:
+        """Return the records of one type as a structured array."""
+        return select(self.records, kind)
+
+    @property
+    def decisions(self) -> NDArray[Any]:
+        """Structured array of DECISION."""
+        return self.select(RecordType.DECISION)
+
+    @property
+    def markouts(self) -> NDArray[Any]:
+        """Structured array of MARKOUT."""
+        return self.select(RecordType.MARKOUT)
+
+
+def read_journal(path: Path) -> Journal:
+    """Return the journal at `path`: a worker's folder, a folder with one worker's folder in it, or one segment.
+
+    Raises:
+        JournalError: nothing there, several workers, or a record before the tail is damaged or missing; the message
+            names the file and the byte.
+    """
+    segments = _segments(path)
+    batches: list[RecordBatch] = []
+    cut_bytes = 0
+    next_index: int | None = None
+    for place, segment in enumerate(segments):
+        batch, cut, next_index = _read_segment(segment, next_index, last=place == len(segments) - 1)
+        batches.append(batch)
+        cut_bytes += cut
+    return Journal(np.concatenate(batches), cut_bytes)
+
+
+def _segments(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    found = sorted(path.glob("*.rcj"))
+    if found:
+        return found
+    workers = sorted({segment.parent for segment in [*path.glob("*/*.rcj"), *path.glob("journal/*/*.rcj")]})
+    if len(workers) == 1:
+        return sorted(workers[0].glob("*.rcj"))
+    names = ", ".join(worker.name for worker in workers) or "none"
+    raise JournalError(f"{path}: expected one worker's journal segments (*.rcj), found {names}")
+
+
+def _read_segment(path: Path, expected_index: int | None, *, last: bool) -> tuple[RecordBatch, int, int]:
+    """Return a segment's records, the bytes cut off, and the index that comes next."""
+    raw = np.fromfile(path, dtype=np.uint8)
+    if len(raw) < SEGMENT_HEADER_BYTES:
+        if last:  # torn before its first record
+            return np.empty((0, RECORD_BYTES), np.uint8), len(raw), expected_index or 0
+        raise JournalError(f"{path}: byte {len(raw)}: segment ends within its header")
+    first = _first_index(path, raw[:SEGMENT_HEADER_BYTES].tobytes(), expected_index)
+    body = raw[SEGMENT_HEADER_BYTES:]
+    whole = body[: len(body) // RECORD_BYTES * RECORD_BYTES].reshape(-1, RECORD_BYTES)
+    sound = sound_records(whole, first)
+    cut = len(body) - sound * RECORD_BYTES
+    if cut and not last:
+        raise JournalError(f"{path}: byte {_offset(sound)}: damaged or torn record within the journal")
+    _refuse_damage(path, whole, sound, first)
+    return whole[:sound], cut, first + sound
+
+
+def _first_index(path: Path, header: bytes, expected_index: int | None) -> int:
+    magic, version, record_bytes, first, checksum = _HEADER.unpack(header)
+    if (magic, version, record_bytes) != (_MAGIC, _VERSION, RECORD_BYTES) or checksum != crc32c(header[:-4]):
+        raise JournalError(f"{path}: byte 0: expected a journal segment's header")
+    if expected_index is not None and first != expected_index:
+        raise JournalError(f"{path}: byte 0: expected records from index {expected_index}, got {first}")
+    return int(first)
+
+
+def _refuse_damage(path: Path, whole: RecordBatch, sound: int, first: int) -> None:
+    """Raise where sound records follow a broken one: that is damage, not a write that was cut short."""
+    for row in range(sound + 1, len(whole)):
+        if sound_records(whole[row : row + 1], first + row):
+            raise JournalError(f"{path}: byte {_offset(sound)}: damaged record with sound ones after it")
+
+
+def _offset(row: int) -> int:
+    return SEGMENT_HEADER_BYTES + row * RECORD_BYTES
+
+
+class JournalFollower:
+    """Reads a growing journal, each record once, in order.
+
+    It only reads: the worker may be killed, and a torn tail cut off and written anew, between two polls.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._segment: Path | None = None
+        self._row = 0
+        self._first = 0
+        self._next_index = 0
+
+    @property
+    def next_index(self) -> int:
+        """Index of the record that comes next."""
+        return self._next_index
+
+    def poll(self, limit: int = 65_536) -> RecordBatch:
+        """Return what is new, at most `limit` records, shape (n, 128); (0, 128) where there is nothing.
+
+        Raises:
+            JournalError: a record is damaged.
+        """
+        if self._segment is None and not self._open_next():
+            return np.empty((0, RECORD_BYTES), np.uint8)
+        batch = self._read(limit)
+        if len(batch) == 0 and self._open_next():
+            batch = self._read(limit)
+        return batch
+
+    def _open_next(self) -> bool:
+        """Go to the segment that holds the next record, where there is one already."""
+        current = self._segment
+        for path in sorted(self._folder.glob("*.rcj")):
+            if current is not None and path <= current:
+                continue
+            header = _head(path)
+            if len(header) < SEGMENT_HEADER_BYTES:
+                return False  # being made
+            self._first = _first_index(path, header, self._next_index)
+            self._segment, self._row = path, 0
+            return True
+        return False
+
+    def _read(self, limit: int) -> RecordBatch:
+        if self._segment is None:
+            return np.empty((0, RECORD_BYTES), np.uint8)
+        raw = np.fromfile(self._segment, dtype=np.uint8, count=limit * RECORD_BYTES, offset=_offset(self._row))
+        whole = raw[: len(raw) // RECORD_BYTES * RECORD_BYTES].reshape(-1, RECORD_BYTES)
+        sound = sound_records(whole, self._first + self._row)
+        # A record may be half written just now; only a sound one behind it says that it is damaged.
+        if sound < len(whole) - 1:
+            _refuse_damage(self._segment, whole, sound, self._first + self._row)
+        self._row += sound
+        self._next_index += sound
+        return whole[:sound]
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(SEGMENT_HEADER_BYTES)

@@ -1,0 +1,110 @@
+"""Bringing a version into a worker's slot: nothing is served that was not checked here, on this machine."""
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_contracts.errors import FeatureMismatchError, ManifestError, ModelError, ParityError
+from data_contracts.manifest import MODEL_FILE, Golden, Manifest, read_golden, verify_files
+from market_data.feature_sets import feature_set
+from native import onnxruntime_library
+from native._native import OnnxError, OnnxModel
+
+TIER = "onnxruntime"
+_WARM_RUNS = 300
+_OUTPUTS = {"up_minus_down": 3, "expected_bps": 1}
+
+Float32s = NDArray[np.float32]
+
+
+class ReadyVersion(NamedTuple):
+    """A version that passed every check and is warm, once for the decision thread and once for the shadow thread."""
+
+    manifest: Manifest
+    live: OnnxModel
+    shadow: OnnxModel
+    warm_p50_us: float
+    warm_p99_us: float
+
+
+def load_model(path: Path) -> OnnxModel:
+    """Return the graph at `path`, ready to run.
+
+    Raises:
+        ModelError: it cannot be read, or takes and gives something else than the platform's models.
+    """
+    try:
+        return OnnxModel(str(path), onnxruntime_library())
+    except OnnxError as error:
+        raise ModelError(str(error)) from None
+
+
+def prepare_version(folder: Path, *, model: str, live_feature_set: str) -> ReadyVersion:
+    """Load, verify and warm the version whose files lie in `folder`.
+
+    Args:
+        folder: model.onnx, manifest.json, golden.json.
+        model: registered model that it must be a version of.
+        live_feature_set: set that its instruments' events are turned into.
+
+    Raises:
+        ManifestError: files missing, changed, or of another model.
+        FeatureMismatchError: made for other features than the live ones.
+        ModelError: the graph cannot be run or has other widths than stated.
+        ParityError: its golden vectors come out differently here.
+    """
+    manifest = verify_files(folder)
+    if manifest.model != model:
+        raise ManifestError(f"{folder}: model: expected {model}, got {manifest.model}")
+    _check_features(manifest, live_feature_set)
+    golden = read_golden(folder)
+    live, shadow = load_model(folder / MODEL_FILE), load_model(folder / MODEL_FILE)
+    for engine in (live, shadow):
+        _check_widths(engine, manifest)
+        inputs = _check_parity(engine, golden, manifest.parity_tolerance)
+        engine.latencies_ns(inputs[:1], _WARM_RUNS)
+    spent_us = live.latencies_ns(inputs, max(1, math.ceil(_WARM_RUNS / len(inputs)))) / 1000
+    p50_us, p99_us = np.quantile(spent_us, (0.5, 0.99)).tolist()
+    return ReadyVersion(manifest, live, shadow, p50_us, p99_us)
+
+
+def _check_features(manifest: Manifest, live_feature_set: str) -> None:
+    expected = feature_set(live_feature_set)
+    if (manifest.feature_set, manifest.feature_hash) != (expected.name, expected.hash):
+        raise FeatureMismatchError(feature_set=expected.name, expected=expected.hash, got=manifest.feature_hash)
+    if manifest.inputs != len(expected.features):
+        raise ManifestError(f"inputs: expected {len(expected.features)} as {expected.name}, got {manifest.inputs}")
+
+
+def _check_widths(engine: OnnxModel, manifest: Manifest) -> None:
+    stated = (manifest.inputs, manifest.outputs)
+    if (engine.inputs, engine.outputs) != stated:
+        raise ModelError(f"graph: expected {stated} inputs and outputs, got {(engine.inputs, engine.outputs)}")
+    wanted = _OUTPUTS[manifest.rule.kind]
+    if engine.outputs != wanted:
+        raise ModelError(f"graph: rule {manifest.rule.kind} reads {wanted} outputs, got {engine.outputs}")
+
+
+def _check_parity(engine: OnnxModel, golden: Golden, tolerance: float) -> Float32s:
+    """Run the golden inputs and return them."""
+    inputs = _matrix(golden.inputs, "inputs", engine.inputs)
+    expected = _matrix(golden.outputs, "outputs", engine.outputs)
+    if len(inputs) == 0 or len(inputs) != len(expected):
+        raise ManifestError(f"golden vectors: expected as many outputs as inputs, got {len(inputs)}, {len(expected)}")
+    differences = np.abs(engine.predict(inputs) - expected).max(axis=1)
+    # Asked as "met", so that NaN fails; where both engines say NaN they agree, and the output limits take it off.
+    both_nan = np.isnan(differences) & np.isnan(expected).any(axis=1)
+    met = (differences <= tolerance) | both_nan
+    if not met.all():
+        row = int(np.flatnonzero(~met)[0])
+        raise ParityError(row=row, difference=float(differences[row]), tolerance=tolerance)
+    return inputs
+
+
+def _matrix(rows: tuple[tuple[float, ...], ...], what: str, width: int) -> Float32s:
+    if any(len(row) != width for row in rows):
+        raise ManifestError(f"golden {what}: expected rows of width {width}")
+    return np.asarray(rows, dtype=np.float32).reshape(-1, width)

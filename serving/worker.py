@@ -1,0 +1,273 @@
+"""A worker's Python side: it prepares, the native threads serve.
+
+It reads the line-up that the controller writes, makes each version ready, introduces the feed's instruments, and says
+how things stand in status.json. It is never on the way of a decision.
+"""
+
+import os
+import signal
+import time
+from pathlib import Path
+from threading import Event
+from types import FrameType
+from typing import Final
+
+import msgspec
+import structlog
+
+from data_contracts.errors import RingcraftError, UsageError
+from data_contracts.instrument import Instrument
+from data_contracts.settings import Settings
+from native._native import Worker
+from serving import shared_memory
+from serving.lineup import (
+    LINEUP_FILE,
+    MODELS_MAX,
+    SLOTS_MAX,
+    STATUS_FILE,
+    Lineup,
+    ModelLineup,
+    Slot,
+    SlotStatus,
+    WorkerStatus,
+    read_whole,
+    write_whole,
+)
+from serving.slots import TIER, prepare_version
+
+_POLL_S: Final = 0.05
+_STATUS_S: Final = 0.1
+
+log = structlog.get_logger()
+
+
+def run_worker(settings: Settings, *, number: int = 0, stop: Event | None = None) -> None:
+    """Serve decisions until `stop` is set or a SIGTERM or SIGINT comes; then write out everything and return.
+
+    Args:
+        settings: the tier's.
+        number: which worker; its files are those of worker-<number>.
+        stop: ends it; where it is given, no signal handler is installed.
+
+    Raises:
+        UsageError: port, state folder or journal cannot be had.
+    """
+    if stop is None:
+        stop = stop_on_signals()
+    worker = PreparedWorker(settings, number=number)
+    worker.poll_lineup()
+    worker.start()
+    try:
+        while not stop.is_set():
+            worker.turn()
+    finally:
+        worker.stop()
+
+
+def stop_on_signals() -> Event:
+    """Return an event that SIGTERM and SIGINT set."""
+    stop = Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    return stop
+
+
+class PreparedWorker:
+    """The native worker, with what the controller and the feed told it."""
+
+    def __init__(self, settings: Settings, *, number: int) -> None:
+        name = f"worker-{number}"
+        self._state_dir = settings.state_dir.resolve()
+        self._lineup_path = self._state_dir / LINEUP_FILE
+        self._status_path = self._state_dir / name / STATUS_FILE
+        self._status_path.parent.mkdir(parents=True, exist_ok=True)
+        self._lineup_stamp: tuple[int, int] | None = None
+        self._generation = 0
+        self._models: dict[int, ModelLineup] = {}
+        self._slots: dict[tuple[int, int], tuple[Slot, SlotStatus]] = {}
+        self._instruments: dict[str, Instrument] = {}
+        self._status_at = 0.0
+        self._status_due = True
+        self._native = self._open(settings, name, number)
+        log.info("worker_opened", worker=name, feed_port=self._native.feed_port, **self._native.recovered)
+
+    def _open(self, settings: Settings, name: str, number: int) -> Worker:
+        journal = shared_memory.journal_folder(self._state_dir, name)
+        journal.mkdir(parents=True, exist_ok=True)
+        serving = settings.serving
+        port = serving.feed_port or self._former_port()
+        for candidate in dict.fromkeys((port, serving.feed_port)):
+            try:
+                return Worker(
+                    journal_folder=str(journal),
+                    rings_path=str(shared_memory.path(self._state_dir, shared_memory.rings(name))),
+                    routing_path=str(shared_memory.path(self._state_dir, shared_memory.ROUTING)),
+                    host=serving.host,
+                    port=candidate,
+                    worker=number,
+                    core=serving.worker_core,
+                    heartbeat_timeout_ns=serving.heartbeat_timeout_ms * 1_000_000,
+                )
+            except RuntimeError as error:
+                reason = error
+        raise UsageError(f"{name}: {reason}")
+
+    def _former_port(self) -> int:
+        """Port of the run before, so that a publisher finds a restarted worker where it left the old one."""
+        try:
+            status = read_whole(self._status_path, WorkerStatus)
+        except msgspec.DecodeError:
+            return 0
+        return status.feed_port if status else 0
+
+    def start(self) -> None:
+        """Start the native threads and say so."""
+        self._native.start()
+        self._write_status()
+
+    def turn(self) -> None:
+        """Wait a moment for a feed to introduce itself, then look at everything else."""
+        hello = self._native.wait_hello(_POLL_S)
+        if hello is not None:
+            self._introduce(hello)
+        self.poll_lineup()
+        self._native.reclaim()
+        if self._status_due or time.monotonic() - self._status_at >= _STATUS_S:
+            self._write_status()
+
+    def stop(self) -> None:
+        """End the feed, write out everything, say so."""
+        self._native.stop()
+        self._write_status()
+        log.info("worker_stopped", **self._native.counters())
+
+    def _introduce(self, hello: bytes) -> None:
+        try:
+            instruments = msgspec.json.decode(hello, type=list[Instrument])
+        except (msgspec.DecodeError, RingcraftError) as error:
+            self._native.refuse_hello(f"hello: {error}")
+            return
+        symbols = [instrument.symbol for instrument in instruments]
+        if not instruments or len(set(symbols)) != len(symbols):
+            self._native.refuse_hello(f"hello: expected different instruments, got {symbols}")
+            return
+        self._instruments.update(zip(symbols, instruments, strict=True))
+        self._native.accept_hello([(one.symbol, one.fee_bps, one.stale_after_ns) for one in instruments])
+        self._status_due = True
+        log.info("feed_introduced", instruments=symbols)
+
+    def poll_lineup(self) -> None:
+        """Make ready what the line-up names, where it changed."""
+        stamp = _stamp(self._lineup_path)
+        if stamp is None or stamp == self._lineup_stamp:
+            return
+        self._lineup_stamp = stamp
+        try:
+            lineup = read_whole(self._lineup_path, Lineup)
+        except msgspec.DecodeError as error:
+            log.error("lineup_unreadable", path=str(self._lineup_path), reason=str(error))
+            return
+        if lineup is not None:
+            self._adopt(lineup)
+
+    def _adopt(self, lineup: Lineup) -> None:
+        models = {model.index: model for model in lineup.models if 0 <= model.index < MODELS_MAX}
+        for index in self._models.keys() - models.keys():
+            self._native.clear_model(index)
+        for index, model in models.items():
+            if _plan(self._models.get(index)) != _plan(model):
+                self._set_model(model)
+        wanted = {(model.index, slot.slot): (model, slot) for model in models.values() for slot in model.slots}
+        for place in self._slots.keys() - wanted.keys():
+            self._native.clear_slot(*place)
+            del self._slots[place]
+        for place, (model, slot) in wanted.items():
+            if place not in self._slots or self._slots[place][0] != slot:
+                self._slots[place] = (slot, self._prepare(model, slot))
+        self._models = models
+        self._generation = lineup.generation
+        self._status_due = True
+
+    def _set_model(self, model: ModelLineup) -> None:
+        self._native.set_model(
+            index=model.index,
+            name=model.name,
+            feature_set=model.feature_set,
+            instruments=model.instruments,
+            horizon_ns=model.horizon_ns,
+            entry_latency_ns=model.entry_latency_ns,
+            min_interval_ns=model.min_interval_ns,
+            late_or_failed_of_64=model.late_or_failed_of_64,
+            output_abs_max=model.output_abs_max,
+            loss_budget_bps=model.loss_budget_bps,
+        )
+
+    def _prepare(self, model: ModelLineup, slot: Slot) -> SlotStatus:
+        if not 0 <= slot.slot < SLOTS_MAX:
+            return _failed(model, slot, f"slot: expected 0..{SLOTS_MAX - 1}, got {slot.slot}")
+        try:
+            ready = prepare_version(Path(slot.folder), model=model.name, live_feature_set=model.feature_set)
+        except (RingcraftError, OSError) as error:
+            self._native.clear_slot(model.index, slot.slot)
+            log.warning("version_failed", model=model.name, version=slot.version, reason=str(error))
+            return _failed(model, slot, str(error))
+        rule = ready.manifest.rule
+        self._native.set_slot(
+            model=model.index,
+            slot=slot.slot,
+            version=slot.version,
+            expected_bps=rule.kind == "expected_bps",
+            threshold=rule.threshold,
+            latency_budget_ns=slot.latency_budget_ns,
+            live=ready.live,
+            shadow=ready.shadow,
+        )
+        log.info("version_ready", model=model.name, version=slot.version, slot=slot.slot, p99_us=ready.warm_p99_us)
+        return SlotStatus(
+            model=model.name,
+            slot=slot.slot,
+            version=slot.version,
+            state="ready",
+            tier=TIER,
+            warm_p50_us=ready.warm_p50_us,
+            warm_p99_us=ready.warm_p99_us,
+        )
+
+    def _write_status(self) -> None:
+        counters = self._native.counters()
+        epoch, last_event_ns = counters.pop("epoch"), counters.pop("last_event_ns")
+        status = WorkerStatus(
+            pid=os.getpid(),
+            written_ns=time.time_ns(),
+            generation=self._generation,
+            epoch=epoch,
+            feed_port=self._native.feed_port,
+            slots=tuple(status for _, status in self._slots.values()),
+            instruments=tuple(self._instruments.values()),
+            counters=counters,
+            last_event_ns=last_event_ns,
+        )
+        write_whole(self._status_path, status)
+        self._status_at, self._status_due = time.monotonic(), False
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    # Replaced whole each time, so the inode changes even where the clock is too coarse for the time to.
+    try:
+        facts = path.stat()
+    except FileNotFoundError:
+        return None
+    return facts.st_mtime_ns, facts.st_ino
+
+
+def _plan(model: ModelLineup | None) -> ModelLineup | None:
+    """Return a model's line-up without its slots: what a change of versions leaves alone."""
+    return None if model is None else msgspec.structs.replace(model, slots=())
+
+
+def _failed(model: ModelLineup, slot: Slot, reason: str) -> SlotStatus:
+    return SlotStatus(model=model.name, slot=slot.slot, version=slot.version, state="failed", reason=reason)
