@@ -3,10 +3,8 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Final
 
 import structlog
-from msgspec import Struct
 
 from data_contracts.errors import ModelNotFoundError, RegistryError, RegistryUnavailableError
 from registry.changes import alias_changes
@@ -14,16 +12,6 @@ from registry.history import History
 from registry.port import ModelRegistry
 
 log = structlog.get_logger()
-
-CHAMPION: Final = "champion"
-
-
-class Look(Struct, frozen=True, kw_only=True):
-    """One model's alias map as last seen."""
-
-    aliases: dict[str, int]
-    number: int
-    """Counts looks that saw something new."""
 
 
 class Follower:
@@ -47,7 +35,7 @@ class Follower:
         self.reachable = False
         self._registry, self._models, self._history = registry, tuple(models), history
         self._period_s, self._wall_ns = period_s, wall_ns
-        self._looks: dict[str, Look] = {}
+        self._looks: dict[str, dict[str, int]] = {}
         self._gap = True
         self._stop = threading.Event()
         self._sooner = threading.Event()
@@ -68,18 +56,14 @@ class Follower:
         """Make the next poll come at once."""
         self._sooner.set()
 
-    def look(self, model: str) -> Look | None:
+    def aliases(self, model: str) -> dict[str, int] | None:
         """Return the model's alias map as last seen; None before the first answer."""
         return self._looks.get(model)
 
     def moved(self, model: str, alias: str, version: int | None) -> None:
         """Take note of a move of our own; the caller holds `lock`."""
-        look = self._looks.get(model)
-        if look is not None:
-            aliases = {name: held for name, held in look.aliases.items() if name != alias}
-            if version is not None:
-                aliases[alias] = version
-            self._looks[model] = Look(aliases=aliases, number=look.number + 1)
+        aliases = {name: held for name, held in self._looks.get(model, {}).items() if name != alias}
+        self._looks[model] = aliases if version is None else {**aliases, alias: version}
 
     def poll(self) -> None:
         """Look at every model once."""
@@ -104,9 +88,7 @@ class Follower:
         for change in alias_changes(model, self._history.aliases(model), aliases):
             self._history.record(change, wall_ns=self._wall_ns(), seen="polled", gap=self._gap)
             log.info("alias_moved", model=model, alias=change.alias, before=change.before, after=change.after)
-        look = self._looks.get(model)
-        if look is None or look.aliases != aliases:
-            self._looks[model] = Look(aliases=aliases, number=look.number + 1 if look else 1)
+        self._looks[model] = aliases
 
     def _run(self) -> None:
         while not self._stop.is_set():

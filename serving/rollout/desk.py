@@ -29,6 +29,8 @@ class Rollout(Struct, kw_only=True):
     step: int = 0
     paused: str = ""
     """Why; empty: it is not."""
+    paused_at: int = 0
+    """Decision of the last pause that the journal asked for: read again after a restart, it asks no more."""
 
     @property
     def live(self) -> bool:
@@ -119,10 +121,11 @@ class Desk:
             self._concluded(rollout, event.verdict, event.guardrail, event.decision, event.reason)
         elif isinstance(event, StepAdvanced):
             self._advance(rollout, event)
-        elif isinstance(event, ReadyToPromote):
+        elif isinstance(event, ReadyToPromote) and rollout.stage != "ready":
             rollout.stage = "ready"
             self._say(rollout.version, "ready", "every step is done; waits for a person to promote", event.decision)
-        elif isinstance(event, Paused):
+        elif isinstance(event, Paused) and event.decision > rollout.paused_at:
+            rollout.paused_at = event.decision
             self.pause(event.reason)
         self._reconcile()
 
@@ -165,6 +168,10 @@ class Desk:
         wanted += [version for alias, version in sorted(self.wanted.items()) if alias.startswith("shadow")]
         gone = {*self._refused, *(v for v in (state.settled,) if v is not None and v != state.champion)}
         return list(dict.fromkeys(v for v in wanted if v is not None and v not in gone))
+
+    def has_passed(self, version: int) -> bool:
+        """Whether the version has passed its checks."""
+        return version in self._passed
 
     def retryable(self) -> list[int]:
         """Return the versions that an alias holds and that were refused: their tag may have been cleared."""
