@@ -63,6 +63,8 @@ class RolloutSnapshot(Struct, frozen=True, kw_only=True):
     reason: str
     guards: tuple[GuardSnapshot, ...]
     promotion_evidence: float
+    step_shares: tuple[float, ...] = ()
+    """Share of every step, in order, 0 for shadow; empty where not said."""
 
 
 class PnlPoint(Struct, frozen=True, kw_only=True):
