@@ -214,9 +214,7 @@ class Worker:
     def wait_hello(self, timeout_s: float) -> bytes | None: ...
     def accept_hello(self, instruments: Sequence[tuple[str, float, int]]) -> None: ...
     def refuse_hello(self, error: str) -> None: ...
-    def replay(
-        self, instruments: Sequence[tuple[str, float, int]], events: NDArray[np.uint8]
-    ) -> NDArray[np.int64]:
+    def replay(self, instruments: Sequence[tuple[str, float, int]], events: NDArray[np.uint8]) -> NDArray[np.int64]:
         """Decide in the calling thread on packed market events; nanoseconds from event to decision for each."""
 
 def drain_ring(ring_path: str, journal_dir: str) -> int:

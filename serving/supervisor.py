@@ -56,7 +56,7 @@ class Child:
 
     name: str
     command: list[str]
-    before_restart: Callable[[], None] = lambda: None
+    before_restart: Callable[[], object] = lambda: None
     process: subprocess.Popen[bytes] | None = None
     restarts: int = 0
     started_at: float = 0.0

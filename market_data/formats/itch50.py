@@ -43,8 +43,13 @@ def claims(source: Path) -> bool:
         return False
     if source.suffix == ".gz":
         return "ITCH50" in source.name.upper() or ".itch" in source.name
-    with source.open("rb") as file:
-        return file.read(3) == _SYSTEM_EVENT or source.suffix in (".itch", ".itch50")
+    if source.suffix in (".itch", ".itch50"):
+        return True
+    try:
+        with source.open("rb") as file:
+            return file.read(len(_SYSTEM_EVENT)) == _SYSTEM_EVENT
+    except OSError:
+        return False
 
 
 def read(source: Path, instrument: str | None) -> tuple[Recording, ...]:

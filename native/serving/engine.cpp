@@ -40,13 +40,7 @@ void Engine::begin_feed(const std::vector<FedInstrument>& instruments) {
   end_feed();
   feed_.clear();
   for (const FedInstrument& facts : instruments) {
-    const auto found = std::find_if(instruments_.begin(), instruments_.end(),
-                                    [&](const auto& known) { return known->facts.symbol == facts.symbol; });
-    if (found == instruments_.end()) {
-      instruments_.push_back(std::make_unique<InstrumentState>());
-      instruments_.back()->id = static_cast<std::uint32_t>(instruments_.size() - 1);
-    }
-    InstrumentState& state = found == instruments_.end() ? *instruments_.back() : **found;
+    InstrumentState& state = instrument_of(facts.symbol);
     state.facts = facts;
     state.tracker = std::make_unique<MarkoutTracker>(facts.fee_bps, facts.stale_after_ns, kPendingMarkouts);
     state.features.clear();
@@ -55,6 +49,17 @@ void Engine::begin_feed(const std::vector<FedInstrument>& instruments) {
     write_name(kInstrumentName, state.id, facts.symbol);
     feed_.push_back(&state);
   }
+}
+
+Engine::InstrumentState& Engine::instrument_of(const std::string& symbol) {
+  for (const auto& known : instruments_) {
+    if (known->facts.symbol == symbol) {
+      return *known;
+    }
+  }
+  instruments_.push_back(std::make_unique<InstrumentState>());
+  instruments_.back()->id = static_cast<std::uint32_t>(instruments_.size() - 1);
+  return *instruments_.back();
 }
 
 void Engine::end_feed() noexcept {

@@ -106,6 +106,7 @@ class Engine {
   void adopt_route(ModelState& state, const Route& route) noexcept;
   void adopt_heartbeat(std::int64_t now_ns) noexcept;
   void bind(InstrumentState& instrument);
+  [[nodiscard]] InstrumentState& instrument_of(const std::string& symbol);
   void write_name(std::uint32_t kind, std::uint32_t index, const std::string& name) noexcept;
   void write_epoch(const ModelState& state) noexcept;
 

@@ -1,0 +1,68 @@
+#include <doctest/doctest.h>
+
+#include "serving/answer.hpp"
+#include "serving/hard_limits.hpp"
+
+namespace ringcraft {
+
+TEST_CASE("three bad outputs in a row trip, two and a good one do not") {
+  HardLimits limits;
+  limits.begin(1, 0);
+  CHECK_FALSE(limits.answered(Arm::kChallenger, AbstainReason::kBadOutput, false, 64));
+  CHECK_FALSE(limits.answered(Arm::kChallenger, AbstainReason::kBadOutput, false, 64));
+  CHECK_FALSE(limits.answered(Arm::kChallenger, AbstainReason::kNone, false, 64));
+  CHECK_FALSE(limits.answered(Arm::kChallenger, AbstainReason::kBadOutput, false, 64));
+  CHECK_FALSE(limits.answered(Arm::kChallenger, AbstainReason::kBadOutput, false, 64));
+  const auto trip = limits.answered(Arm::kChallenger, AbstainReason::kBadOutput, false, 64);
+  REQUIRE(trip);
+  CHECK(trip->kind == TripKind::kBadOutput);
+}
+
+TEST_CASE("late answers trip at the limit, but not while the champion is late as well") {
+  HardLimits limits;
+  limits.begin(1, 0);
+  for (int i = 0; i < 9; ++i) {
+    CHECK_FALSE(limits.answered(Arm::kChallenger, AbstainReason::kNone, true, 10));
+  }
+  for (int i = 0; i < 6; ++i) {
+    CHECK_FALSE(limits.answered(Arm::kChampion, AbstainReason::kNone, true, 10));
+  }
+  CHECK_FALSE(limits.answered(Arm::kChallenger, AbstainReason::kNone, true, 10));
+  for (int i = 0; i < 64; ++i) {
+    CHECK_FALSE(limits.answered(Arm::kChampion, AbstainReason::kNone, false, 10));
+  }
+  const auto trip = limits.answered(Arm::kChallenger, AbstainReason::kModelFailed, false, 10);
+  REQUIRE(trip);
+  CHECK(trip->kind == TripKind::kLateOrFailed);
+  CHECK(trip->value == 11);
+}
+
+TEST_CASE("a loss budget trips on the sum, with what was earned before a restart in it") {
+  HardLimits limits;
+  limits.begin(1, -60);
+  CHECK_FALSE(limits.earned(-30, 100));
+  CHECK_FALSE(limits.earned(5, 100));
+  CHECK_FALSE(limits.earned(-15, 100));  // -100 is not beyond -100
+  const auto trip = limits.earned(-0.5, 100);
+  REQUIRE(trip);
+  CHECK(trip->kind == TripKind::kLossBudget);
+  CHECK(trip->value == -100.5);
+}
+
+TEST_CASE("an action needs a score beyond the threshold") {
+  const std::array<float, 3> up = {0.2F, 0.1F, 0.7F};
+  CHECK(action_of(RuleKind::kUpMinusDown, 0.4, up.data()) == 1);
+  CHECK(action_of(RuleKind::kUpMinusDown, 0.6, up.data()) == 0);
+  const std::array<float, 3> down = {0.7F, 0.1F, 0.2F};
+  CHECK(action_of(RuleKind::kUpMinusDown, 0.4, down.data()) == -1);
+  const std::array<float, 1> bps = {-1.5F};
+  CHECK(action_of(RuleKind::kExpectedBps, 1.0, bps.data()) == -1);
+  CHECK(action_of(RuleKind::kExpectedBps, 1.5, bps.data()) == 0);
+}
+
+TEST_CASE("splitmix64 and FNV-1a give the published values") {
+  CHECK(splitmix64(0) == 0xE220A8397B1DCDAFULL);
+  CHECK(fnv1a("a", 1) == 0xAF63DC4C8601EC8CULL);
+}
+
+}  // namespace ringcraft

@@ -1,0 +1,167 @@
+"""Publishing over real sockets to a small door that speaks the feed protocol."""
+
+import json
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data_contracts.errors import MarketDataError, UsageError
+from data_contracts.instrument import Instrument
+from data_contracts.market_event import MARKET_EVENT
+from data_contracts.recording import Recording
+from market_data.publish import END, EVENTS, HELLO, publish
+
+PREFIX = struct.Struct("<IB")
+
+
+class Door:
+    """Accepts one feed and keeps what it is sent; `refusal` is its answer to HELLO, `cut_after` its patience."""
+
+    def __init__(self, *, refusal: str | None = None, cut_after: int | None = None) -> None:
+        self.refusal, self.cut_after = refusal, cut_after
+        self.instruments: list[dict[str, object]] = []
+        self.frames: list[tuple[float, np.ndarray]] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    @property
+    def events(self) -> np.ndarray:
+        return np.concatenate([events for _, events in self.frames])
+
+    def close(self) -> None:
+        self._listener.close()
+        self._thread.join(5)
+
+    def _serve(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except OSError:
+            return
+        with connection, connection.makefile("rb") as incoming:
+            while header := incoming.read(PREFIX.size):
+                length, kind = PREFIX.unpack(header)
+                payload = incoming.read(length - 1)
+                if kind == HELLO:
+                    self.instruments = json.loads(payload)
+                    self._reply(connection, kind, {"error": self.refusal} if self.refusal else {"accepted": True})
+                elif kind == EVENTS:
+                    assert length <= 1 << 20
+                    self.frames.append((time.monotonic(), np.frombuffer(payload, dtype=MARKET_EVENT)))
+                    if self.cut_after is not None and len(self.frames) >= self.cut_after:
+                        self._reply(connection, kind, {"error": "instrument 7 was never named"})
+                        return
+                elif kind == END:
+                    self._reply(connection, kind, {"events": len(self.events), "decisions": 5})
+
+    @staticmethod
+    def _reply(connection: socket.socket, kind: int, body: dict[str, object]) -> None:
+        payload = json.dumps(body).encode()
+        connection.sendall(PREFIX.pack(len(payload) + 1, kind) + payload)
+
+
+@pytest.fixture
+def door() -> Iterator[Door]:
+    door = Door()
+    yield door
+    door.close()
+
+
+def recording(symbol: str, times_ns: np.ndarray) -> Recording:
+    events = np.zeros(len(times_ns), dtype=MARKET_EVENT)
+    events["event_ns"] = times_ns
+    events["sequence"] = np.arange(len(events))
+    instrument = Instrument(symbol=symbol, tick_size="0.01", lot_size="1", currency="USD")
+    return Recording(instrument=instrument, events=events, source=Path("made"), skipped={})
+
+
+def test_every_event_arrives_once_and_in_order(door: Door) -> None:
+    made = recording("A:B", np.arange(10_000) * 10**6)
+    summary = publish(made, door.address, speed=0)
+    assert (summary.events, summary.decisions, summary.stopped) == (10_000, 5, False)
+    assert door.events.tobytes() == made.events.tobytes()
+    assert door.instruments[0]["symbol"] == "A:B"
+
+
+def test_several_instruments_are_merged_by_event_time_and_named_by_position(door: Door) -> None:
+    first = recording("A:B", np.arange(100) * 2)
+    second = recording("A:C", np.arange(100) * 2 + 1)
+    publish([first, second], door.address, speed=0)
+    assert [each["symbol"] for each in door.instruments] == ["A:B", "A:C"]
+    assert door.events["event_ns"].tolist() == list(range(200))
+    assert door.events["instrument"].tolist() == [0, 1] * 100
+
+
+def test_events_keep_their_pace(door: Door) -> None:
+    made = recording("A:B", np.arange(11) * 10**9)
+    summary = publish(made, door.address, speed=20)
+    assert 0.5 <= summary.seconds < 1.5  # 10 s of event time, twenty to the second
+    assert summary.worst_lag_ms < 300
+    assert len(door.frames) > 5
+
+
+def test_long_silence_is_shortened(door: Door) -> None:
+    made = recording("A:B", np.array([0, 3600 * 10**9]))
+    assert publish(made, door.address, speed=300).seconds < 2  # a minute of event time, not an hour
+
+
+def test_feed_that_is_told_to_stop_ends_in_order(door: Door) -> None:
+    made = recording("A:B", np.arange(1000) * 10**9)
+    asked = iter([False, False, True])
+    summary = publish(made, door.address, speed=0, should_stop=lambda: next(asked))
+    assert summary.stopped
+    assert summary.events == len(door.events) == 128  # two batches
+    assert summary.decisions == 5
+
+
+def test_progress_ends_at_the_whole(door: Door) -> None:
+    told: list[tuple[int, int]] = []
+    made = recording("A:B", np.arange(500))
+    publish(made, door.address, speed=0, on_progress=lambda sent, total: told.append((sent, total)))
+    assert told[-1] == (500, 500)
+
+
+def test_refused_feed_gives_the_reason() -> None:
+    door = Door(refusal="no model wants A:B")
+    with pytest.raises(MarketDataError, match="the feed was refused: no model wants A:B"):
+        publish(recording("A:B", np.arange(5)), door.address, speed=0)
+    door.close()
+
+
+def test_feed_that_is_cut_half_way_gives_the_reason() -> None:
+    door = Door(cut_after=2)
+    made = recording("A:B", np.arange(200_000))
+    with pytest.raises(MarketDataError, match=r"^127\.0\.0\.1:\d+: the feed was (refused|cut)"):
+        publish(made, door.address, speed=0)
+    door.close()
+
+
+def test_no_listener_is_one_line_that_names_the_address() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+    with pytest.raises(UsageError, match=f"{address}: no feed door answers: Connection refused"):
+        publish(recording("A:B", np.arange(5)), address, speed=0)
+
+
+@pytest.mark.parametrize("address", ["localhost", "localhost:x", ":80", "localhost:0", "localhost:70000"])
+def test_bad_address_is_refused(address: str) -> None:
+    with pytest.raises(UsageError, match="address: expected HOST:PORT"):
+        publish(recording("A:B", np.arange(5)), address, speed=0)
+
+
+@pytest.mark.parametrize("speed", [-1.0, float("nan")])
+def test_bad_speed_is_refused(speed: float) -> None:
+    with pytest.raises(UsageError, match="speed: expected 0 or more"):
+        publish(recording("A:B", np.arange(5)), "localhost:1", speed=speed)
+
+
+def test_nothing_to_publish_is_refused() -> None:
+    with pytest.raises(UsageError, match="expected at least one event, got none"):
+        publish([], "localhost:1", speed=0)

@@ -1,0 +1,83 @@
+"""Graphs through ONNX Runtime's C interface."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper
+from worker_kit import WIDTH, linear_graph
+
+from data_contracts.errors import ModelError
+from native import onnxruntime_library
+from native._native import OnnxModel, onnxruntime_version
+from serving.slots import load_model
+
+
+def test_answers_are_those_of_the_python_package(tmp_path: Path) -> None:
+    linear_graph(tmp_path / "model.onnx")
+    rows = np.random.default_rng(0).normal(size=(50, WIDTH)).astype(np.float32)
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    model = OnnxModel(str(tmp_path / "model.onnx"), onnxruntime_library())
+    assert (model.inputs, model.outputs) == (WIDTH, 3)
+    expected = np.concatenate([session.run(None, {"features": row[None]})[0] for row in rows])
+    np.testing.assert_array_equal(model.predict(rows), expected)
+
+
+def test_version_is_the_wheels() -> None:
+    assert onnxruntime_version(onnxruntime_library()) == onnxruntime.__version__
+
+
+def test_latencies_are_one_for_each_run(tmp_path: Path) -> None:
+    linear_graph(tmp_path / "model.onnx")
+    model = OnnxModel(str(tmp_path / "model.onnx"), onnxruntime_library())
+    spent = model.latencies_ns(np.zeros((4, WIDTH), np.float32), 5)
+    assert spent.shape == (20,)
+    assert (spent > 0).all()
+
+
+def test_rows_of_another_width_are_refused(tmp_path: Path) -> None:
+    linear_graph(tmp_path / "model.onnx")
+    model = OnnxModel(str(tmp_path / "model.onnx"), onnxruntime_library())
+    with pytest.raises(ValueError, match="expected width 16, got 3"):
+        model.predict(np.zeros((1, 3), np.float32))
+
+
+def _graph(path: Path, *, kind: int, shape: list[int | None], op: str = "Identity", inputs: int = 1) -> None:
+    names = [f"in{i}" for i in range(inputs)]
+    node = helper.make_node(op, names, ["output"])
+    infos = [helper.make_tensor_value_info(name, kind, shape) for name in names]
+    graph = helper.make_graph([node], "g", infos, [helper.make_tensor_value_info("output", kind, shape)])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kind": TensorProto.DOUBLE, "shape": [None, 4]}, "expected float32"),
+        ({"kind": TensorProto.FLOAT, "shape": [None, 4, 4]}, r"expected shape \[batch, 1..256\], got \[-1, 4, 4\]"),
+        ({"kind": TensorProto.FLOAT, "shape": [None, None]}, r"got \[-1, -1\]"),
+        ({"kind": TensorProto.FLOAT, "shape": [8, 4]}, r"got \[8, 4\]"),
+        ({"kind": TensorProto.FLOAT, "shape": [None, 4], "op": "Add", "inputs": 2}, "expected one input"),
+        ({"kind": TensorProto.FLOAT, "shape": [None, 100]}, r"output output: expected shape \[1, 1..64\]"),
+    ],
+)
+def test_graph_of_another_shape_is_refused(tmp_path: Path, options: dict, message: str) -> None:
+    path = tmp_path / "model.onnx"
+    _graph(path, **options)
+    with pytest.raises(ModelError, match=message):
+        load_model(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a graph", b"\x08\x08" * 100])
+def test_file_that_holds_no_graph_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=r"model\.onnx"):
+        load_model(path)
+
+
+def test_library_that_is_not_there_is_refused() -> None:
+    with pytest.raises(RuntimeError, match="nowhere"):
+        OnnxModel("model.onnx", "/nowhere/libonnxruntime.so")

@@ -1,0 +1,82 @@
+"""Tables and summaries of recordings."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data_contracts.errors import UsageError
+from market_data.feature_sets import QUOTES_V1
+from market_data.reading import read_recordings
+from market_data.replay import book_table, features_table, summarise
+from market_data.simulator import simulate
+
+
+def test_book_has_one_row_a_change_of_the_touch(test_data: Path) -> None:
+    days = read_recordings(test_data / "cffex-if-ticks-202101")
+    table = book_table(days)
+    assert table.column_names == [
+        "event_ns", "receive_ns", "sequence", "bid_ticks", "bid_lots", "ask_ticks", "ask_lots",
+    ]  # fmt: skip
+    assert table.schema.metadata[b"tick_size"] == b"0.2"
+    assert table.schema.metadata[b"lot_size"] == b"1"
+    touch = np.column_stack([table[name].to_numpy() for name in table.column_names[3:]])
+    first_of_day = np.flatnonzero(np.diff(table["event_ns"].to_numpy()) > 10**13)
+    same = np.flatnonzero(~np.any(np.diff(touch, axis=0), axis=1))
+    assert set(same) <= set(first_of_day)
+    assert 0 < len(table) < sum(len(day) for day in days)
+
+
+def test_sizes_a_feed_does_not_give_are_null(test_data: Path) -> None:
+    table = book_table(read_recordings(test_data / "fx-gold-ticks-201405" / "oanda_xauusd" / "20140504_quote.zip"))
+    assert table["bid_lots"].null_count == table["ask_lots"].null_count == len(table)
+    assert table["bid_ticks"].null_count == 0
+
+
+def test_features_table_names_the_set_and_its_hash(test_data: Path) -> None:
+    (day,) = read_recordings(test_data / "fx-gold-ticks-201405" / "oanda_eurusd" / "20140504_quote.zip")
+    table = features_table([day], QUOTES_V1)
+    assert table.column_names == ["event_ns", "sequence", "ready", *QUOTES_V1.features]
+    assert table.schema.metadata[b"feature_hash"] == QUOTES_V1.hash.encode()
+    assert len(table) == len(day)
+
+
+def test_summary_counts_messages_by_type_and_states(tmp_path: Path) -> None:
+    simulate(tmp_path / "ring.itch", seed=2, seconds=60)
+    days = read_recordings(tmp_path / "ring.itch")
+    summary = summarise(days, seconds=0.5)
+    assert summary["messages"] == sum(summary["by_type"].values())
+    assert {"S", "R", "A", "E", "X", "D"} <= set(summary["by_type"])
+    assert summary["skipped"] == {}
+    assert summary["gaps"] == 0
+    assert summary["states"]["one_sided"] == 1  # the first order stands alone
+    assert summary["states"]["usable"] == len(days[0]) - 1
+    assert summary["events_per_second"] == len(days[0]) / 0.5
+
+
+def test_summary_of_rows_counts_those_left_out(test_data: Path) -> None:
+    summary = summarise(read_recordings(test_data / "cffex-if-ticks-202101"), seconds=1.0)
+    assert summary["messages"] == 27_955 + 28_254
+    assert summary["skipped"] == {"after_close": 5}
+    assert summary["states"]["auction"] == 2
+
+
+def test_recordings_of_two_instruments_are_refused(test_data: Path) -> None:
+    folder = test_data / "fx-gold-ticks-201405"
+    two = [read_recordings(folder / name / "20140504_quote.zip")[0] for name in ("oanda_eurusd", "fxcm_eurusd")]
+    with pytest.raises(UsageError, match="expected recordings of one instrument, got FXCM:EURUSD, OANDA:EURUSD"):
+        book_table(two)
+
+
+def test_market_data_imports_without_the_training_stack() -> None:
+    modules = ("reading", "replay", "publish", "simulator", "features", "markouts", "feature_sets")
+    heavy = ("torch", "sklearn", "xgboost", "polars", "pyarrow", "pandas", "mlflow", "great_expectations")
+    script = (
+        "import sys\n"
+        + "".join(f"import market_data.{module}\n" for module in modules)
+        + f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
