@@ -11,6 +11,7 @@ from serving.rollout.effects import Ended
 
 BOOK_FILE = "rollouts.json"
 ENTRIES_MAX = 1000
+_AHEAD = 16
 
 
 class Entry(Struct, frozen=True, kw_only=True):
@@ -29,6 +30,7 @@ class Book(Struct, kw_only=True):
     """Everything that is kept."""
 
     next_rollout_id: int = 1
+    """No id from here on was ever used; on disk it stays ahead, since routes are published before this is saved."""
     desks: list[DeskState] = []
     entries: list[Entry] = []
 
@@ -58,10 +60,24 @@ class Book(Struct, kw_only=True):
         entry = Entry(rollout_id=rollout_id, model=model, version=version, kind=kind, started_ns=now_ns, ended=ended)
         self.entries = [*self.entries[-ENTRIES_MAX + 1 :], entry]
 
-    def take_id(self) -> int:
+
+class RolloutIds:
+    """Gives rollout ids, never one twice, not even after a crash: `book` on disk is kept ahead of what is given."""
+
+    def __init__(self, book: Book) -> None:
+        """Go on where the book says that nothing was used."""
+        self._book, self._next = book, book.next_rollout_id
+        self.reserve()
+
+    def take(self) -> int:
         """Return a rollout id that was never used."""
-        self.next_rollout_id += 1
-        return self.next_rollout_id - 1
+        self._next += 1
+        return self._next - 1
+
+    def reserve(self) -> None:
+        """Keep the book ahead; the caller saves it."""
+        if self._book.next_rollout_id - self._next < _AHEAD // 2:
+            self._book.next_rollout_id = self._next + _AHEAD
 
 
 def read_book(path: Path) -> Book:

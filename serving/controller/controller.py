@@ -24,7 +24,7 @@ from registry.history import History
 from registry.port import ModelRegistry
 from serving import shared_memory
 from serving.console.snapshot import EventSnapshot, Snapshot
-from serving.controller.book import BOOK_FILE, read_book, write_book
+from serving.controller.book import BOOK_FILE, RolloutIds, read_book, write_book
 from serving.controller.evidence import evidence_document
 from serving.controller.follower import Follower
 from serving.controller.preparer import Answer, Postponed, Prepared, Preparer, Refusal, prepare
@@ -72,8 +72,9 @@ class Controller:
         self.policy, self._state_dir, self._table = policy, state_dir, table
         self._registry, self._poll_s, self._mlflow_uri, self._wall_ns = registry, poll_s, mlflow_uri, wall_ns
         self._book = read_book(state_dir / BOOK_FILE)
+        self._ids = RolloutIds(self._book)
         self._instruments = {model.name: model.instruments for model in models}
-        self.desks = {m.name: Desk(self._book.desk(m.name), policy, self._book.take_id) for m in models}
+        self.desks = {m.name: Desk(self._book.desk(m.name), policy, self._ids.take) for m in models}
         self.history = History(state_dir / "history.jsonl")
         self.follower = Follower(registry, list(self.desks), self.history, period_s=poll_s, wall_ns=wall_ns)
         self.writer = Writer(state_dir / "outbox.jsonl", registry, self.follower, self.history)
@@ -94,6 +95,7 @@ class Controller:
         self._saved = b""
         self._retry_at = self._snapshot_at = 0.0
         self._was_reachable = True
+        self._save()
         self.snapshot = self._make_snapshot()
 
     def start(self) -> None:
@@ -122,8 +124,11 @@ class Controller:
         return more
 
     def settle(self) -> None:
-        """Make true what the desks want: routing first, then line-up and write-backs."""
-        self._save()
+        """Make true what the desks want: routing first, then line-up and write-backs, the book last.
+
+        A crash in between leaves the book as it was: the journal gives the same conclusions again, and writing
+        back twice does no harm.
+        """
         self._publish()
         self._write_lineup()
         self._ask_for_versions()
@@ -309,6 +314,7 @@ class Controller:
         self.writer.add(model, evidence, since=self._now_text())
 
     def _save(self) -> None:
+        self._ids.reserve()
         for name, desk in self.desks.items():
             if desk.state.rollout is not None and desk.state.rollout.live:
                 self._book.begin(name, desk.state.rollout, self._wall_ns())

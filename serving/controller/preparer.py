@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Final
 
 from msgspec import Struct
 
@@ -13,9 +12,7 @@ from data_contracts.errors import FeatureMismatchError, ModelError, RegistryErro
 from data_contracts.manifest import Manifest, verify_files
 from market_data.feature_sets import feature_set
 from registry.port import ModelRegistry
-
-BARRED: Final = ("rolled_back", "quarantined")
-"""Statuses that keep a version out until a person clears the tag."""
+from serving.controller.writer import BARRED, STATUS_TAG
 
 
 class Prepared(Struct, frozen=True, kw_only=True):
@@ -63,7 +60,7 @@ def prepare(
     folder = versions / model.replace("/", "_") / str(version)
     try:
         if not serving:
-            tag = status or registry.version(model, version).tags.get("ringcraft.status", "")
+            tag = status or registry.version(model, version).tags.get(STATUS_TAG, "")
             if tag in BARRED:
                 reason = f"version {version} is tagged {tag}: clear its tag ringcraft.status to try it again"
                 return Refusal(model=model, version=version, reason=reason, keep_status=True)

@@ -22,6 +22,10 @@ from serving.rollout.effects import DeleteAlias, MoveAlias, SetTags
 
 log = structlog.get_logger()
 
+STATUS_TAG: Final = "ringcraft.status"
+CHECKING: Final = "checking"
+BARRED: Final = ("rolled_back", "quarantined")
+"""Statuses that keep a version out until a person clears the tag."""
 _RETRY_S: Final = 0.5
 
 
@@ -98,10 +102,11 @@ class Writer:
         return result
 
     def waiting_status(self, model: str, version: int) -> str | None:
-        """Return the status tag that the version will have; None where none is waiting to be written."""
+        """Return the status tag that waits to be written on the version, checking apart; None where none does."""
         with self._lock:
             jobs = [line.job for line in self._waiting if line.model == model]
-        found = [job.status for job in jobs if isinstance(job, SetTags) and job.version == version and job.status]
+        ours = [job for job in jobs if isinstance(job, SetTags) and job.version == version]
+        found = [job.status for job in ours if job.status not in ("", CHECKING)]
         return found[-1] if found else None
 
     def flush(self) -> bool:
@@ -125,7 +130,9 @@ class Writer:
     def _do(self, line: Line) -> None:
         job, model = line.job, line.model
         if isinstance(job, SetTags):
-            status = {"ringcraft.status": job.status, "ringcraft.since": line.since} if job.status else {}
+            if job.status == CHECKING and self._registry.version(model, job.version).tags.get(STATUS_TAG) in BARRED:
+                return  # the bar is the version's own tag: being looked at must not lift it
+            status = {STATUS_TAG: job.status, "ringcraft.since": line.since} if job.status else {}
             self._registry.set_version_tags(model, job.version, {**status, "ringcraft.reason": job.reason[:4000]})
         elif isinstance(job, Evidence):
             where = self._registry.log_evidence(model, job.version, job.name, job.content.encode())

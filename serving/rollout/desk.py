@@ -302,12 +302,12 @@ class Desk:
 
     def _promote(self, rollout: Rollout, decision: int | None, reason: str, who: str | None) -> None:
         state, version, old = self.state, rollout.version, self.state.champion
-        state.rollout = None
         self._end(rollout.rollout_id, rollout.kind, version, rollout.control, "promoted", "", decision, reason)
+        state.rollout = None
         self.effects.append(SetTags(version=version, status=CHAMPION, reason=reason))
         if rollout.kind == "bake":
             return
-        state.champion, state.settled = version, version
+        state.champion = version
         self._move(CHAMPION, version, old, reason, who)
         self._delete(CHALLENGER, version, reason, who)
         if old is not None:
@@ -318,8 +318,8 @@ class Desk:
         self, rollout: Rollout, verdict: str, guardrail: str, decision: int | None, reason: str, who: str | None
     ) -> None:
         state, version, control = self.state, rollout.version, rollout.control
-        state.rollout = None
         self._end(rollout.rollout_id, rollout.kind, version, control, verdict, guardrail, decision, reason)
+        state.rollout = None
         status = "inconclusive" if verdict == "inconclusive" else "rolled_back"
         self.effects.append(SetTags(version=version, status=status, reason=reason))
         self._passed.discard(version)
@@ -330,7 +330,6 @@ class Desk:
             back = f"champion again: version {version} was taken back"
             self.effects.append(SetTags(version=control, status=CHAMPION, reason=back))
         else:
-            state.settled = version
             self._delete(CHALLENGER, version, reason, who)
 
     def _bake(self, version: int, old: int) -> None:
@@ -344,8 +343,8 @@ class Desk:
         rollout = self.state.rollout
         if rollout is None:
             return
-        self.state.rollout = None
         self._end(rollout.rollout_id, rollout.kind, rollout.version, rollout.control, "withdrawn", "", None, reason)
+        self.state.rollout = None
         if rollout.kind == "challenger":
             self.effects.append(SetTags(version=rollout.version, status="withdrawn", reason=reason))
 
