@@ -7,6 +7,7 @@ how things stand in status.json. It is never on the way of a decision.
 import os
 import signal
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 from types import FrameType
@@ -55,7 +56,7 @@ def run_worker(settings: Settings, *, number: int = 0, stop: Event | None = None
     if stop is None:
         stop = stop_on_signals()
     worker = PreparedWorker(settings, number=number)
-    worker.poll_lineup()
+    worker.adopt_lineup()
     worker.start()
     try:
         while not stop.is_set():
@@ -86,12 +87,15 @@ class PreparedWorker:
         self._status_path = self._state_dir / name / STATUS_FILE
         self._status_path.parent.mkdir(parents=True, exist_ok=True)
         self._lineup_stamp: tuple[int, int] | None = None
+        self._stopping = False
         self._generation = 0
         self._models: dict[int, ModelLineup] = {}
         self._slots: dict[tuple[int, int], tuple[Slot, SlotStatus]] = {}
         self._instruments: dict[str, Instrument] = {}
         self._status_at = 0.0
         self._status_due = True
+        self._preparing: Future[None] | None = None
+        self._preparer = ThreadPoolExecutor(1, thread_name_prefix="prepare")
         self._native = self._open(settings, name, number)
         log.info("worker_opened", worker=name, feed_port=self._native.feed_port, **self._native.recovered)
 
@@ -141,7 +145,9 @@ class PreparedWorker:
 
     def stop(self) -> None:
         """End the feed, write out everything, say so."""
+        self._stopping = True
         self._native.stop()
+        self._preparer.shutdown(wait=True)
         self._write_status()
         log.info("worker_stopped", **self._native.counters())
 
@@ -161,11 +167,16 @@ class PreparedWorker:
         log.info("feed_introduced", instruments=symbols)
 
     def poll_lineup(self) -> None:
-        """Make ready what the line-up names, where it changed."""
-        stamp = _stamp(self._lineup_path)
-        if stamp is None or stamp == self._lineup_stamp:
-            return
-        self._lineup_stamp = stamp
+        """Begin to make ready what the line-up names, where it changed; meanwhile everything else goes on."""
+        if self._preparing is not None and self._preparing.done():
+            self._preparing.result()
+            self._preparing, self._status_due = None, True
+        if self._preparing is None and _stamp(self._lineup_path) not in (None, self._lineup_stamp):
+            self._preparing = self._preparer.submit(self.adopt_lineup)
+
+    def adopt_lineup(self) -> None:
+        """Make ready what the line-up names."""
+        self._lineup_stamp = _stamp(self._lineup_path)
         try:
             lineup = read_whole(self._lineup_path, Lineup)
         except msgspec.DecodeError as error:
@@ -181,16 +192,18 @@ class PreparedWorker:
         for index, model in models.items():
             if _plan(self._models.get(index)) != _plan(model):
                 self._set_model(model)
-        wanted = {(model.index, slot.slot): (model, slot) for model in models.values() for slot in model.slots}
-        for place in self._slots.keys() - wanted.keys():
-            self._native.clear_slot(*place)
-            del self._slots[place]
-        for place, (model, slot) in wanted.items():
-            if place not in self._slots or self._slots[place][0] != slot:
-                self._slots[place] = (slot, self._prepare(model, slot))
         self._models = models
-        self._generation = lineup.generation
-        self._status_due = True
+        wanted = {(model.index, slot.slot): (model, slot) for model in models.values() for slot in model.slots}
+        slots = {place: held for place, held in self._slots.items() if place in wanted}
+        for place in self._slots.keys() - slots.keys():
+            self._native.clear_slot(*place)
+        for place, (model, slot) in wanted.items():
+            if self._stopping:
+                return
+            if place not in slots or slots[place][0] != slot:
+                slots[place] = (slot, self._prepare(model, slot))
+        # Replaced whole: the status may be written meanwhile, and must not tell of a line-up that is half ready.
+        self._slots, self._generation = slots, lineup.generation
 
     def _set_model(self, model: ModelLineup) -> None:
         self._native.set_model(

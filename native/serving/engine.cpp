@@ -439,7 +439,10 @@ void Engine::trip(ModelState& state, const Trip& trip) noexcept {
     return;
   }
   state.masked = true;
-  state.masked_rollout = state.route.rollout_id;
+  // Lost records say nothing against the version: its share is back once the controller has said so by an epoch.
+  if (trip.kind != TripKind::kJournalDrops) {
+    state.masked_rollout = state.route.rollout_id;
+  }
   TripRecord record{};
   record.decision_id = next_decision_id_ - 1;
   record.wall_ns = clock_.wall_ns(monotonic_ns());

@@ -100,7 +100,11 @@ class Ledger {
     close_if_whole(found);
   }
 
-  void take_trip(const TripRecord& record) { result.masked[record.model] = record.rollout_id; }
+  void take_trip(const TripRecord& record) {
+    if (record.kind != TripKind::kJournalDrops) {
+      result.masked[record.model] = record.rollout_id;
+    }
+  }
 
   void close_if_whole(std::map<std::uint64_t, Open>::iterator entry) {
     if (entry->second.marked && entry->second.scored.size() >= entry->second.decision.expected_shadows) {

@@ -273,6 +273,7 @@ TEST_CASE("a hard limit that tripped before a restart is not forgotten") {
   TripRecord trip{};
   trip.model = 3;
   trip.rollout_id = 12;
+  trip.kind = TripKind::kLossBudget;
   JournalWriter writer(folder.path);
   append(writer, {bytes_of(RecordType::kTrip, trip)});
   CHECK(repair_journal(writer, 0).masked.at(3) == 12);

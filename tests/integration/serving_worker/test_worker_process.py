@@ -28,7 +28,11 @@ from worker_kit import (
 from data_contracts.instrument import Instrument
 from data_contracts.journal import AbstainReason, Arm, MarkoutStatus, Phase, RecordType, TripKind
 from data_contracts.market_event import EventFlag
+from data_contracts.recording import Recording
 from market_data.feature_sets import TOUCH_V1
+from market_data.features import compute_features
+from market_data.markouts import compute_markouts
+from market_data.publish import publish
 from native._native import drain_ring
 from serving.journal import Journal, read_journal
 
@@ -339,7 +343,7 @@ def test_version_that_cannot_be_verified_is_refused_with_its_reason(
         running.show(lineup({1: versions[1], 2: bad}))
         settings = Settings(state_dir=running.state, serving={"feed_port": 0})
         worker = PreparedWorker(settings, number=0)
-        worker.poll_lineup()
+        worker.adopt_lineup()
         worker.start()
         worker.stop()
         good, refused = running.status().slots
@@ -402,3 +406,34 @@ def test_feed_that_breaks_off_leaves_no_decision_without_markout(tmp_path: Path,
         wait_for(lambda: running.status().counters["markouts"] == 500, "every mark-out")
         running.stop()
         assert_whole(read_journal(running.journal))
+
+
+def test_publisher_of_recordings_is_understood(tmp_path: Path, versions: dict[int, Path]) -> None:
+    recording = Recording(instrument=IF, events=touch_events(1000), source=tmp_path, skipped={})
+    with tier(tmp_path) as running:
+        running.show(lineup(versions))
+        running.beat()
+        running.routing.publish([ab_route()])
+        running.start()
+        summary = publish(recording, f"127.0.0.1:{running.status().feed_port}", speed=0)
+        running.stop()
+        journal = read_journal(running.journal)
+    assert (summary.events, summary.decisions) == (1000, 1000)
+    features, ready = compute_features(recording, TOUCH_V1)
+    decisions = journal.decisions
+    assert (decisions["abstain"] == AbstainReason.NONE).tolist() == ready.tolist()
+    # What the live engine computed is, bit for bit, what training would have.
+    hashes = [_fnv1a(row.tobytes()) if is_ready else 0 for row, is_ready in zip(features, ready, strict=True)]
+    assert decisions["feature_hash"].tolist() == hashes
+    paid = compute_markouts(recording, entry_latency_ns=1_000_000, horizon_ns=HORIZON_NS)
+    live = journal.markouts[np.argsort(journal.markouts["decision_id"])]
+    ok = live["status"] == MarkoutStatus.OK
+    for column in ("buy_pnl_bps", "sell_pnl_bps"):
+        np.testing.assert_array_equal(live[column][ok], paid[column][ok])
+
+
+def _fnv1a(data: bytes) -> int:
+    value = 0xCBF29CE484222325
+    for byte in data:
+        value = (value ^ byte) * 0x100000001B3 & (2**64 - 1)
+    return value

@@ -1,0 +1,216 @@
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <new>
+#include <string>
+
+#include "serving/worker.hpp"
+
+namespace {
+thread_local std::uint64_t allocations = 0;
+}  // namespace
+
+// Counts this thread's allocations, for the test that wants none.
+void* operator new(std::size_t size) {
+  ++allocations;
+  if (void* memory = std::malloc(size)) return memory;
+  throw std::bad_alloc();
+}
+void* operator new(std::size_t size, std::align_val_t alignment) {
+  ++allocations;
+  const auto unit = static_cast<std::size_t>(alignment);
+  if (void* memory = std::aligned_alloc(unit, (size + unit - 1) / unit * unit)) return memory;
+  throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+
+namespace ringcraft {
+namespace {
+
+struct Folder {
+  Folder() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "ringcraft-XXXXXX").string();
+    path = ::mkdtemp(pattern.data());
+  }
+  ~Folder() { std::filesystem::remove_all(path); }
+  [[nodiscard]] std::string file(const std::string& name) const { return path + "/" + name; }
+  std::string path;
+};
+
+MarketEvent event_at(std::int64_t number) {
+  MarketEvent event{};
+  event.event_ns = 1'600'000'000'000'000'000 + number * 500'000'000;
+  event.sequence = static_cast<std::uint64_t>(number);
+  event.bid_ticks = 25'000 + number % 7;
+  event.ask_ticks = event.bid_ticks + 2;
+  event.bid_lots = 1 + number % 5;
+  event.ask_lots = 1 + number % 3;
+  return event;
+}
+
+ModelPlan plan() {
+  return ModelPlan{0, "model", "touch_v1", {}, 2'000'000'000, 1'000'000, 0, 64, 1e6, 1e9};
+}
+
+Route ab_route() {
+  Route route;
+  route.rollout_id = 1;
+  route.champion_version = 1;
+  route.challenger_version = 2;
+  route.champion_slot = 0;
+  route.challenger_slot = 1;
+  route.share_bps = 5000;
+  route.phase = static_cast<std::uint8_t>(Phase::kAb);
+  return route;
+}
+
+/// An engine over rings of its own, with nobody to drain them.
+struct Bench {
+  explicit Bench(std::size_t ring_records = 65'536)
+      : routing(RoutingTable::create(folder.file("routing"))),
+        rings(RecordRings::open_or_create(folder.file("rings"), ring_records)),
+        shadows(holdings, rings.ring(1), counters, 0, 64),
+        engine(holdings, routing, shadows, rings.ring(0), counters, 0, 2'000'000'000) {
+    holdings.plan(0, std::make_unique<const ModelPlan>(plan()));
+    routing.publish({ab_route()});
+    routing.beat();
+    engine.adopt();
+    engine.begin_feed({{"A:B", 0.1, 60'000'000'000}});
+  }
+
+  template <class Record>
+  std::vector<Record> records(RecordType type) {
+    std::vector<Record> found;
+    RecordRing& ring = rings.ring(0);
+    for (std::uint64_t i = ring.consumed(); i < ring.produced(); ++i) {
+      Record record{};
+      std::memcpy(&record, ring.at(i).data(), sizeof record);
+      if (record.header.type == type) {
+        found.push_back(record);
+      }
+    }
+    return found;
+  }
+
+  Folder folder;
+  Holdings holdings;
+  Counters counters;
+  RoutingTable routing;
+  RecordRings rings;
+  ShadowRunner shadows;
+  Engine engine;
+};
+
+}  // namespace
+
+TEST_CASE("the decision path allocates nothing once it is warm") {
+  Bench bench;
+  for (std::int64_t i = 0; i < 1000; ++i) {
+    bench.engine.on_event(event_at(i), monotonic_ns());
+  }
+  const std::uint64_t before = allocations;
+  for (std::int64_t i = 1000; i < 5000; ++i) {
+    bench.engine.on_event(event_at(i), monotonic_ns());
+  }
+  CHECK(allocations == before);
+  CHECK(bench.engine.decisions() == 5000);
+}
+
+TEST_CASE("a version that is not held fails as champion and gets no share as challenger") {
+  Bench bench;
+  for (std::int64_t i = 0; i < 400; ++i) {
+    bench.engine.on_event(event_at(i), monotonic_ns());
+  }
+  const auto decisions = bench.records<DecisionRecord>(RecordType::kDecision);
+  REQUIRE(decisions.size() == 400);
+  CHECK(decisions.back().abstain == AbstainReason::kModelFailed);
+  CHECK(decisions.back().share_bps == 0);
+  CHECK(decisions.back().arm == Arm::kChampion);
+  CHECK(decisions.back().expected_shadows == 1);
+}
+
+TEST_CASE("an epoch is written before the first decision it routes") {
+  Bench bench;
+  bench.engine.on_event(event_at(0), monotonic_ns());
+  bench.routing.publish({ab_route()});
+  bench.engine.on_event(event_at(1), monotonic_ns());
+  const auto epochs = bench.records<EpochRecord>(RecordType::kEpoch);
+  REQUIRE(epochs.size() == 2);
+  CHECK(epochs[1].epoch == 2);
+  CHECK(epochs[1].next_decision_id == 2);
+  CHECK(bench.records<DecisionRecord>(RecordType::kDecision)[1].epoch == 2);
+}
+
+TEST_CASE("without a champion the decision says so and the challenger is still to be scored") {
+  Bench bench;
+  Route route = ab_route();
+  route.champion_version = kNoVersion;
+  route.phase = static_cast<std::uint8_t>(Phase::kShadow);
+  bench.routing.publish({route});
+  for (std::int64_t i = 0; i < 300; ++i) {
+    bench.engine.on_event(event_at(i), monotonic_ns());
+  }
+  const auto decisions = bench.records<DecisionRecord>(RecordType::kDecision);
+  CHECK(decisions.back().abstain == AbstainReason::kNoChampion);
+  CHECK(decisions.back().expected_shadows == 1);
+  CHECK(bench.shadows.queue().front() != nullptr);
+}
+
+TEST_CASE("a full shadow queue drops and says which, so that every expected record comes") {
+  Bench bench;
+  for (std::int64_t i = 0; i < 400; ++i) {
+    bench.engine.on_event(event_at(i), monotonic_ns());
+  }
+  const auto shadows = bench.records<ShadowRecord>(RecordType::kShadow);
+  std::size_t dropped = 0;
+  for (const ShadowRecord& record : shadows) {
+    dropped += record.dropped;
+  }
+  CHECK(dropped == 400 - 199 - 64);  // all but those before the features are warm and what the queue took
+  CHECK(shadows.size() + 64 == 400);
+}
+
+TEST_CASE("records lost to a full ring take the challenger's share until the next epoch") {
+  Bench bench(16);
+  for (std::int64_t i = 0; i < 20; ++i) {
+    bench.engine.on_event(event_at(i), monotonic_ns());
+  }
+  CHECK(bench.rings.ring(0).dropped() > 0);
+  bench.rings.ring(0).consume_to(bench.rings.ring(0).produced());
+  bench.engine.on_event(event_at(20), monotonic_ns());
+  bench.engine.on_event(event_at(21), monotonic_ns());
+  CHECK(bench.counters.trips.load() == 1);
+}
+
+TEST_CASE("what was replaced is freed only when both readers have come round twice") {
+  Holdings holdings;
+  holdings.plan(0, std::make_unique<const ModelPlan>(plan()));
+  holdings.plan(0, std::make_unique<const ModelPlan>(plan()));
+  CHECK(holdings.reclaim() == 1);
+  holdings.pass(Holdings::kDecisions);
+  holdings.pass(Holdings::kDecisions);
+  CHECK(holdings.reclaim() == 1);
+  holdings.pass(Holdings::kShadows);
+  holdings.pass(Holdings::kShadows);
+  CHECK(holdings.reclaim() == 0);
+}
+
+TEST_CASE("the next decision's id follows the journal's last") {
+  Bench bench;
+  Resumption resumption;
+  resumption.next_decision_id = 42;
+  resumption.masked[0] = 1;
+  bench.engine.resume(resumption);
+  bench.routing.publish({ab_route()});
+  bench.engine.on_event(event_at(0), monotonic_ns());
+  const auto decisions = bench.records<DecisionRecord>(RecordType::kDecision);
+  CHECK(decisions[0].decision_id == 42);
+  CHECK(decisions[0].share_bps == 0);  // its challenger was taken off before the restart
+}
+
+}  // namespace ringcraft
