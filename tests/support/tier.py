@@ -20,7 +20,7 @@ from native._native import Route
 from registry.memory import MemoryRegistry
 from serving.controller.controller import Controller
 from serving.lineup import LINEUP_FILE, Lineup, SlotStatus, WorkerStatus, read_whole, write_whole
-from tests.support.journals import SyntheticWorker, World
+from support.journals import SyntheticWorker, World
 
 MODEL = "m"
 

@@ -10,8 +10,8 @@ from data_contracts.journal import Phase
 from data_contracts.policy import Policy, Rollout, Step
 from serving.controller.commands import ControllerCommands
 from serving.judge import RolloutVerdict, judge_journal
-from tests.support.journals import equal, harmful, slow
-from tests.support.tier import MODEL, Tier
+from support.journals import equal, harmful, slow
+from support.tier import MODEL, Tier
 
 POLICY = Policy(
     rollout=Rollout(
