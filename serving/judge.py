@@ -5,8 +5,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from data_contracts.policy import Policy
+from serving.journal import read_journal
 from serving.rollout.fold import JournalFold
-from serving.rollout.segments import JournalTail, journal_folder
 
 
 class RolloutVerdict(Struct, frozen=True, kw_only=True):
@@ -29,15 +29,14 @@ def judge_journal(path: Path, policy: Policy) -> list[RolloutVerdict]:
     """Return the verdict on every rollout in the journal, in order of rollout id.
 
     Args:
-        path: a worker's journal folder, or the folder above it.
+        path: a worker's journal folder, the folder above it, or one segment.
         policy: by which the rollouts are judged.
 
     Raises:
         JournalError: there is no journal, or it is not one.
     """
     fold = JournalFold(policy)
-    for chunk in JournalTail(journal_folder(path)).read():
-        fold.consume(chunk)
+    fold.consume(read_journal(path).records)
     return verdicts(fold)
 
 

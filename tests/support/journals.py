@@ -1,5 +1,6 @@
 """Synthetic journals, record by record, as a worker would write them."""
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from data_contracts.journal import DTYPES, RECORD_BYTES, Arm, Phase, RecordType
+from native._native import crc32c
 
 MS = 1_000_000
 HORIZON_NS = 1_000 * MS
@@ -14,10 +16,11 @@ SPACING_NS = 200 * MS
 
 
 class JournalWriter:
-    """Collects records; `segment(path)` writes them as a worker's segment."""
+    """Collects records; `append_to` writes them as a worker does."""
 
     def __init__(self) -> None:
         self.records: list[bytes] = []
+        self.written = 0
         self.name(0, "m")
 
     def add(self, record: RecordType, /, **fields: object) -> None:
@@ -33,12 +36,16 @@ class JournalWriter:
     def bytes(self) -> bytes:
         return b"".join(self.records)
 
-    def segment(self, folder: Path) -> Path:
-        folder.mkdir(parents=True, exist_ok=True)
+    def append_to(self, folder: Path) -> None:
+        """Append what was not yet written to the folder's one segment, sealed as a worker seals it."""
         path = folder / "00000001.rcj"
-        header = b"RCJOURN1" + np.array([1, RECORD_BYTES], "<u4").tobytes() + bytes(8)
-        path.write_bytes(header.ljust(64, b"\0") + self.bytes())
-        return path
+        if not path.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            header = struct.pack("<8sIIQ36x", b"RCJOURN1", 1, RECORD_BYTES, 0)
+            path.write_bytes(header + struct.pack("<I", crc32c(header)))
+        fresh, self.written = self.records[self.written :], len(self.records)
+        with path.open("ab") as file:
+            file.write(b"".join(struct.pack("<I", crc32c(record[4:])) + record[4:] for record in fresh))
 
 
 @dataclass

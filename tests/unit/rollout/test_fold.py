@@ -13,7 +13,7 @@ from data_contracts.policy import Policy, Rollout, Step
 from serving.judge import verdicts
 from serving.rollout.events import Concluded, Paused, ReadyToPromote, StepAdvanced
 from serving.rollout.fold import JournalFold
-from tests.support.journals import (
+from support.journals import (
     HORIZON_NS,
     SPACING_NS,
     Answer,

@@ -1,0 +1,82 @@
+"""`python -m ringcraft.processes.controller [--config FILE]`: follows the registry, judges, shows the console."""
+
+import sys
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from data_contracts.errors import RingcraftError, UsageError
+from data_contracts.policy import Policy, read_policy
+from data_contracts.settings import Settings
+from native._native import RoutingTable
+from registry.mlflow_registry import MlflowRegistry
+from ringcraft.processes.options import settings_from_arguments
+from serving import shared_memory
+from serving.console.app import console_app
+from serving.console.server import ConsoleServer
+from serving.controller.commands import ControllerCommands
+from serving.controller.controller import Controller
+from serving.controller.loop import run_loop
+from serving.controller.publisher import Heartbeat
+from serving.supervisor import CONSOLE_FILE
+from serving.worker import stop_on_signals
+
+log = structlog.get_logger()
+
+
+def run_controller(settings: Settings) -> None:
+    """Control the tier until SIGTERM or SIGINT.
+
+    Raises:
+        UsageError: the console's port is taken, or settings are wrong.
+        PolicyError: the policy cannot be followed.
+        RegistryError: the alias history is damaged.
+    """
+    stop = stop_on_signals()
+    state_dir = settings.state_dir.resolve()
+    state_dir.mkdir(parents=True, exist_ok=True)
+    serving = settings.serving
+    table = RoutingTable.create(str(shared_memory.path(state_dir, shared_memory.ROUTING)))
+    controller = Controller(
+        registry=MlflowRegistry(settings.mlflow.uri, timeout_s=settings.mlflow.timeout_s),
+        models=serving.models,
+        policy=_policy(serving.policy),
+        state_dir=state_dir,
+        table=table,
+        poll_s=serving.registry_poll_ms / 1000.0,
+        mlflow_uri=settings.mlflow.uri,
+    )
+    app = console_app(lambda: controller.snapshot, ControllerCommands(controller))
+    with ConsoleServer(app, host=serving.host, port=serving.console_port) as console:
+        _state_port(state_dir, console.port)
+        log.info("controller_started", console=console.url, models=[model.name for model in serving.models])
+        run_loop(controller, Heartbeat(table), stop)
+    log.info("controller_stopped")
+
+
+def _policy(path: Path) -> Policy:
+    if path.exists():
+        return read_policy(path)
+    log.warning("policy_absent", path=str(path), using="defaults")
+    return Policy()
+
+
+def _state_port(state_dir: Path, port: int) -> None:
+    part = state_dir / f".{CONSOLE_FILE}.part"
+    part.write_bytes(msgspec.json.encode({"console_port": port}))
+    part.replace(state_dir / CONSOLE_FILE)
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT; return 0, 2 for wrong settings, 3 where something needed is missing."""
+    try:
+        run_controller(settings_from_arguments("controller"))
+    except (RingcraftError, msgspec.DecodeError, RuntimeError) as error:
+        log.error("controller_refused", reason=str(error))
+        return 2 if isinstance(error, UsageError) else 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,368 @@
+"""The controller's loop: aliases, worker and journal in; line-up, routes and write-backs out.
+
+It reads the journal and never writes it; a rollback takes effect in the routing table before anything is written
+back. After a restart the fold is made again from the journal, which gives the same conclusions.
+"""
+
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import structlog
+
+from data_contracts.errors import JournalError
+from data_contracts.policy import Policy
+from data_contracts.settings import ServedModel
+from native._native import Route
+from registry.history import History
+from registry.port import ModelRegistry
+from serving import shared_memory
+from serving.console.snapshot import EventSnapshot, Snapshot
+from serving.controller.book import BOOK_FILE, RolloutIds, read_book, write_book
+from serving.controller.evidence import evidence_document
+from serving.controller.follower import Follower
+from serving.controller.preparer import Answer, Postponed, Prepared, Preparer, Refusal, prepare
+from serving.controller.publisher import Publisher, Table, route_of, same_route
+from serving.controller.snapshot import model_snapshot, worker_snapshot
+from serving.controller.writer import Evidence, Writer
+from serving.journal import JournalFollower
+from serving.lineup import SlotStatus, WorkerStatus
+from serving.rollout.desk import Desk
+from serving.rollout.effects import Effect, Ended, Noted
+from serving.rollout.fold import JournalFold
+
+log = structlog.get_logger()
+
+WORKER: Final = "worker-0"
+RETRY_REFUSED_S: Final = 5.0
+POSTPONED_S: Final = 1.0
+SNAPSHOT_S: Final = 0.25
+CHUNK_RECORDS: Final = 8192
+EVENTS_MAX: Final = 200
+
+
+class Controller:
+    """One tier's control loop; `turn` goes round once, from one thread."""
+
+    def __init__(
+        self,
+        *,
+        registry: ModelRegistry,
+        models: Sequence[ServedModel],
+        policy: Policy,
+        state_dir: Path,
+        table: Table,
+        poll_s: float = 0.5,
+        mlflow_uri: str = "",
+        wall_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        """Take up where the state folder says the last controller was.
+
+        Raises:
+            RegistryError: the alias history is damaged.
+            msgspec.DecodeError: rollouts.json is.
+        """
+        state_dir.mkdir(parents=True, exist_ok=True)
+        self.policy, self._state_dir, self._table = policy, state_dir, table
+        self._registry, self._poll_s, self._mlflow_uri, self._wall_ns = registry, poll_s, mlflow_uri, wall_ns
+        self._book = read_book(state_dir / BOOK_FILE)
+        self._ids = RolloutIds(self._book)
+        self._instruments = {model.name: model.instruments for model in models}
+        self.desks = {m.name: Desk(self._book.desk(m.name), policy, self._ids.take) for m in models}
+        self.history = History(state_dir / "history.jsonl")
+        self.follower = Follower(registry, list(self.desks), self.history, period_s=poll_s, wall_ns=wall_ns)
+        self.writer = Writer(state_dir / "outbox.jsonl", registry, self.follower, self.history)
+        self._preparer = Preparer(self._prepare)
+        self._prepared: dict[tuple[str, int], Prepared] = {}
+        self._publisher = Publisher(state_dir, WORKER, policy)
+        self.fold = JournalFold(policy)
+        self._journal = JournalFollower(shared_memory.journal_folder(state_dir, WORKER))
+        self._journal_broken = ""
+        self._followed: set[str] = set()
+        self._ask_again: dict[tuple[str, int], float] = {}
+        self.lock = threading.RLock()
+        """Held while the loop turns and while a person's command is carried out."""
+        self._status: WorkerStatus | None = None
+        self._ready: dict[str, dict[int, int]] = {name: {} for name in self.desks}
+        self._routes: list[Route] | None = None
+        self._events: deque[EventSnapshot] = deque(maxlen=EVENTS_MAX)
+        self._saved = b""
+        self._retry_at = self._snapshot_at = 0.0
+        self._was_reachable = True
+        self._save()
+        self.snapshot = self._make_snapshot()
+
+    def start(self) -> None:
+        """Begin to follow the registry and to write back."""
+        self.follower.start()
+        self.writer.start()
+
+    def stop(self) -> None:
+        """Stop every thread; what is not written back stays in the outbox."""
+        self.follower.stop()
+        self._preparer.stop()
+        self.writer.stop()
+        self._save()
+        self.history.close()
+
+    def turn(self) -> bool:
+        """Go round once; return whether more of the journal is waiting to be read."""
+        with self.lock:
+            self._take_aliases()
+            self._take_prepared()
+            self._take_status()
+            more = self._take_journal()
+            self.settle()
+            if time.monotonic() - self._snapshot_at > SNAPSHOT_S:
+                self.snapshot = self._make_snapshot()
+        return more
+
+    def settle(self) -> None:
+        """Make true what the desks want: routing first, then line-up and write-backs, the book last.
+
+        A crash in between leaves the book as it was: the journal gives the same conclusions again, and writing
+        back twice does no harm.
+        """
+        self._publish()
+        self._write_lineup()
+        self._ask_for_versions()
+        for desk in self.desks.values():
+            effects, desk.effects = desk.effects, []
+            for effect in effects:
+                self._carry_out(desk, effect)
+        self._save()
+
+    def refresh(self) -> None:
+        """Make the snapshot anew at once."""
+        self.snapshot = self._make_snapshot()
+
+    # --- what comes in --------------------------------------------------------
+
+    def _take_aliases(self) -> None:
+        for name, desk in self.desks.items():
+            aliases = self.follower.aliases(name)
+            if aliases is None:
+                continue
+            aliases = self.writer.overlay(name, aliases)
+            if aliases != desk.wanted or name not in self._followed:
+                self._followed.add(name)
+                desk.aliases(aliases)
+            elif desk.retryable() and time.monotonic() > self._retry_at:
+                self._retry_at = time.monotonic() + RETRY_REFUSED_S
+                for version in desk.retryable():
+                    self._preparer.ask(name, version)
+
+    def _prepare(self, model: str, version: int) -> Answer:
+        state = self.desks[model].state
+        rollout = state.rollout
+        served = {state.champion} | ({rollout.version, rollout.control} if rollout and rollout.live else set())
+        status = self.writer.waiting_status(model, version)
+        folder = self._state_dir / "versions"
+        return prepare(self._registry, folder, model, version, serving=version in served, status=status)
+
+    def _take_prepared(self) -> None:
+        for answer in self._preparer.answers():
+            desk, key = self.desks[answer.model], (answer.model, answer.version)
+            if isinstance(answer, Postponed):
+                self._ask_again[key] = time.monotonic() + POSTPONED_S
+                continue
+            if isinstance(answer, Refusal):
+                self._ask_again[key] = time.monotonic() + RETRY_REFUSED_S
+                if answer.version == desk.state.champion:
+                    self._note("unfit", answer.model, answer.version, answer.reason)
+                desk.refused(answer.version, answer.reason, keep_status=answer.keep_status)
+                continue
+            reason = self._misfit(desk, answer)
+            if reason:
+                desk.refused(answer.version, reason)
+                continue
+            self._prepared[answer.model, answer.version] = answer
+            if answer.version in desk.retryable():
+                desk.retry(answer.version)
+
+    def _misfit(self, desk: Desk, answer: Prepared) -> str:
+        """Say why the version cannot stand beside the champion; empty where it can."""
+        champion = self._prepared.get((answer.model, desk.state.champion or 0))
+        if champion is None or champion.manifest.feature_set == answer.manifest.feature_set:
+            return ""
+        if desk.wanted.get("champion") == answer.version:
+            return ""
+        return (
+            f"feature set: expected {champion.manifest.feature_set}, as the champion reads, "
+            f"got {answer.manifest.feature_set}"
+        )
+
+    def _take_status(self) -> None:
+        try:
+            status = self._publisher.status()
+        except msgspec.DecodeError as error:
+            log.error("status_unreadable", error=str(error))
+            return
+        if status is None:
+            return
+        self._status = status
+        for name, desk in self.desks.items():
+            assigned = self._publisher.assigned(name)
+            for slot in status.slots:
+                if slot.model == name and assigned.get(slot.version) == slot.slot:
+                    self._take_slot(desk, slot)
+
+    def _take_slot(self, desk: Desk, slot: SlotStatus) -> None:
+        ready = self._ready[desk.state.model]
+        if slot.state == "failed":
+            ready.pop(slot.version, None)
+            desk.refused(slot.version, slot.reason or "the worker could not load it")
+            return
+        # Once ready it stays so while it keeps its slot: a worker that starts anew loads its slots before it decides.
+        ready[slot.version] = slot.slot
+        if (desk.state.model, slot.version) in self._prepared:
+            self._announce(desk, slot.version)
+
+    def _announce(self, desk: Desk, version: int) -> None:
+        if version in desk.versions() and not desk.has_passed(version):
+            desk.passed(version)
+
+    def _take_journal(self) -> bool:
+        try:
+            batch = self._journal.poll(CHUNK_RECORDS)
+        except JournalError as error:
+            if str(error) != self._journal_broken:
+                self._journal_broken = str(error)
+                log.error("journal_damaged", error=str(error))
+                for desk in self.desks.values():
+                    desk.pause(f"the journal cannot be read: {error}")
+            return False
+        for event in self.fold.consume(batch):
+            if event.model in self.desks:
+                log.info("rollout_event", **msgspec.to_builtins(event))
+                self.desks[event.model].folded(event)
+        return len(batch) == CHUNK_RECORDS
+
+    # --- what goes out --------------------------------------------------------
+
+    def _publish(self) -> None:
+        if self._status is None:
+            return
+        routes = [route_of(desk, self._ready[name], secrets.randbits(64)) for name, desk in self.desks.items()]
+        before = self._routes
+        if before is not None and len(before) == len(routes) and all(map(same_route, before, routes)):
+            return
+        epoch = self._table.publish(routes)
+        self._routes = routes
+        log.info("routes_published", epoch=epoch, models=len(routes))
+
+    def _write_lineup(self) -> None:
+        lineups = []
+        for name, desk in self.desks.items():
+            prepared = {version: item for (model, version), item in self._prepared.items() if model == name}
+            if not self._live_versions(desk) <= prepared.keys():
+                return  # after a restart: not everything that is served has been verified again yet
+            routed = self._routed(desk)
+            for version in self._ready[name].keys() - {*desk.versions(), *routed}:
+                del self._ready[name][version]
+            lineup = self._publisher.lineup(desk, prepared, self._instruments[name], routed)
+            if lineup is not None:
+                lineups.append(lineup)
+        if lineups:
+            self._publisher.write(tuple(lineups))
+
+    def _live_versions(self, desk: Desk) -> set[int]:
+        rollout = desk.state.rollout
+        live = {desk.state.champion} | ({rollout.version, rollout.control} if rollout and rollout.live else set())
+        return {version for version in live if version is not None}
+
+    def _routed(self, desk: Desk) -> list[int]:
+        """Versions that a decision may still be routed to: of the routes published, until the worker has them."""
+        routes = [route for route in self._routes or () if route.model == desk.state.index]
+        return [v for r in routes for v in (r.champion_version, r.challenger_version, *r.shadow_versions) if v]
+
+    def _ask_for_versions(self) -> None:
+        for name, desk in self.desks.items():
+            for version in desk.versions():
+                due = self._ask_again.get((name, version), 0.0) <= time.monotonic()
+                if (name, version) not in self._prepared and due:
+                    self._preparer.ask(name, version)
+
+    def _carry_out(self, desk: Desk, effect: Effect) -> None:
+        model = desk.state.model
+        if isinstance(effect, Noted):
+            self._note(effect.kind, model, effect.version, effect.text, effect.decision)
+        elif isinstance(effect, Ended):
+            self._end(desk, effect)
+        else:
+            self.writer.add(model, effect, since=self._now_text())
+
+    def _end(self, desk: Desk, ended: Ended) -> None:
+        model = desk.state.model
+        log.info("rollout_ended", model=model, **msgspec.to_builtins(ended))
+        if ended.verdict != "promoted" and ended.version not in self._live_versions(desk):
+            self._prepared.pop((model, ended.version), None)  # its tag is looked at again before it is served again
+        self._book.end(model, ended, self._wall_ns())
+        if not ended.rollout_id:
+            return
+        fold = self.fold.model(model)
+        judged = fold.rollouts.get(ended.rollout_id) if fold is not None else None
+        content = evidence_document(ended, model, self.policy, judged, self._journal.next_index)
+        name = f"rollout-{ended.rollout_id}.json"
+        evidence = Evidence(version=ended.version, name=name, content=content)
+        self.writer.add(model, evidence, since=self._now_text())
+
+    def _save(self) -> None:
+        self._ids.reserve()
+        for name, desk in self.desks.items():
+            if desk.state.rollout is not None and desk.state.rollout.live:
+                self._book.begin(name, desk.state.rollout, self._wall_ns())
+        encoded = msgspec.json.encode(self._book)
+        if encoded != self._saved:
+            write_book(self._state_dir / BOOK_FILE, self._book)
+            self._saved = encoded
+
+    def _note(self, kind: str, model: str, version: int | None, text: str, decision: int | None = None) -> None:
+        fold = self.fold.model(model)
+        self._events.append(
+            EventSnapshot(
+                wall_ns=self._wall_ns(),
+                event_ns=fold.last_event_ns if fold is not None and fold.last_event_ns else None,
+                kind=kind,
+                model=model,
+                version=version,
+                decision=decision,
+                text=text,
+            )
+        )
+
+    def _now_text(self) -> str:
+        return datetime.fromtimestamp(self._wall_ns() / 1e9, UTC).isoformat(timespec="milliseconds")
+
+    # --- what people see ------------------------------------------------------
+
+    def _make_snapshot(self) -> Snapshot:
+        self._snapshot_at = time.monotonic()
+        if self.follower.reachable != self._was_reachable:
+            self._was_reachable = self.follower.reachable
+            kind = "mlflow_reached" if self._was_reachable else "mlflow_lost"
+            self._note(kind, "", None, "MLflow answers" if self._was_reachable else "MLflow cannot be reached")
+        now, status = self._wall_ns(), self._status
+        models = []
+        for name, desk in self.desks.items():
+            prepared = {version: item for (model, version), item in self._prepared.items() if model == name}
+            models.append(model_snapshot(desk, self.fold.model(name), prepared, status, self._instruments[name]))
+        served = [desk.state.champion in self._ready[name] for name, desk in self.desks.items()]
+        worker = worker_snapshot(WORKER, status, now) if status else None
+        return Snapshot(
+            wall_ns=now,
+            event_ns=status.last_event_ns or None if status else None,
+            mlflow_uri=self._mlflow_uri,
+            mlflow_reachable=self.follower.reachable,
+            registry_poll_ms=round(self._poll_s * 1000),
+            ready=bool(served) and all(served) and self._routes is not None and worker is not None and worker.alive,
+            models=tuple(models),
+            workers=(worker,) if worker else (),
+            events=tuple(self._events),
+        )

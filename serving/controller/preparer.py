@@ -1,0 +1,130 @@
+"""Fetches and verifies a version before any worker may load it."""
+
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from queue import SimpleQueue
+
+from msgspec import Struct
+
+from data_contracts.errors import FeatureMismatchError, ModelError, RegistryError, RegistryUnavailableError, UsageError
+from data_contracts.manifest import Manifest, verify_files
+from market_data.feature_sets import feature_set
+from registry.port import ModelRegistry
+from serving.controller.writer import BARRED, STATUS_TAG
+
+
+class Prepared(Struct, frozen=True, kw_only=True):
+    """A version whose files are here and are what its manifest says."""
+
+    model: str
+    version: int
+    folder: Path
+    manifest: Manifest
+
+
+class Refusal(Struct, frozen=True, kw_only=True):
+    """A version that may not be served."""
+
+    model: str
+    version: int
+    reason: str
+    keep_status: bool = False
+    """Its status tag says why already and must stay."""
+
+
+class Postponed(Struct, frozen=True, kw_only=True):
+    """The registry is away: nothing is known yet."""
+
+    model: str
+    version: int
+
+
+Answer = Prepared | Refusal | Postponed
+
+
+def prepare(
+    registry: ModelRegistry, versions: Path, model: str, version: int, *, serving: bool, status: str | None = None
+) -> Answer:
+    """Return the verified version, or why it is refused.
+
+    Args:
+        registry: where its files are.
+        versions: folder that keeps fetched files, <model>/<version>/.
+        model: registered model.
+        version: to prepare.
+        serving: it served before; then its verified files suffice and the registry may be away.
+        status: status tag that is waiting to be written, which is newer than what the registry says.
+    """
+    folder = versions / model.replace("/", "_") / str(version)
+    try:
+        if not serving:
+            tag = status or registry.version(model, version).tags.get(STATUS_TAG, "")
+            if tag in BARRED:
+                reason = f"version {version} is tagged {tag}: clear its tag ringcraft.status to try it again"
+                return Refusal(model=model, version=version, reason=reason, keep_status=True)
+        manifest = _verified(registry, folder, model, version)
+        live = feature_set(manifest.feature_set).hash
+        if manifest.feature_hash != live:
+            raise FeatureMismatchError(feature_set=manifest.feature_set, expected=live, got=manifest.feature_hash)
+    except RegistryUnavailableError:
+        return Postponed(model=model, version=version)
+    except (ModelError, RegistryError, UsageError) as error:
+        return Refusal(model=model, version=version, reason=str(error))
+    return Prepared(model=model, version=version, folder=folder, manifest=manifest)
+
+
+def _verified(registry: ModelRegistry, folder: Path, model: str, version: int) -> Manifest:
+    if folder.is_dir():
+        try:
+            return verify_files(folder)
+        except ModelError:
+            shutil.rmtree(folder)  # half fetched, or touched since: the registry's copy decides
+    part = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.parent.mkdir(parents=True, exist_ok=True)
+    registry.fetch(model, version, part)
+    manifest = verify_files(part)
+    part.rename(folder)
+    return manifest
+
+
+class Preparer:
+    """Prepares versions one at a time in a thread, since fetching may take long."""
+
+    def __init__(self, work: Callable[[str, int], Answer]) -> None:
+        """Take the work to be done for (model, version)."""
+        self._work = work
+        self._asked: SimpleQueue[tuple[str, int] | None] = SimpleQueue()
+        self._answers: SimpleQueue[Answer] = SimpleQueue()
+        self._under_way: set[tuple[str, int]] = set()
+        self._thread = threading.Thread(target=self._run, name="preparer", daemon=True)
+        self._thread.start()
+
+    def ask(self, model: str, version: int) -> None:
+        """Have a version prepared, unless that is under way."""
+        if (model, version) not in self._under_way:
+            self._under_way.add((model, version))
+            self._asked.put((model, version))
+
+    def answers(self) -> list[Answer]:
+        """Return what has been found since the last call."""
+        found = []
+        while not self._answers.empty():
+            answer = self._answers.get()
+            self._under_way.discard((answer.model, answer.version))
+            found.append(answer)
+        return found
+
+    def stop(self) -> None:
+        """End the thread once it has nothing in hand."""
+        self._asked.put(None)
+        self._thread.join(10.0)
+
+    def _run(self) -> None:
+        while (asked := self._asked.get()) is not None:
+            try:
+                self._answers.put(self._work(*asked))
+            except OSError as error:  # a full disk, for example: said where a person looks, tried again on request
+                self._answers.put(Refusal(model=asked[0], version=asked[1], reason=f"{type(error).__name__}: {error}"))

@@ -1,0 +1,194 @@
+"""Writes back to the registry what has already taken effect here, however long the registry is away.
+
+Every job is a line in outbox.jsonl before it is tried and a line when it is done; a restart goes on where it was.
+"""
+
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Final
+
+import structlog
+from msgspec import Struct
+from msgspec import json as mjson
+
+from data_contracts.errors import ModelNotFoundError, RegistryError, RegistryUnavailableError
+from registry.changes import AliasChange
+from registry.history import History
+from registry.port import ModelRegistry
+from serving.controller.follower import Follower
+from serving.rollout.effects import DeleteAlias, MoveAlias, SetTags
+
+log = structlog.get_logger()
+
+STATUS_TAG: Final = "ringcraft.status"
+CHECKING: Final = "checking"
+BARRED: Final = ("rolled_back", "quarantined")
+"""Statuses that keep a version out until a person clears the tag."""
+_RETRY_S: Final = 0.5
+
+
+class Evidence(Struct, frozen=True, kw_only=True, tag=True):
+    """Keep a document beside the version, and say in a tag where."""
+
+    version: int
+    name: str
+    content: str
+
+
+Job = SetTags | MoveAlias | DeleteAlias | Evidence
+
+
+class Line(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of the outbox: a job, or that one is done."""
+
+    number: int
+    model: str = ""
+    since: str = ""
+    job: Job | None = None
+
+
+class Writer:
+    """The outbox and the thread that empties it, oldest first."""
+
+    def __init__(self, path: Path, registry: ModelRegistry, follower: Follower, history: History) -> None:
+        """Read what an earlier process left to be done."""
+        self._path, self._registry, self._follower, self._history = path, registry, follower, history
+        self._lock = threading.Lock()
+        self._wake, self._stop = threading.Event(), threading.Event()
+        self._waiting = self._load()
+        self._next = max((line.number for line in self._waiting), default=0) + 1
+        self._rewrite()
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self._thread = threading.Thread(target=self._run, name="registry-writer", daemon=True)
+
+    def start(self) -> None:
+        """Begin to write in a thread of its own."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop; what is not done stays in the file."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(10.0)
+        os.close(self._file)
+
+    def add(self, model: str, job: Job, *, since: str) -> None:
+        """Keep a job; on return it is on the disk."""
+        with self._lock:
+            line = Line(number=self._next, model=model, since=since, job=job)
+            self._next += 1
+            self._append(line)
+            self._waiting.append(line)
+        self._wake.set()
+
+    @property
+    def waiting(self) -> int:
+        """Jobs not yet done."""
+        return len(self._waiting)
+
+    def overlay(self, model: str, aliases: dict[str, int]) -> dict[str, int]:
+        """Return the alias map as it will stand once this model's waiting moves are made."""
+        result = dict(aliases)
+        with self._lock:
+            jobs = [line.job for line in self._waiting if line.model == model]
+        for job in jobs:
+            if isinstance(job, MoveAlias) and result.get(job.alias) in (job.expected, job.version):
+                result[job.alias] = job.version
+            elif isinstance(job, DeleteAlias) and result.get(job.alias) == job.version:
+                del result[job.alias]
+        return result
+
+    def waiting_status(self, model: str, version: int) -> str | None:
+        """Return the status tag that waits to be written on the version, checking apart; None where none does."""
+        with self._lock:
+            jobs = [line.job for line in self._waiting if line.model == model]
+        ours = [job for job in jobs if isinstance(job, SetTags) and job.version == version]
+        found = [job.status for job in ours if job.status not in ("", CHECKING)]
+        return found[-1] if found else None
+
+    def flush(self) -> bool:
+        """Do what waits, oldest first; return whether all of it is done."""
+        while True:
+            with self._lock:
+                line = self._waiting[0] if self._waiting else None
+            if line is None:
+                return True
+            try:
+                self._do(line)
+            except RegistryUnavailableError:
+                return False
+            except RegistryError as error:
+                # The registry answered and refuses: trying again would hold up everything behind it.
+                log.error("write_back_refused", model=line.model, job=repr(line.job), error=str(error))
+            with self._lock:
+                self._waiting.pop(0)
+                self._append(Line(number=line.number))
+
+    def _do(self, line: Line) -> None:
+        job, model = line.job, line.model
+        if isinstance(job, SetTags):
+            if job.status == CHECKING and self._registry.version(model, job.version).tags.get(STATUS_TAG) in BARRED:
+                return  # the bar is the version's own tag: being looked at must not lift it
+            status = {STATUS_TAG: job.status, "ringcraft.since": line.since} if job.status else {}
+            self._registry.set_version_tags(model, job.version, {**status, "ringcraft.reason": job.reason[:4000]})
+        elif isinstance(job, Evidence):
+            where = self._registry.log_evidence(model, job.version, job.name, job.content.encode())
+            self._registry.set_version_tags(model, job.version, {"ringcraft.evidence": where})
+        elif job is not None:
+            with self._follower.lock:
+                self._move(model, job)
+
+    def _move(self, model: str, job: MoveAlias | DeleteAlias) -> None:
+        try:
+            held = self._registry.aliases(model).get(job.alias)
+        except ModelNotFoundError:
+            return
+        target = job.version if isinstance(job, MoveAlias) else None
+        allowed = (job.expected, job.version) if isinstance(job, MoveAlias) else (job.version,)
+        if held == target:
+            return
+        if held not in allowed:
+            log.info("alias_left_alone", model=model, alias=job.alias, held=held, expected=allowed[0])
+            return  # somebody has moved it since: theirs is the later word
+        if target is None:
+            self._registry.delete_alias(model, job.alias)
+        else:
+            self._registry.move_alias(model, job.alias, target)
+        change = AliasChange(model=model, alias=job.alias, before=held, after=target)
+        who = job.who or "ringcraft"
+        self._history.record(change, wall_ns=time.time_ns(), seen="made", why=job.why, who=who)
+        self._follower.moved(model, job.alias, target)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                done = self.flush()
+            except OSError as error:
+                log.error("outbox_failed", path=str(self._path), error=str(error))
+                done = False
+            self._wake.wait(None if done else _RETRY_S)
+            self._wake.clear()
+
+    def _load(self) -> list[Line]:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        text = self._path.read_bytes() if self._path.exists() else b""
+        waiting: dict[int, Line] = {}
+        for raw in text[: text.rfind(b"\n") + 1].splitlines():  # a crash may have cut the last line short
+            line = mjson.decode(raw, type=Line)
+            if line.job is None:
+                waiting.pop(line.number, None)
+            else:
+                waiting[line.number] = line
+        return list(waiting.values())
+
+    def _rewrite(self) -> None:
+        part = self._path.with_suffix(".part")
+        part.write_bytes(b"".join(mjson.encode(line) + b"\n" for line in self._waiting))
+        part.replace(self._path)
+
+    def _append(self, line: Line) -> None:
+        os.write(self._file, mjson.encode(line) + b"\n")
+        os.fsync(self._file)

@@ -1,0 +1,219 @@
+"""The control loop over a registry in memory and journals written by hand: every way a rollout can end."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from data_contracts.journal import Phase
+from data_contracts.policy import Policy, Rollout, Step
+from serving.controller.commands import ControllerCommands
+from serving.judge import RolloutVerdict, judge_journal
+from support.journals import equal, harmful, slow
+from support.tier import MODEL, Tier
+
+POLICY = Policy(
+    rollout=Rollout(
+        steps=(Step(share=0.0, min_decisions=200), Step(share=0.5, min_decisions=200)),
+        on_success="promote_if_non_inferior",
+        non_inferiority_margin_sd=0.3,
+        max_decisions=20_000,
+        bake_decisions=300,
+    )
+)
+WAITING = msgspec.structs.replace(POLICY, rollout=msgspec.structs.replace(POLICY.rollout, on_success="wait"))
+
+
+def tier_with_champion(path: Path, policy: Policy = POLICY) -> Tier:
+    tier = Tier(path, policy)
+    champion = tier.register(equal)
+    tier.registry.move_alias(MODEL, "champion", champion)
+    tier.until(lambda: bool(tier.table.routes) and tier.route.champion_version == champion)
+    return tier
+
+
+def challenge(tier: Tier, draw) -> int:
+    version = tier.register(draw)
+    tier.registry.move_alias(MODEL, "challenger", version)
+    return version
+
+
+def over(tier: Tier, version: int) -> bool:
+    return any(end[1] == version for end in tier.ended())
+
+
+def same_as_judge(tier: Tier) -> bool:
+    judged = judge_journal(tier.state_dir / "journal", tier.policy)
+    said = [(v.rollout_id, v.version, v.verdict, v.guardrail, v.decision) for v in judged if v.verdict]
+    return said == [end for end in tier.ended() if end[0]]
+
+
+def test_first_champion_is_served_and_tagged(tmp_path: Path) -> None:
+    tier = tier_with_champion(tmp_path)
+    assert tier.status_of(1) == "champion"
+    assert (tier.route.phase, tier.route.rollout_id) == (Phase.IDLE, 0)
+    tier.controller.refresh()
+    assert tier.controller.snapshot.ready
+
+
+@pytest.mark.parametrize(("draw", "guardrail"), [(harmful, "pnl"), (slow, "latency")])
+def test_bad_challenger_is_rolled_back_and_the_judge_says_the_same(tmp_path: Path, draw, guardrail: str) -> None:
+    tier = tier_with_champion(tmp_path)
+    version = challenge(tier, draw)
+    tier.until(lambda: over(tier, version), decisions=50)
+    assert tier.ended()[-1][1:4] == (version, "rolled_back", guardrail)
+    assert tier.ended()[-1][4] > 0
+    assert tier.route.share_bps == 0
+    tier.turn()
+    assert tier.registry.aliases(MODEL) == {"champion": 1}
+    assert tier.status_of(version) == "rolled_back"
+    evidence = json.loads(tier.registry.evidence(MODEL, version, "rollout-1.json"))
+    assert evidence["ended"]["guardrail"] == guardrail
+    assert evidence["decisions"]["folded"] > 0
+    tier.turn(decisions=10)
+    assert same_as_judge(tier)
+
+
+def test_equal_challenger_climbs_is_promoted_and_kept(tmp_path: Path) -> None:
+    tier = tier_with_champion(tmp_path)
+    version = challenge(tier, equal)
+    statuses = set()
+
+    def done() -> bool:
+        statuses.add(tier.status_of(version))
+        return sum(end[1] == version for end in tier.ended()) == 2
+
+    tier.until(done, decisions=50)
+    assert statuses >= {"shadow", "ab:50%", "champion"}
+    assert [end[2] for end in tier.ended()] == ["promoted", "promoted", "promoted"]
+    tier.turn()
+    assert tier.registry.aliases(MODEL) == {"champion": version}
+    assert tier.status_of(1) == "retired"
+    assert same_as_judge(tier)
+
+
+def test_registry_away_during_a_rollback_is_written_to_when_it_is_back(tmp_path: Path) -> None:
+    tier = tier_with_champion(tmp_path)
+    version = challenge(tier, harmful)
+    tier.until(lambda: tier.desk.state.rollout is not None and tier.desk.state.rollout.live, decisions=10)
+    tier.registry.reachable = False
+    tier.until(lambda: over(tier, version), decisions=50)
+    assert tier.route.challenger_version == 0
+    assert tier.controller.writer.waiting > 0
+    tier.controller.refresh()
+    assert not tier.controller.snapshot.mlflow_reachable
+    tier.restart_controller()  # the outbox survives
+    tier.until(lambda: tier.desk.state.champion == 1, decisions=10)
+    tier.registry.reachable = True
+    tier.until(lambda: tier.controller.writer.waiting == 0)
+    assert tier.registry.aliases(MODEL) == {"champion": 1}
+    assert tier.status_of(version) == "rolled_back"
+    tier.turn(decisions=20)
+    assert tier.desk.state.rollout is None
+
+
+def test_controller_killed_midway_comes_to_the_same_verdict(tmp_path: Path) -> None:
+    tier = tier_with_champion(tmp_path)
+    version = challenge(tier, harmful)
+    for _ in range(5):
+        tier.until(lambda: tier.desk.state.rollout is not None, decisions=10)
+        for _ in range(4):
+            tier.turn(decisions=20)
+        rollout_id = tier.desk.state.rollout.rollout_id
+        tier.restart_controller()
+    tier.until(lambda: over(tier, version), decisions=50)
+    assert tier.ended()[-1][:4] == (rollout_id, version, "rolled_back", "pnl")
+    tier.turn(decisions=10)
+    assert same_as_judge(tier)
+
+
+def test_rolled_back_version_is_refused_until_its_tag_is_cleared(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("serving.controller.controller.RETRY_REFUSED_S", 0.0)
+    tier = tier_with_champion(tmp_path)
+    version = challenge(tier, harmful)
+    tier.until(lambda: over(tier, version), decisions=50)
+    tier.turn()
+    tier.registry.move_alias(MODEL, "challenger", version)
+    tier.until(lambda: tier.ended()[-1][2] == "refused")
+    assert tier.status_of(version) == "rolled_back"
+    assert "clear its tag" in tier.registry.version(MODEL, version).tags["ringcraft.reason"]
+    tier.registry.set_version_tags(MODEL, version, {"ringcraft.status": ""})
+    tier.until(lambda: tier.desk.state.rollout is not None and tier.desk.state.rollout.live)
+
+
+def test_version_made_for_other_features_is_refused_and_says_why(tmp_path: Path) -> None:
+    tier = tier_with_champion(tmp_path)
+    version = tier.register(equal, feature_hash="0" * 16)
+    tier.registry.move_alias(MODEL, "challenger", version)
+    tier.until(lambda: tier.status_of(version) == "refused")
+    assert "live hash" in tier.registry.version(MODEL, version).tags["ringcraft.reason"]
+    assert tier.route.champion_version == 1
+
+
+def test_version_whose_files_were_touched_is_refused(tmp_path: Path) -> None:
+    tier = tier_with_champion(tmp_path)
+    version = tier.register(equal)
+    tier.registry._models[MODEL].versions[version].files["model.onnx"] = b"something else"
+    tier.registry.move_alias(MODEL, "challenger", version)
+    tier.until(lambda: tier.status_of(version) == "refused")
+    assert "SHA-256" in tier.registry.version(MODEL, version).tags["ringcraft.reason"]
+
+
+def test_alias_taken_away_withdraws_and_the_judge_sees_it(tmp_path: Path) -> None:
+    tier = tier_with_champion(tmp_path)
+    version = challenge(tier, equal)
+    tier.until(lambda: tier.desk.state.rollout is not None and tier.desk.state.rollout.live)
+    tier.turn(decisions=30)
+    tier.registry.delete_alias(MODEL, "challenger")
+    tier.until(lambda: over(tier, version))
+    tier.turn(decisions=5)
+    assert tier.ended()[-1][1:] == (version, "withdrawn", "", None)
+    assert tier.status_of(version) == "withdrawn"
+    assert same_as_judge(tier)
+
+
+def test_person_pauses_resumes_and_promotes(tmp_path: Path) -> None:
+    tier = tier_with_champion(tmp_path, WAITING)
+    version = challenge(tier, equal)
+    commands = ControllerCommands(tier.controller)
+    assert not commands.promote(MODEL, dry_run=False, why="x", who="me").done
+    tier.until(lambda: tier.route.phase == Phase.AB, decisions=50)
+    assert commands.pause(MODEL, dry_run=False, why="lunch", who="me").done
+    assert (tier.route.phase, tier.route.share_bps) == (Phase.PAUSED, 0)
+    assert tier.controller.snapshot.models[0].rollout.paused
+    assert commands.resume(MODEL, dry_run=False, why="back", who="me").done
+    assert tier.route.share_bps == 5000
+    tier.until(lambda: tier.desk.state.rollout.stage == "ready", decisions=50)
+    assert commands.promote(MODEL, dry_run=True, why="good", who="me").done
+    assert tier.desk.state.champion == 1
+    assert commands.promote(MODEL, dry_run=False, why="good", who="me").done
+    assert (tier.route.champion_version, tier.route.phase) == (version, Phase.BAKE)
+    tier.turn(decisions=20)
+    assert tier.registry.aliases(MODEL) == {"champion": version}
+    moves = [entry for entry in tier.controller.history.entries if entry.seen == "made"]
+    assert {move.who for move in moves} == {"me"}
+    assert commands.rollback(MODEL, dry_run=False, why="no", who="me").done
+    tier.turn(decisions=20)
+    assert tier.registry.aliases(MODEL) == {"champion": 1}
+    assert [v.verdict for v in judge_journal(tier.state_dir / "journal", WAITING)] == ["promoted", "withdrawn"]
+
+
+def test_own_moves_are_not_taken_for_somebody_elses(tmp_path: Path) -> None:
+    tier = tier_with_champion(tmp_path)
+    version = challenge(tier, equal)
+    tier.until(lambda: tier.desk.state.champion == version, decisions=50)
+    for _ in range(5):
+        tier.turn(decisions=5)
+    polled = [entry for entry in tier.controller.history.entries if entry.seen == "polled"]
+    assert [(entry.alias, entry.after) for entry in polled] == [("champion", 1), ("challenger", version)]
+
+
+def test_verdicts_can_be_told_as_json(tmp_path: Path) -> None:
+    tier = tier_with_champion(tmp_path)
+    challenge(tier, equal)
+    tier.until(lambda: tier.desk.state.rollout is not None and tier.desk.state.rollout.live)
+    tier.turn(decisions=30)
+    verdicts = judge_journal(tier.state_dir / "journal", POLICY)
+    assert verdicts[0].verdict == ""
+    assert msgspec.json.decode(msgspec.json.encode(verdicts), type=list[RolloutVerdict]) == verdicts

@@ -1,0 +1,309 @@
+"""The desk of one model under every order of events that Hypothesis can think of, and its edge cases by name."""
+
+import itertools
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from data_contracts.policy import Policy
+from serving.rollout.desk import Desk, DeskState, copy_of
+from serving.rollout.effects import DeleteAlias, Ended, MoveAlias, SetTags
+from serving.rollout.events import Concluded, Paused, ReadyToPromote, StepAdvanced
+
+POLICY = Policy()
+VERSIONS = st.integers(1, 4)
+
+
+def desk(state: DeskState | None = None, first_id: int = 1) -> Desk:
+    return Desk(state or DeskState(model="m", index=0), POLICY, itertools.count(first_id).__next__)
+
+
+def serving(champion: int = 1, challenger: int | None = None) -> Desk:
+    made = desk()
+    made.aliases({"champion": champion})
+    made.passed(champion)
+    if challenger is not None:
+        made.aliases({"champion": champion, "challenger": challenger})
+        made.passed(challenger)
+    made.effects.clear()
+    return made
+
+
+def concluded(made: Desk, verdict: str = "rolled_back", guardrail: str = "pnl") -> Concluded:
+    rollout = made.state.rollout
+    return Concluded(
+        model="m",
+        rollout_id=rollout.rollout_id,
+        version=rollout.version,
+        kind=rollout.kind,
+        verdict=verdict,
+        guardrail=guardrail,
+        decision=77,
+        reason="because",
+    )
+
+
+def ended(made: Desk) -> list[tuple[str, int, str]]:
+    return [(e.kind, e.version, e.verdict) for e in made.effects if isinstance(e, Ended)]
+
+
+def tags(made: Desk) -> dict[int, str]:
+    return {e.version: e.status for e in made.effects if isinstance(e, SetTags) and e.status}
+
+
+def test_first_champion_ever_is_served_once_its_checks_pass() -> None:
+    made = desk()
+    made.aliases({"champion": 1})
+    assert made.state.champion is None
+    made.passed(1)
+    assert made.state.champion == 1
+    assert ended(made) == [("first_champion", 1, "promoted")]
+
+
+def test_challenger_without_champion_waits_in_checking() -> None:
+    made = desk()
+    made.aliases({"challenger": 2})
+    made.passed(2)
+    assert made.state.rollout.stage == "checking"
+    made.aliases({"champion": 1, "challenger": 2})
+    made.passed(1)
+    assert (made.state.rollout.stage, made.state.rollout.control) == ("shadow", 1)
+
+
+def test_same_version_under_both_aliases_is_refused_with_its_reason() -> None:
+    made = serving(1)
+    made.aliases({"champion": 1, "challenger": 1})
+    assert ended(made) == [("challenger", 1, "refused")]
+    assert "champion already" in made.state.last.reason
+    assert tags(made) == {}
+
+
+def test_champion_moved_during_a_rollout_ends_it_and_begins_another() -> None:
+    made = serving(1, 2)
+    before = made.state.rollout.rollout_id
+    made.aliases({"champion": 3, "challenger": 2})
+    made.passed(3)
+    assert ("challenger", 2, "withdrawn") in ended(made)
+    assert (made.state.champion, made.state.rollout.version, made.state.rollout.control) == (3, 2, 3)
+    assert made.state.rollout.rollout_id != before
+
+
+def test_challenger_replaced_midway_is_withdrawn_for_the_other() -> None:
+    made = serving(1, 2)
+    made.aliases({"champion": 1, "challenger": 3})
+    assert ended(made) == [("challenger", 2, "withdrawn")]
+    assert (made.state.rollout.version, made.state.rollout.stage) == (3, "checking")
+
+
+def test_challenger_alias_deleted_withdraws() -> None:
+    made = serving(1, 2)
+    made.aliases({"champion": 1})
+    assert ended(made) == [("challenger", 2, "withdrawn")]
+    assert made.state.rollout is None
+
+
+def test_champion_alias_moved_to_the_challenger_promotes_it_by_hand() -> None:
+    made = serving(1, 2)
+    made.aliases({"champion": 2, "challenger": 2})
+    assert ended(made) == [("challenger", 2, "promoted")]
+    assert (made.state.rollout.kind, made.state.rollout.control) == ("bake", 1)
+
+
+def test_rolled_back_version_loses_its_place_before_anything_is_written() -> None:
+    made = serving(1, 2)
+    made.folded(concluded(made))
+    assert made.state.rollout is None
+    assert DeleteAlias(alias="challenger", version=2, why="because") in made.effects
+    assert tags(made)[2] == "rolled_back"
+    assert 2 not in made.versions()
+
+
+def test_promoted_version_bakes_with_the_old_champion_as_control() -> None:
+    made = serving(1, 2)
+    made.folded(concluded(made, "promoted", ""))
+    assert (made.state.champion, made.state.rollout.kind, made.state.rollout.control) == (2, "bake", 1)
+    assert MoveAlias(alias="champion", version=2, expected=1, why="because") in made.effects
+    assert tags(made) == {2: "champion", 1: "retired"}
+
+
+def test_new_champion_that_fails_its_bake_gives_the_place_back() -> None:
+    made = serving(1, 2)
+    made.folded(concluded(made, "promoted", ""))
+    made.effects.clear()
+    made.folded(concluded(made))
+    assert made.state.champion == 1
+    assert MoveAlias(alias="champion", version=1, expected=2, why="because") in made.effects
+    assert tags(made) == {2: "rolled_back", 1: "champion"}
+
+
+def test_challenger_that_comes_while_a_champion_bakes_waits() -> None:
+    made = serving(1, 2)
+    made.folded(concluded(made, "promoted", ""))
+    made.aliases({"champion": 2, "challenger": 3})
+    made.passed(3)
+    assert made.state.rollout.kind == "bake"
+    made.folded(concluded(made, "promoted", ""))
+    assert (made.state.rollout.kind, made.state.rollout.version, made.state.rollout.control) == ("challenger", 3, 2)
+
+
+def test_refused_version_is_not_tried_again_until_its_alias_moves_or_its_tag_is_cleared() -> None:
+    made = serving(1)
+    made.aliases({"champion": 1, "challenger": 2})
+    made.refused(2, "feature set differs")
+    assert ended(made) == [("challenger", 2, "refused")]
+    made.aliases({"champion": 1, "challenger": 2})
+    assert made.state.rollout is None
+    assert made.retryable() == [2]
+    made.retry(2)
+    assert made.state.rollout.stage == "checking"
+
+
+def test_refused_champion_leaves_the_old_one_serving() -> None:
+    made = serving(1)
+    made.aliases({"champion": 2})
+    made.refused(2, "digest differs")
+    assert made.state.champion == 1
+    assert tags(made) == {2: "refused"}
+
+
+def test_event_of_an_earlier_rollout_changes_nothing() -> None:
+    made = serving(1, 2)
+    old = concluded(made)
+    made.aliases({"champion": 1, "challenger": 3})
+    made.passed(3)
+    made.effects.clear()
+    made.folded(old)
+    assert made.state.rollout.version == 3
+    assert made.effects == []
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """A person, the registry, checks and evidence in any order; a restart at any time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids = itertools.count(1)
+        self.desk = Desk(DeskState(model="m", index=0), POLICY, lambda: next(self.ids))
+        self.registry: dict[str, int] = {}
+        self.passed: set[int] = set()
+        self.ended: list[Ended] = []
+        self.ever_passed: set[int] = set()
+
+    def _settle(self) -> None:
+        """Carry out what the desk asks, as the writer would; poll again."""
+        for effect in self.desk.effects:
+            if isinstance(effect, MoveAlias) and self.registry.get(effect.alias) in (effect.expected, effect.version):
+                self.registry[effect.alias] = effect.version
+            elif isinstance(effect, DeleteAlias) and self.registry.get(effect.alias) == effect.version:
+                del self.registry[effect.alias]
+            elif isinstance(effect, Ended):
+                self.ended.append(effect)
+        self.desk.effects.clear()
+
+    @rule(alias=st.sampled_from(["champion", "challenger", "shadow"]), version=st.none() | VERSIONS)
+    def person_moves_an_alias(self, alias: str, version: int | None) -> None:
+        if version is None:
+            self.registry.pop(alias, None)
+        else:
+            self.registry[alias] = version
+        self.poll()
+
+    @rule()
+    def poll(self) -> None:
+        self.desk.aliases(self.registry)
+        self._settle()
+        self.desk.aliases(self.registry)
+        self._settle()
+
+    @rule(version=VERSIONS)
+    def check_passes(self, version: int) -> None:
+        if version in self.desk.versions():
+            self.passed.add(version)
+            self.ever_passed.add(version)
+            self.desk.passed(version)
+            self._settle()
+
+    @rule(version=VERSIONS)
+    def check_fails(self, version: int) -> None:
+        if version in self.desk.versions() and version not in self.passed:
+            self.desk.refused(version, "no")
+            self._settle()
+
+    @precondition(lambda self: self.desk.state.rollout is not None and self.desk.state.rollout.live)
+    @rule(verdict=st.sampled_from(["rolled_back", "promoted", "inconclusive"]))
+    def evidence_concludes(self, verdict: str) -> None:
+        version = self.desk.state.rollout.version
+        self.desk.folded(concluded(self.desk, verdict))
+        if verdict == "rolled_back":
+            self.passed.discard(version)
+            assert version != self.desk.state.champion
+        self._settle()
+
+    @precondition(lambda self: self.desk.state.rollout is not None and self.desk.state.rollout.live)
+    @rule(step=st.integers(0, 2), kind=st.sampled_from([StepAdvanced, ReadyToPromote, Paused]))
+    def evidence_goes_on(self, step: int, kind: type) -> None:
+        rollout = self.desk.state.rollout
+        if rollout.kind == "bake" and kind is not Paused:
+            return
+        extra = {StepAdvanced: {"step": step}, ReadyToPromote: {}, Paused: {"reason": "drops"}}[kind]
+        self.desk.folded(kind(model="m", rollout_id=rollout.rollout_id, version=rollout.version, decision=5, **extra))
+        self._settle()
+
+    @rule(verb=st.sampled_from(["promote", "rollback", "pause", "resume"]))
+    def person_commands(self, verb: str) -> None:
+        getattr(self.desk, verb)(*(() if verb == "resume" else ("why",)))
+        self._settle()
+
+    @rule()
+    def controller_restarts(self) -> None:
+        self.desk = Desk(copy_of(self.desk.state), POLICY, lambda: next(self.ids))
+        self.poll()
+
+    @invariant()
+    def what_is_served_has_passed_its_checks(self) -> None:
+        served = self.desk.state.champion
+        assert served is None or served in self.ever_passed
+
+    @invariant()
+    def challenger_is_never_the_champion(self) -> None:
+        rollout = self.desk.state.rollout
+        if rollout is not None and rollout.live:
+            assert rollout.control is not None
+            assert rollout.version != rollout.control
+            champion = self.desk.state.champion
+            assert champion == (rollout.version if rollout.kind == "bake" else rollout.control)
+
+    @invariant()
+    def only_a_live_challenger_has_a_share(self) -> None:
+        rollout = self.desk.state.rollout
+        if self.desk.share:
+            assert rollout is not None
+            assert rollout.kind == "challenger"
+            assert rollout.live
+
+    @invariant()
+    def rollout_follows_its_alias(self) -> None:
+        rollout = self.desk.state.rollout
+        if rollout is not None and rollout.kind == "challenger":
+            assert self.desk.wanted.get("challenger") == rollout.version
+
+    @invariant()
+    def every_rollout_ends_at_most_once(self) -> None:
+        ids = [e.rollout_id for e in self.ended if e.rollout_id]
+        assert len(ids) == len(set(ids))
+        if self.desk.state.rollout is not None:
+            assert self.desk.state.rollout.rollout_id not in ids
+
+    @invariant()
+    def what_is_served_is_wanted_ready(self) -> None:
+        held = self.desk.versions()
+        rollout = self.desk.state.rollout
+        if self.desk.state.champion is not None:
+            assert self.desk.state.champion in held
+        if rollout is not None and rollout.live:
+            assert {rollout.version, rollout.control} <= set(held)
+
+
+TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
