@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from ringcraft.commands.options import FORMATS
+from ringcraft.demo.work import fresh
 from ringcraft.exits import NOT_SO
 from ringcraft.prefect_home import keep_prefect_in
 from ringcraft.terminal import out
@@ -40,12 +41,12 @@ def demo(data: Path | None, format_name: str | None, instrument: str | None, wor
 
     if data is not None and not data.exists():
         raise UsageError(f"--data {data}: no such file or folder")
-    work.mkdir(parents=True, exist_ok=True)
-    keep_prefect_in(work)
+    folder = fresh(work)
+    keep_prefect_in(folder)
     from ringcraft.demo.run import Options, run_demo
 
     again = f"ringcraft up --config {work / 'ringcraft.toml'}"
-    if not run_demo(Options(data, format_name, instrument, work, fast), partial(_linger, again)):
+    if not run_demo(Options(data, format_name, instrument, folder, fast), partial(_linger, again)):
         sys.exit(NOT_SO)
 
 

@@ -15,6 +15,9 @@ def serve(config: Path | None) -> None:
 
     It follows the models named in ringcraft.toml, [[serving.models]]. Logs are JSON on stderr.
     """
+    from ringcraft.logs import configure_logs
     from ringcraft.processes.supervisor import supervise
 
-    supervise(load_settings(config), config)
+    settings = load_settings(config)
+    configure_logs(settings.log_level)
+    supervise(settings, config)

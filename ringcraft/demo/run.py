@@ -1,6 +1,5 @@
 """The demonstration, step by step; see `ringcraft demo --help` for what it shows."""
 
-import shutil
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -8,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_contracts.errors import QuarantinedError, RingcraftError, UsageError
+from data_contracts.errors import QuarantinedError, RingcraftError
 from data_contracts.policy import read_policy
 from pipelines.adversaries import random_trader, slow
 from pipelines.flows import Given, train_flow
@@ -54,7 +53,7 @@ def run_demo(options: Options, linger: Callable[[str, str], None]) -> bool:
     """
     started = time.monotonic()
     size = FAST if options.fast else FULL
-    work = _fresh(options.work)
+    work = options.work
     with ExitStack() as stack:
         plan = _step_recording(options, size, work)
         _step_broken(plan, work)
@@ -76,17 +75,6 @@ def run_demo(options: Options, linger: Callable[[str, str], None]) -> bool:
         out.print(f"\n{document['seconds']:.0f} s. Summary: {work / MARKER}")
         linger(document["console_url"], mlflow.uri)
     return not problems
-
-
-def _fresh(work: Path) -> Path:
-    # Only a folder that a demonstration made is ever emptied.
-    if work.exists() and any(work.iterdir()):
-        if not (work / ".demo").exists():
-            raise UsageError(f"--work {work}: expected an empty folder or an earlier demonstration's")
-        shutil.rmtree(work)
-    work.mkdir(parents=True, exist_ok=True)
-    (work / ".demo").touch()
-    return work.resolve()
 
 
 def _step_recording(options: Options, size: Size, work: Path) -> Plan:
