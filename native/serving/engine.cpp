@@ -269,30 +269,16 @@ void Engine::decide(InstrumentState& instrument, Binding& binding, const MarketE
   const AbstainReason input = unfit(features, event);
   const Answer answer = input == AbstainReason::kNone ? answer_of(state, routed, slot, features) : abstention(input);
   const std::int64_t answer_ns = monotonic_ns();
+  describe(record, instrument, binding, features, event);
+  describe(record, routed, answer);
   record.receive_ns = clock_.wall_ns(receive_ns);
   record.answer_ns = clock_.wall_ns(answer_ns);
-  record.event_ns = event.event_ns;
-  record.sequence = event.sequence;
-  record.feature_hash = features.warm ? features.hash : 0;
-  record.bid_ticks = event.bid_ticks;
-  record.ask_ticks = event.ask_ticks;
-  std::copy(answer.output.begin(), answer.output.end(), record.output);
-  record.epoch = static_cast<std::uint32_t>(routes_.epoch);
-  record.version = routed.version;
-  record.instrument = instrument.id;
-  record.model = static_cast<std::uint16_t>(binding.model);
-  record.share_bps = routed.share_bps;
-  record.arm = routed.arm;
-  record.action = answer.action;
-  record.abstain = answer.abstain;
   record.late = slot != nullptr && answer_ns - receive_ns > slot->latency_budget_ns ? 1 : 0;
   send_shadows(state, record, features, input);
   binding.last_decision_ns = event.event_ns;
   binding.decided = true;
   follow_markout(instrument, state, record);
-  add(counters_.decisions);
-  add(counters_.abstentions, record.abstain == AbstainReason::kNone ? 0 : 1);
-  add(counters_.late, record.late);
+  count(record);
   if (input == AbstainReason::kNone && routed.version != kNoVersion) {
     const auto limit =
         state.limits.answered(record.arm, record.abstain, record.late != 0, state.plan->late_or_failed_of_64);
@@ -300,6 +286,27 @@ void Engine::decide(InstrumentState& instrument, Binding& binding, const MarketE
       trip(state, *limit);
     }
   }
+}
+
+void Engine::describe(DecisionRecord& record, const InstrumentState& instrument, const Binding& binding,
+                      const FeatureFeed& features, const MarketEvent& event) const noexcept {
+  record.event_ns = event.event_ns;
+  record.sequence = event.sequence;
+  record.feature_hash = features.warm ? features.hash : 0;
+  record.bid_ticks = event.bid_ticks;
+  record.ask_ticks = event.ask_ticks;
+  record.epoch = static_cast<std::uint32_t>(routes_.epoch);
+  record.instrument = instrument.id;
+  record.model = static_cast<std::uint16_t>(binding.model);
+}
+
+void Engine::describe(DecisionRecord& record, const Routed& routed, const Answer& answer) noexcept {
+  std::copy(answer.output.begin(), answer.output.end(), record.output);
+  record.version = routed.version;
+  record.share_bps = routed.share_bps;
+  record.arm = routed.arm;
+  record.action = answer.action;
+  record.abstain = answer.abstain;
 }
 
 Answer Engine::answer_of(const ModelState& state, const Routed& routed, const LoadedSlot* slot,
@@ -311,6 +318,12 @@ Answer Engine::answer_of(const ModelState& state, const Routed& routed, const Lo
     return abstention(AbstainReason::kModelFailed);
   }
   return ask(*slot->live, *slot, features.vector.data(), state.plan->output_abs_max);
+}
+
+void Engine::count(const DecisionRecord& record) noexcept {
+  add(counters_.decisions);
+  add(counters_.abstentions, record.abstain == AbstainReason::kNone ? 0 : 1);
+  add(counters_.late, record.late);
 }
 
 void Engine::check_trips(ModelState& state) noexcept {
