@@ -5,13 +5,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from support.journals import equal, harmful, slow
+from support.tier import MODEL, Tier
 
 from data_contracts.journal import Phase
 from data_contracts.policy import Policy, Rollout, Step
 from serving.controller.commands import ControllerCommands
 from serving.judge import RolloutVerdict, judge_journal
-from support.journals import equal, harmful, slow
-from support.tier import MODEL, Tier
 
 POLICY = Policy(
     rollout=Rollout(

@@ -7,12 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from data_contracts.journal import MARKOUT, RECORD_BYTES, Arm, MarkoutStatus, Phase, RecordType, TripKind
-from data_contracts.policy import Policy, Rollout, Step
-from serving.judge import verdicts
-from serving.rollout.events import Concluded, Paused, ReadyToPromote, StepAdvanced
-from serving.rollout.fold import JournalFold
 from support.journals import (
     HORIZON_NS,
     SPACING_NS,
@@ -24,6 +18,12 @@ from support.journals import (
     harmful,
     slow,
 )
+
+from data_contracts.journal import MARKOUT, RECORD_BYTES, Arm, MarkoutStatus, Phase, RecordType, TripKind
+from data_contracts.policy import Policy, Rollout, Step
+from serving.judge import verdicts
+from serving.rollout.events import Concluded, Paused, ReadyToPromote, StepAdvanced
+from serving.rollout.fold import JournalFold
 
 POLICY = Policy(
     rollout=Rollout(
