@@ -71,6 +71,12 @@ class ModelFold:
         """Decisions that are not folded yet."""
         return len(self._pending)
 
+    def rename(self, name: str) -> None:
+        """Learn the model's name after its first records."""
+        self.name = name
+        for rollout in self.rollouts.values():
+            rollout.model = name
+
     def on_epoch(self, row: EpochRow) -> list[FoldEvent]:
         """Take note of a routing epoch; the rollout before it ends where another begins."""
         self.epoch = row
@@ -216,10 +222,16 @@ class JournalFold:
         """Return the fold of the model of that name; None before its first record."""
         return next((fold for fold in self.models.values() if fold.name == name), None)
 
+    def _name(self, index: int, name: str) -> None:
+        # An epoch may come before the name: a worker adopts routes for models that it has yet to hear of.
+        self._names[index] = name
+        if index in self.models:
+            self.models[index].rename(name)
+
     def _consume(self, row: Row) -> list[FoldEvent]:
         if isinstance(row, NameRow):
             if row.kind == 0:
-                self._names[row.name_index] = row.name
+                self._name(row.name_index, row.name)
             return []
         fold = self.models.get(row.model)
         if fold is None:

@@ -290,3 +290,14 @@ def test_record_for_an_unknown_decision_is_counted_and_not_guessed() -> None:
     fold = JournalFold(POLICY)
     fold.consume(writer.bytes())
     assert fold.models[0].late_outcomes == 1
+
+
+def test_model_named_after_its_first_epoch_is_known_by_its_name() -> None:
+    writer = JournalWriter()
+    writer.records.clear()
+    writer.add(RecordType.EPOCH, rollout_id=1, champion=1, challenger=2, phase=1)
+    writer.name(0, "late")
+    fold = JournalFold(POLICY)
+    fold.consume(writer.bytes())
+    assert fold.model("late") is fold.models[0]
+    assert verdicts(fold)[0].model == "late"
