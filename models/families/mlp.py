@@ -16,7 +16,7 @@ from models.scaling import Scaling
 if TYPE_CHECKING:
     import optuna
 
-THREADS = 2
+THREADS = 1
 """A net this small only loses by more."""
 
 
@@ -27,7 +27,7 @@ class MlpConfig(Struct, frozen=True):
     learning_rate: float = 2e-3
     weight_decay: float = 1e-3
     epochs: int = 8
-    batch_rows: int = 1024
+    batch_rows: int = 256
 
 
 class Mlp:

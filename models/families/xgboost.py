@@ -17,7 +17,8 @@ from models.onnx_graph import INPUT, probabilities_only
 if TYPE_CHECKING:
     import optuna
 
-THREADS = 2
+THREADS = 1
+"""On tens of thousands of rows two threads mostly wait for each other, and worse where the machine is shared."""
 BINS = 64
 """Thresholds tried a feature; more only cost time on signals this faint."""
 _CONVERTER_OPSET = 15
