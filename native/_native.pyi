@@ -172,7 +172,7 @@ class Worker:
         core: int = -1,
         heartbeat_timeout_ns: int = 2_000_000_000,
         ring_records: int = 65_536,
-        shadow_queue: int = 4096,
+        shadow_queue: int = 16_384,
         records_per_segment: int = ...,
     ) -> None: ...
     @property

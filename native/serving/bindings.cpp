@@ -109,7 +109,7 @@ void bind_worker(nb::module_& module) {
           nb::kw_only(), nb::arg("journal_folder"), nb::arg("rings_path"), nb::arg("routing_path"),
           nb::arg("host") = "127.0.0.1", nb::arg("port") = 0, nb::arg("worker") = 0, nb::arg("core") = -1,
           nb::arg("heartbeat_timeout_ns") = 2'000'000'000, nb::arg("ring_records") = 65'536,
-          nb::arg("shadow_queue") = 4096, nb::arg("records_per_segment") = kSegmentRecords)
+          nb::arg("shadow_queue") = 16'384, nb::arg("records_per_segment") = kSegmentRecords)
       .def_prop_ro("feed_port", &Worker::port)
       .def_prop_ro("recovered", &Worker::recovered)
       .def("counters", &Worker::counters)

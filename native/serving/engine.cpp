@@ -1,16 +1,11 @@
 #include "serving/engine.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 namespace ringcraft {
 namespace {
 
-/// Decisions of one instrument that may wait for their mark-outs at once.
-constexpr std::size_t kPendingMarkouts = 65'536;
 constexpr std::size_t kLiveTrades = 262'144;
-constexpr std::uint32_t kModelName = 0;
-constexpr std::uint32_t kInstrumentName = 1;
 
 }  // namespace
 
@@ -25,181 +20,6 @@ Engine::Engine(Holdings& holdings, const RoutingTable& routing, ShadowRunner& sh
       heartbeat_timeout_ns_(heartbeat_timeout_ns),
       drops_seen_(decisions.dropped()),
       trades_(kLiveTrades) {}
-
-void Engine::resume(const Resumption& resumption) {
-  next_decision_id_ = resumption.next_decision_id;
-  earned_before_ = resumption.earned_bps;
-  for (const auto& [model, rollout] : resumption.masked) {
-    if (model < models_.size()) {
-      models_[model].masked_rollout = rollout;
-    }
-  }
-}
-
-void Engine::begin_feed(const std::vector<FedInstrument>& instruments) {
-  end_feed();
-  feed_.clear();
-  for (const FedInstrument& facts : instruments) {
-    InstrumentState& state = instrument_of(facts.symbol);
-    state.facts = facts;
-    state.tracker = std::make_unique<MarkoutTracker>(facts.fee_bps, facts.stale_after_ns, kPendingMarkouts);
-    state.features.clear();
-    state.bindings.clear();
-    bind(state);
-    write_name(kInstrumentName, state.id, facts.symbol);
-    feed_.push_back(&state);
-  }
-}
-
-Engine::InstrumentState& Engine::instrument_of(const std::string& symbol) {
-  for (const auto& known : instruments_) {
-    if (known->facts.symbol == symbol) {
-      return *known;
-    }
-  }
-  instruments_.push_back(std::make_unique<InstrumentState>());
-  instruments_.back()->id = static_cast<std::uint32_t>(instruments_.size() - 1);
-  return *instruments_.back();
-}
-
-void Engine::end_feed() noexcept {
-  for (const auto& instrument : instruments_) {
-    instrument->tracker->finish([&](const Markout& markout) { on_markout(markout); });
-  }
-}
-
-void Engine::adopt() {
-  if (holdings_.generation() != plans_generation_) {
-    adopt_plans();
-  }
-  if (routing_.stamp() != routes_stamp_) {
-    adopt_routes();
-  }
-  adopt_heartbeat(monotonic_ns());
-}
-
-void Engine::adopt_plans() {
-  plans_generation_ = holdings_.generation();
-  for (std::size_t i = 0; i < models_.size(); ++i) {
-    ModelState& state = models_[i];
-    state.plan = holdings_.plan(i);
-    if (state.plan != nullptr && state.named != state.plan->name) {
-      state.named = state.plan->name;
-      write_name(kModelName, static_cast<std::uint32_t>(i), state.named);
-    }
-  }
-  for (const auto& instrument : instruments_) {
-    bind(*instrument);
-  }
-}
-
-void Engine::bind(InstrumentState& instrument) {
-  std::vector<Binding> bindings;
-  for (std::size_t i = 0; i < models_.size(); ++i) {
-    const ModelPlan* plan = models_[i].plan;
-    const auto serves = [&](const std::vector<std::string>& symbols) {
-      return symbols.empty() || std::find(symbols.begin(), symbols.end(), instrument.facts.symbol) != symbols.end();
-    };
-    if (plan == nullptr || !serves(plan->instruments)) {
-      continue;
-    }
-    const auto known = std::find_if(instrument.features.begin(), instrument.features.end(),
-                                    [&](const FeatureFeed& feed) { return feed.set == plan->feature_set; });
-    const auto place = static_cast<std::size_t>(known - instrument.features.begin());
-    if (known == instrument.features.end()) {
-      FeatureFeed feed;
-      feed.set = plan->feature_set;
-      feed.engine = FeatureEngine::make(plan->feature_set);
-      instrument.features.push_back(std::move(feed));
-    }
-    Binding binding{i, place};
-    for (const Binding& old : instrument.bindings) {
-      if (old.model == i) {
-        binding.last_decision_ns = old.last_decision_ns;
-        binding.decided = old.decided;
-      }
-    }
-    bindings.push_back(binding);
-  }
-  instrument.bindings = std::move(bindings);
-}
-
-void Engine::adopt_routes() noexcept {
-  const std::uint64_t stamp = routing_.stamp();
-  RoutingSnapshot snapshot{};
-  if (!routing_.try_read(snapshot)) {
-    return;  // being overtaken by a live writer: what is in force stays, the next pass looks again
-  }
-  routes_stamp_ = stamp;
-  routes_ = snapshot;
-  counters_.epoch.store(snapshot.epoch, std::memory_order_relaxed);
-  std::array<bool, kMaxModels> named{};
-  for (std::size_t i = 0; i < snapshot.count; ++i) {
-    const Route& route = snapshot.routes[i];
-    if (route.model < kMaxModels) {
-      named[route.model] = true;
-      adopt_route(models_[route.model], route);
-    }
-  }
-  for (std::size_t i = 0; i < kMaxModels; ++i) {
-    models_[i].routed = named[i];
-  }
-}
-
-void Engine::adopt_route(ModelState& state, const Route& route) noexcept {
-  state.route = route;
-  if (state.limits.rollout_id() != route.rollout_id) {
-    const auto before = earned_before_.find({route.model, route.rollout_id});
-    state.limits.begin(route.rollout_id, before == earned_before_.end() ? 0.0 : before->second);
-  }
-  state.masked = route.rollout_id != 0 && state.masked_rollout == route.rollout_id;
-  state.routed = true;
-  if (heartbeat_known_) {
-    write_epoch(state);
-  }
-}
-
-void Engine::adopt_heartbeat(std::int64_t now_ns) noexcept {
-  const bool lost = routing_.age_at(now_ns) > heartbeat_timeout_ns_;
-  if (heartbeat_known_ && lost == heartbeat_lost_) {
-    return;
-  }
-  heartbeat_known_ = true;
-  heartbeat_lost_ = lost;
-  counters_.heartbeat_lost.store(lost ? 1 : 0, std::memory_order_relaxed);
-  for (const ModelState& state : models_) {
-    if (state.routed) {
-      write_epoch(state);
-    }
-  }
-}
-
-void Engine::write_name(std::uint32_t kind, std::uint32_t index, const std::string& name) noexcept {
-  NameRecord record{};
-  record.kind = kind;
-  record.index = index;
-  std::memcpy(record.name, name.data(), std::min(name.size(), sizeof record.name));
-  push(RecordType::kName, record);
-}
-
-void Engine::write_epoch(const ModelState& state) noexcept {
-  const Route& route = state.route;
-  EpochRecord record{};
-  record.epoch = routes_.epoch;
-  record.wall_ns = clock_.wall_ns(monotonic_ns());
-  record.salt = route.salt;
-  record.next_decision_id = next_decision_id_;
-  record.rollout_id = route.rollout_id;
-  record.champion = route.champion_version;
-  record.challenger = route.challenger_version;
-  std::copy(route.shadow_versions.begin(), route.shadow_versions.end(), record.shadows);
-  record.model = route.model;
-  record.share_bps = route.share_bps;
-  record.phase = static_cast<Phase>(route.phase);
-  record.step = route.step;
-  record.heartbeat_lost = heartbeat_lost_ ? 1 : 0;
-  push(RecordType::kEpoch, record);
-}
 
 void Engine::on_event(const MarketEvent& event, std::int64_t receive_ns) noexcept {
   if (routing_.stamp() != routes_stamp_) {
@@ -269,30 +89,16 @@ void Engine::decide(InstrumentState& instrument, Binding& binding, const MarketE
   const AbstainReason input = unfit(features, event);
   const Answer answer = input == AbstainReason::kNone ? answer_of(state, routed, slot, features) : abstention(input);
   const std::int64_t answer_ns = monotonic_ns();
+  describe(record, instrument, binding, features, event);
+  describe(record, routed, answer);
   record.receive_ns = clock_.wall_ns(receive_ns);
   record.answer_ns = clock_.wall_ns(answer_ns);
-  record.event_ns = event.event_ns;
-  record.sequence = event.sequence;
-  record.feature_hash = features.warm ? features.hash : 0;
-  record.bid_ticks = event.bid_ticks;
-  record.ask_ticks = event.ask_ticks;
-  std::copy(answer.output.begin(), answer.output.end(), record.output);
-  record.epoch = static_cast<std::uint32_t>(routes_.epoch);
-  record.version = routed.version;
-  record.instrument = instrument.id;
-  record.model = static_cast<std::uint16_t>(binding.model);
-  record.share_bps = routed.share_bps;
-  record.arm = routed.arm;
-  record.action = answer.action;
-  record.abstain = answer.abstain;
   record.late = slot != nullptr && answer_ns - receive_ns > slot->latency_budget_ns ? 1 : 0;
   send_shadows(state, record, features, input);
   binding.last_decision_ns = event.event_ns;
   binding.decided = true;
   follow_markout(instrument, state, record);
-  add(counters_.decisions);
-  add(counters_.abstentions, record.abstain == AbstainReason::kNone ? 0 : 1);
-  add(counters_.late, record.late);
+  count(record);
   if (input == AbstainReason::kNone && routed.version != kNoVersion) {
     const auto limit =
         state.limits.answered(record.arm, record.abstain, record.late != 0, state.plan->late_or_failed_of_64);
@@ -300,6 +106,27 @@ void Engine::decide(InstrumentState& instrument, Binding& binding, const MarketE
       trip(state, *limit);
     }
   }
+}
+
+void Engine::describe(DecisionRecord& record, const InstrumentState& instrument, const Binding& binding,
+                      const FeatureFeed& features, const MarketEvent& event) const noexcept {
+  record.event_ns = event.event_ns;
+  record.sequence = event.sequence;
+  record.feature_hash = features.warm ? features.hash : 0;
+  record.bid_ticks = event.bid_ticks;
+  record.ask_ticks = event.ask_ticks;
+  record.epoch = static_cast<std::uint32_t>(routes_.epoch);
+  record.instrument = instrument.id;
+  record.model = static_cast<std::uint16_t>(binding.model);
+}
+
+void Engine::describe(DecisionRecord& record, const Routed& routed, const Answer& answer) noexcept {
+  std::copy(answer.output.begin(), answer.output.end(), record.output);
+  record.version = routed.version;
+  record.share_bps = routed.share_bps;
+  record.arm = routed.arm;
+  record.action = answer.action;
+  record.abstain = answer.abstain;
 }
 
 Answer Engine::answer_of(const ModelState& state, const Routed& routed, const LoadedSlot* slot,
@@ -311,6 +138,12 @@ Answer Engine::answer_of(const ModelState& state, const Routed& routed, const Lo
     return abstention(AbstainReason::kModelFailed);
   }
   return ask(*slot->live, *slot, features.vector.data(), state.plan->output_abs_max);
+}
+
+void Engine::count(const DecisionRecord& record) noexcept {
+  add(counters_.decisions);
+  add(counters_.abstentions, record.abstain == AbstainReason::kNone ? 0 : 1);
+  add(counters_.late, record.late);
 }
 
 void Engine::check_trips(ModelState& state) noexcept {

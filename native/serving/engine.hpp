@@ -117,6 +117,10 @@ class Engine {
   [[nodiscard]] static AbstainReason unfit(const FeatureFeed& features, const MarketEvent& event) noexcept;
   [[nodiscard]] static Answer answer_of(const ModelState& state, const Routed& routed, const LoadedSlot* slot,
                                         const FeatureFeed& features) noexcept;
+  void describe(DecisionRecord& record, const InstrumentState& instrument, const Binding& binding,
+                const FeatureFeed& features, const MarketEvent& event) const noexcept;
+  static void describe(DecisionRecord& record, const Routed& routed, const Answer& answer) noexcept;
+  void count(const DecisionRecord& record) noexcept;
   void check_trips(ModelState& state) noexcept;
   void send_shadows(const ModelState& state, const DecisionRecord& decision, const FeatureFeed& features,
                     AbstainReason unfit) noexcept;

@@ -27,7 +27,7 @@ struct WorkerConfig {
   int core = -1;  ///< decision thread's; -1: any
   std::int64_t heartbeat_timeout_ns = 2'000'000'000;
   std::size_t ring_records = 65'536;
-  std::size_t shadow_queue = 4096;
+  std::size_t shadow_queue = 16'384;
   std::size_t records_per_segment = kSegmentRecords;
 };
 

@@ -3,31 +3,10 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <new>
 #include <string>
 
 #include "serving/worker.hpp"
-
-namespace {
-thread_local std::uint64_t allocations = 0;
-}  // namespace
-
-// Counts this thread's allocations, for the test that wants none.
-void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-void* operator new(std::size_t size, std::align_val_t alignment) {
-  ++allocations;
-  const auto unit = static_cast<std::size_t>(alignment);
-  if (void* memory = std::aligned_alloc(unit, (size + unit - 1) / unit * unit)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+#include "tests/serving_allocations.hpp"
 
 namespace ringcraft {
 namespace {
@@ -113,11 +92,11 @@ TEST_CASE("the decision path allocates nothing once it is warm") {
   for (std::int64_t i = 0; i < 1000; ++i) {
     bench.engine.on_event(event_at(i), monotonic_ns());
   }
-  const std::uint64_t before = allocations;
+  const std::uint64_t before = allocations_of_this_thread();
   for (std::int64_t i = 1000; i < 5000; ++i) {
     bench.engine.on_event(event_at(i), monotonic_ns());
   }
-  CHECK(allocations == before);
+  CHECK(allocations_of_this_thread() == before);
   CHECK(bench.engine.decisions() == 5000);
 }
 
@@ -211,6 +190,56 @@ TEST_CASE("the next decision's id follows the journal's last") {
   const auto decisions = bench.records<DecisionRecord>(RecordType::kDecision);
   CHECK(decisions[0].decision_id == 42);
   CHECK(decisions[0].share_bps == 0);  // its challenger was taken off before the restart
+}
+
+TEST_CASE("a worker writes everything it decided before it stops, and a second one cannot have its rings") {
+  const Folder folder;
+  WorkerConfig config;
+  config.journal_folder = folder.file("journal");
+  config.rings_path = folder.file("rings");
+  config.routing_path = folder.file("routing");
+  RoutingTable::create(config.routing_path).publish({ab_route()});
+  {
+    Worker worker(config);
+    CHECK(worker.port() != 0);
+    CHECK_THROWS_AS(Worker{config}, std::runtime_error);
+    worker.holdings().plan(0, std::make_unique<const ModelPlan>(plan()));
+    std::vector<MarketEvent> events;
+    for (std::int64_t i = 0; i < 3000; ++i) {
+      events.push_back(event_at(i));
+    }
+    CHECK(worker.replay({{"A:B", 0.1, 60'000'000'000}}, events).size() == 3000);
+    worker.stop();
+    CHECK(worker.counters().at("journal_waiting") == 0);
+  }
+  const JournalWriter journal(config.journal_folder);
+  std::uint64_t decisions = 0;
+  std::uint64_t markouts = 0;
+  std::uint64_t shadows = 0;
+  journal.read_back(100, [&](const RecordBytes& bytes) {
+    RecordHeader header{};
+    std::memcpy(&header, bytes.data(), sizeof header);
+    decisions += header.type == RecordType::kDecision ? 1 : 0;
+    markouts += header.type == RecordType::kMarkout ? 1 : 0;
+    shadows += header.type == RecordType::kShadow ? 1 : 0;
+  });
+  CHECK(decisions == 3000);
+  CHECK(markouts == 3000);
+  CHECK(shadows == 3000);
+}
+
+TEST_CASE("a worker that is started stops at once when it is asked to") {
+  const Folder folder;
+  WorkerConfig config;
+  config.journal_folder = folder.file("journal");
+  config.rings_path = folder.file("rings");
+  config.routing_path = folder.file("routing");
+  Worker worker(config);
+  worker.start();
+  const std::int64_t asked = monotonic_ns();
+  worker.stop();
+  worker.stop();
+  CHECK(monotonic_ns() - asked < 2'000'000'000);
 }
 
 }  // namespace ringcraft

@@ -91,7 +91,8 @@ def test_every_decision_gets_its_markout_its_shadow_and_its_arm(tmp_path: Path, 
     ok = journal.markouts["status"] == MarkoutStatus.OK
     assert ok.mean() > 0.99
     assert set(journal.markouts["resolved_event_ns"][ok] - journal.markouts["decision_event_ns"][ok]) == {HORIZON_NS}
-    assert counters["journal_dropped"] == counters["shadows_dropped"] == 0
+    assert counters["journal_dropped"] == 0
+    assert counters["shadows_dropped"] == 0  # fewer than the queue takes
     assert counters["journal_synced"] == len(journal)
 
 
