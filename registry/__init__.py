@@ -1,1 +1,10 @@
-"""The model registry: a port, its drivers, the history of alias moves."""
+"""The model registry: a port, its drivers, the history of alias moves.
+
+Drivers are imported by path: registry.memory, registry.mlflow_registry.
+"""
+
+from registry.changes import AliasChange, alias_changes
+from registry.history import History, HistoryEntry
+from registry.port import ModelRegistry, ModelVersion
+
+__all__ = ["AliasChange", "History", "HistoryEntry", "ModelRegistry", "ModelVersion", "alias_changes"]

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from mlflow.exceptions import MlflowException
 from requests import RequestException
 
 from data_contracts.errors import RegistryError, RegistryUnavailableError
+from registry.mlflow_vendor import MlflowException
 
 _NOT_FOUND: Final = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"})
 _REFUSED: Final = frozenset(

@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-from mlflow import MlflowClient
-from mlflow.entities.model_registry import ModelVersion as MlflowVersion
-from mlflow.exceptions import MlflowException
-
 from data_contracts.errors import AliasNotSetError, ModelNotFoundError, UsageError, VersionNotFoundError
 from registry.files import empty_folder, must_hold_files
 from registry.mlflow_errors import said_plainly
 from registry.mlflow_rest import MlflowRest
+from registry.mlflow_vendor import (
+    MlflowClient,
+    MlflowException,
+    MlflowVersion,
+    download_artifacts,
+    list_artifacts,
+)
 from registry.port import ModelVersion
 
 EXPERIMENT: Final = "ringcraft"
@@ -161,8 +164,6 @@ class MlflowRegistry:
 
         The files come into a folder beside `folder` first: whoever sees `folder` filled sees all of it.
         """
-        from mlflow.artifacts import download_artifacts, list_artifacts
-
         gone = VersionNotFoundError(model, version)
         empty_folder(folder)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as part:
@@ -174,14 +175,31 @@ class MlflowRegistry:
             came.replace(folder)
 
     def log_evidence(self, model: str, version: int, name: str, content: bytes) -> str:
-        """See ModelRegistry."""
+        """See ModelRegistry.
+
+        Returns:
+            Path among the artifacts of the version's run; short, because MLflow's page of a version shows few lines
+            of tags.
+        """
         run = self._evidence_run(model, version)
-        place = f"{EVIDENCE_PATH}/{quote(model, safe='')}-{version}"
+        place = _evidence_place(model, version)
         with tempfile.TemporaryDirectory() as part, said_plainly(self._uri, VersionNotFoundError(model, version)):
             file = Path(part) / name
             file.write_bytes(content)
             self._client.log_artifact(run, str(file), place)
-        return f"{self._uri}/get-artifact?run_uuid={run}&path={quote(f'{place}/{name}')}"
+        return f"{place}/{name}"
+
+    def evidence(self, model: str, version: int, name: str) -> bytes:
+        """Return what log_evidence kept under `name`.
+
+        Raises:
+            VersionNotFoundError: `version` was never registered.
+            RegistryUnavailableError: no answer, or nothing kept under that name.
+        """
+        run = self._evidence_run(model, version)
+        with tempfile.TemporaryDirectory() as part, said_plainly(self._uri, VersionNotFoundError(model, version)):
+            place = f"{_evidence_place(model, version)}/{name}"
+            return Path(self._client.download_artifacts(run, place, part)).read_bytes()
 
     def _version(self, model: str, version: int) -> MlflowVersion:
         with said_plainly(self._uri, VersionNotFoundError(model, version)):
@@ -239,6 +257,10 @@ def _ours(version: MlflowVersion) -> ModelVersion:
     return ModelVersion(
         model=version.name, version=int(version.version), tags=dict(version.tags), run_id=version.run_id or None
     )
+
+
+def _evidence_place(model: str, version: int) -> str:
+    return f"{EVIDENCE_PATH}/{quote(model, safe=' ')}-{version}"
 
 
 def _description(folder: Path) -> str | None:

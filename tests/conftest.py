@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # read at mlflow's first import; nothing calls out of a test
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

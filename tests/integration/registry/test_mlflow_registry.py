@@ -1,5 +1,6 @@
 """What only the MLflow driver can get wrong."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -54,11 +55,13 @@ def test_version_page_shows_card_run_and_files(mlflow_uri: str, folder: Path) ->
     assert client.get_run(shown.run_id).info.status == "FINISHED"
 
 
-def test_evidence_can_be_read_at_the_address_returned(mlflow_uri: str, folder: Path) -> None:
+def test_evidence_lies_in_the_run_under_the_path_returned(mlflow_uri: str, folder: Path) -> None:
     registry = MlflowRegistry(mlflow_uri, timeout_s=30)
     version = registry.publish("judged", folder, tags={})
     place = registry.log_evidence("judged", version, "verdict 1.json", b'{"verdict": "rolled_back"}')
-    assert httpx.get(place).content == b'{"verdict": "rolled_back"}'
+    run = registry.version("judged", version).run_id
+    shown = httpx.get(f"{mlflow_uri}/get-artifact", params={"run_uuid": run, "path": place})
+    assert shown.content == registry.evidence("judged", version, "verdict 1.json") == b'{"verdict": "rolled_back"}'
 
 
 def test_version_without_a_run_gets_one_for_its_evidence(mlflow_uri: str) -> None:
@@ -66,8 +69,11 @@ def test_version_without_a_run_gets_one_for_its_evidence(mlflow_uri: str) -> Non
     client.create_registered_model("runless")
     client.create_model_version("runless", "s3://bucket/made/elsewhere", await_creation_for=0)
     registry = MlflowRegistry(mlflow_uri, timeout_s=30)
-    places = [registry.log_evidence("runless", 1, name, b"x") for name in ("a.json", "b.json")]
-    assert places[0].split("&")[0] == places[1].split("&")[0]
+    for name in ("a.json", "b.json"):
+        registry.log_evidence("runless", 1, name, b"x")
+    run = registry.version("runless", 1).tags["ringcraft.evidence_run"]
+    files = {file.path for file in client.list_artifacts(run, "ringcraft/runless-1")}
+    assert files == {"ringcraft/runless-1/a.json", "ringcraft/runless-1/b.json"}
 
 
 def test_version_whose_files_are_gone_is_not_fetched(mlflow_uri: str, tmp_path: Path) -> None:
@@ -122,3 +128,13 @@ def test_importing_the_driver_brings_no_training_stack() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_importing_the_driver_starts_no_telemetry() -> None:
+    program = (
+        "import registry.mlflow_registry, mlflow.telemetry, threading\n"
+        "print(mlflow.telemetry.get_telemetry_client(), threading.active_count())"
+    )
+    clean = {name: value for name, value in os.environ.items() if name not in ("MLFLOW_DISABLE_TELEMETRY", "CI")}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=clean)
+    assert done.stdout.split() == ["None", "1"]

@@ -22,6 +22,7 @@ def answers(uri: str) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_server_dies_with_a_killed_parent(tmp_path: Path) -> None:
     program = (
         "import sys, time; from pathlib import Path; from ringcraft.mlflow_server import MlflowServer\n"
