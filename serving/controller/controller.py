@@ -34,7 +34,7 @@ from serving.controller.writer import Evidence, Writer
 from serving.journal import JournalFollower
 from serving.lineup import SlotStatus, WorkerStatus
 from serving.rollout.desk import Desk
-from serving.rollout.effects import Effect, Ended, Noted
+from serving.rollout.effects import DeleteAlias, Effect, Ended, MoveAlias, Noted
 from serving.rollout.fold import JournalFold
 
 log = structlog.get_logger()
@@ -134,7 +134,8 @@ class Controller:
         self._ask_for_versions()
         for desk in self.desks.values():
             effects, desk.effects = desk.effects, []
-            for effect in effects:
+            # Aliases first: whoever reads a tag finds them moved already.
+            for effect in sorted(effects, key=lambda one: not isinstance(one, MoveAlias | DeleteAlias)):
                 self._carry_out(desk, effect)
         self._save()
 

@@ -66,7 +66,9 @@ class Desk:
         """
         self.state, self.policy = state, policy
         self.effects: list[Effect] = []
-        self.wanted: dict[str, int] = {}
+        self.wanted = _implied(state)
+        self._heard = False
+        """The aliases were seen at least once; until then nothing that is served goes for want of its alias."""
         self._next_id = next_id
         self._passed: set[int] = {v for v in (state.champion,) if v is not None}
         self._refused: dict[int, str] = {}
@@ -77,7 +79,7 @@ class Desk:
 
     def aliases(self, aliases: Mapping[str, int]) -> None:
         """Take in where the aliases point now, own moves that are still under way included."""
-        self.wanted = dict(aliases)
+        self.wanted, self._heard = dict(aliases), True
         challenger, champion = aliases.get(CHALLENGER), aliases.get(CHAMPION)
         if self.state.settled is not None and self.state.settled != challenger:
             self._refused.pop(self.state.settled, None)
@@ -207,6 +209,8 @@ class Desk:
     # --- how it decides -------------------------------------------------------
 
     def _reconcile(self) -> None:
+        if not self._heard:
+            return
         self._follow_champion(self.wanted.get(CHAMPION))
         self._follow_challenger(self.wanted.get(CHALLENGER))
 
@@ -389,6 +393,14 @@ class Desk:
 
     def _note(self, kind: str, version: int | None, text: str, decision: int | None = None) -> None:
         self.effects.append(Noted(kind=kind, version=version, text=text, decision=decision))
+
+
+def _implied(state: DeskState) -> dict[str, int]:
+    """Return the aliases as the state implies them, until they are seen again."""
+    rollout = state.rollout
+    challenger = rollout.version if rollout is not None and rollout.kind == "challenger" else None
+    implied = {CHAMPION: state.champion, CHALLENGER: challenger}
+    return {alias: version for alias, version in implied.items() if version is not None}
 
 
 def copy_of(state: DeskState) -> DeskState:

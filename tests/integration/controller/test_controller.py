@@ -128,6 +128,23 @@ def test_controller_killed_midway_comes_to_the_same_verdict(tmp_path: Path) -> N
     assert same_as_judge(tier)
 
 
+def test_verdict_reached_while_controller_and_registry_were_away_is_carried_out(tmp_path: Path) -> None:
+    tier = tier_with_champion(tmp_path)
+    version = challenge(tier, harmful)
+    tier.until(lambda: tier.desk.state.rollout is not None and tier.desk.state.rollout.live, decisions=10)
+    tier.turn()
+    tier.registry.reachable = False
+    tier.worker.decide(3000)
+    tier.worker.finish()
+    tier.restart_controller()
+    tier.until(lambda: over(tier, version))
+    assert (tier.route.champion_version, tier.route.challenger_version) == (1, 0)
+    assert tier.ended()[-1][2] == "rolled_back"
+    tier.registry.reachable = True
+    tier.until(lambda: tier.controller.writer.waiting == 0)
+    assert tier.registry.aliases(MODEL) == {"champion": 1}
+
+
 def test_rolled_back_version_is_refused_until_its_tag_is_cleared(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("serving.controller.controller.RETRY_REFUSED_S", 0.0)
     tier = tier_with_champion(tmp_path)

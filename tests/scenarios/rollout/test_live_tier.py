@@ -29,19 +29,21 @@ from serving.judge import judge_journal
 
 ROOT = Path(__file__).resolve().parents[3]
 MODEL = "live"
+LATE = ("latency", "limit:late_or_failed")
+"""Either may come first, by how many of a slow version's scores are dropped in shadow."""
 POLICY = """
 [rollout]
 on_success = "wait"
 max_decisions = 100000
 [[rollout.steps]]
 share = 0.0
-min_decisions = 300
+min_decisions = 1000
 [[rollout.steps]]
 share = 0.5
 min_decisions = 300
 [guardrails.latency]
 budget_us = 3000.0
-burst_decisions = 20
+burst_decisions = 4
 [outcomes]
 watermark_seconds = 2.0
 """
@@ -156,13 +158,14 @@ def test_bad_versions_come_off_by_themselves_and_the_judge_agrees(tmp_path: Path
             snapshot = tier.until(lambda s: s.ready, "a champion")
             tier.start_feed(snapshot.workers[0].feed_port)
             expected = []
-            for name, guardrail in (("restless", "pnl"), ("slow", "latency")):
+            for name, guardrails in (("restless", ("pnl",)), ("slow", LATE)):
                 registry.move_alias(MODEL, "challenger", versions[name])
                 if name == "restless":  # a controller that dies takes up where it was
                     tier.until(lambda s: bool(s.models[0].rollout and s.models[0].rollout.folded), "a rollout")
                     os.kill(tier.pids()["controller"], signal.SIGKILL)
                 rollout = tier.until(ended(versions[name]), f"{name} to come off").models[0].rollout
-                assert (rollout.verdict, rollout.guardrail) == ("rolled_back", guardrail), rollout
+                assert rollout.verdict == "rolled_back", rollout
+                assert rollout.guardrail in guardrails, rollout
                 expected.append((rollout.rollout_id, rollout.version, rollout.decision, rollout.reason))
                 wait_for_tag(registry, versions[name], "rolled_back")
                 assert "challenger" not in registry.aliases(MODEL)

@@ -178,6 +178,15 @@ def test_event_of_an_earlier_rollout_changes_nothing() -> None:
     assert made.effects == []
 
 
+def test_end_of_a_rollout_heard_of_before_the_aliases_leaves_the_champion_serving() -> None:
+    """A controller restarted while the registry is away reads the verdict out of the journal first."""
+    made = serving(1, 2)
+    again = desk(copy_of(made.state), first_id=50)
+    again.folded(concluded(made))
+    assert (again.state.champion, again.state.rollout) == (1, None)
+    assert ended(again) == [("challenger", 2, "rolled_back")]
+
+
 class AnyOrder(RuleBasedStateMachine):
     """A person, the registry, checks and evidence in any order; a restart at any time."""
 
@@ -258,7 +267,6 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def controller_restarts(self) -> None:
         self.desk = Desk(copy_of(self.desk.state), POLICY, lambda: next(self.ids))
-        self.poll()
 
     @invariant()
     def what_is_served_has_passed_its_checks(self) -> None:

@@ -1,0 +1,192 @@
+// What the engine takes up from outside between two events: feeds, plans, routes, the controller's heartbeat.
+#include <algorithm>
+#include <cstring>
+
+#include "serving/engine.hpp"
+
+namespace ringcraft {
+namespace {
+
+/// Decisions of one instrument that may wait for their mark-outs at once.
+constexpr std::size_t kPendingMarkouts = 65'536;
+constexpr std::uint32_t kModelName = 0;
+constexpr std::uint32_t kInstrumentName = 1;
+
+}  // namespace
+
+void Engine::resume(const Resumption& resumption) {
+  next_decision_id_ = resumption.next_decision_id;
+  earned_before_ = resumption.earned_bps;
+  for (const auto& [model, rollout] : resumption.masked) {
+    if (model < models_.size()) {
+      models_[model].masked_rollout = rollout;
+    }
+  }
+}
+
+void Engine::begin_feed(const std::vector<FedInstrument>& instruments) {
+  end_feed();
+  feed_.clear();
+  for (const FedInstrument& facts : instruments) {
+    InstrumentState& state = instrument_of(facts.symbol);
+    state.facts = facts;
+    state.tracker = std::make_unique<MarkoutTracker>(facts.fee_bps, facts.stale_after_ns, kPendingMarkouts);
+    state.features.clear();
+    state.bindings.clear();
+    bind(state);
+    write_name(kInstrumentName, state.id, facts.symbol);
+    feed_.push_back(&state);
+  }
+}
+
+Engine::InstrumentState& Engine::instrument_of(const std::string& symbol) {
+  for (const auto& known : instruments_) {
+    if (known->facts.symbol == symbol) {
+      return *known;
+    }
+  }
+  instruments_.push_back(std::make_unique<InstrumentState>());
+  instruments_.back()->id = static_cast<std::uint32_t>(instruments_.size() - 1);
+  return *instruments_.back();
+}
+
+void Engine::end_feed() noexcept {
+  for (const auto& instrument : instruments_) {
+    instrument->tracker->finish([&](const Markout& markout) { on_markout(markout); });
+  }
+}
+
+void Engine::adopt() {
+  if (holdings_.generation() != plans_generation_) {
+    adopt_plans();
+  }
+  if (routing_.stamp() != routes_stamp_) {
+    adopt_routes();
+  }
+  adopt_heartbeat(monotonic_ns());
+}
+
+void Engine::adopt_plans() {
+  plans_generation_ = holdings_.generation();
+  for (std::size_t i = 0; i < models_.size(); ++i) {
+    ModelState& state = models_[i];
+    state.plan = holdings_.plan(i);
+    if (state.plan != nullptr && state.named != state.plan->name) {
+      state.named = state.plan->name;
+      write_name(kModelName, static_cast<std::uint32_t>(i), state.named);
+    }
+  }
+  for (const auto& instrument : instruments_) {
+    bind(*instrument);
+  }
+}
+
+void Engine::bind(InstrumentState& instrument) {
+  std::vector<Binding> bindings;
+  for (std::size_t i = 0; i < models_.size(); ++i) {
+    const ModelPlan* plan = models_[i].plan;
+    const auto serves = [&](const std::vector<std::string>& symbols) {
+      return symbols.empty() || std::find(symbols.begin(), symbols.end(), instrument.facts.symbol) != symbols.end();
+    };
+    if (plan == nullptr || !serves(plan->instruments)) {
+      continue;
+    }
+    const auto known = std::find_if(instrument.features.begin(), instrument.features.end(),
+                                    [&](const FeatureFeed& feed) { return feed.set == plan->feature_set; });
+    const auto place = static_cast<std::size_t>(known - instrument.features.begin());
+    if (known == instrument.features.end()) {
+      FeatureFeed feed;
+      feed.set = plan->feature_set;
+      feed.engine = FeatureEngine::make(plan->feature_set);
+      instrument.features.push_back(std::move(feed));
+    }
+    Binding binding{i, place};
+    for (const Binding& old : instrument.bindings) {
+      if (old.model == i) {
+        binding.last_decision_ns = old.last_decision_ns;
+        binding.decided = old.decided;
+      }
+    }
+    bindings.push_back(binding);
+  }
+  instrument.bindings = std::move(bindings);
+}
+
+void Engine::adopt_routes() noexcept {
+  const std::uint64_t stamp = routing_.stamp();
+  RoutingSnapshot snapshot{};
+  if (!routing_.try_read(snapshot)) {
+    return;  // being overtaken by a live writer: what is in force stays, the next pass looks again
+  }
+  routes_stamp_ = stamp;
+  routes_ = snapshot;
+  counters_.epoch.store(snapshot.epoch, std::memory_order_relaxed);
+  std::array<bool, kMaxModels> named{};
+  for (std::size_t i = 0; i < snapshot.count; ++i) {
+    const Route& route = snapshot.routes[i];
+    if (route.model < kMaxModels) {
+      named[route.model] = true;
+      adopt_route(models_[route.model], route);
+    }
+  }
+  for (std::size_t i = 0; i < kMaxModels; ++i) {
+    models_[i].routed = named[i];
+  }
+}
+
+void Engine::adopt_route(ModelState& state, const Route& route) noexcept {
+  state.route = route;
+  if (state.limits.rollout_id() != route.rollout_id) {
+    const auto before = earned_before_.find({route.model, route.rollout_id});
+    state.limits.begin(route.rollout_id, before == earned_before_.end() ? 0.0 : before->second);
+  }
+  state.masked = route.rollout_id != 0 && state.masked_rollout == route.rollout_id;
+  state.routed = true;
+  if (heartbeat_known_) {
+    write_epoch(state);
+  }
+}
+
+void Engine::adopt_heartbeat(std::int64_t now_ns) noexcept {
+  const bool lost = routing_.age_at(now_ns) > heartbeat_timeout_ns_;
+  if (heartbeat_known_ && lost == heartbeat_lost_) {
+    return;
+  }
+  heartbeat_known_ = true;
+  heartbeat_lost_ = lost;
+  counters_.heartbeat_lost.store(lost ? 1 : 0, std::memory_order_relaxed);
+  for (const ModelState& state : models_) {
+    if (state.routed) {
+      write_epoch(state);
+    }
+  }
+}
+
+void Engine::write_name(std::uint32_t kind, std::uint32_t index, const std::string& name) noexcept {
+  NameRecord record{};
+  record.kind = kind;
+  record.index = index;
+  std::memcpy(record.name, name.data(), std::min(name.size(), sizeof record.name));
+  push(RecordType::kName, record);
+}
+
+void Engine::write_epoch(const ModelState& state) noexcept {
+  const Route& route = state.route;
+  EpochRecord record{};
+  record.epoch = routes_.epoch;
+  record.wall_ns = clock_.wall_ns(monotonic_ns());
+  record.salt = route.salt;
+  record.next_decision_id = next_decision_id_;
+  record.rollout_id = route.rollout_id;
+  record.champion = route.champion_version;
+  record.challenger = route.challenger_version;
+  std::copy(route.shadow_versions.begin(), route.shadow_versions.end(), record.shadows);
+  record.model = route.model;
+  record.share_bps = route.share_bps;
+  record.phase = static_cast<Phase>(route.phase);
+  record.step = route.step;
+  record.heartbeat_lost = heartbeat_lost_ ? 1 : 0;
+  push(RecordType::kEpoch, record);
+}
+
+}  // namespace ringcraft
