@@ -8,11 +8,13 @@ import xgboost
 from models.compression import Candidate
 from models.dataset import Dataset
 from models.families.xgboost import XgboostConfig, XgboostModel, parameters, training_rows
-from models.tree_graph import LEVELS, quantize_leaves
+from models.tree_graph import LEVELS, quantize_leaves, scaled_to_match
 
 GAMMAS = (0.0, 2.0, 5.0, 10.0, 20.0)
 """Least loss reduction a split must have brought to stay; 0 keeps all."""
-TREE_SHARES = (1.0, 0.5)
+TREE_SHARES = (1.0, 0.5, 0.25)
+MATCHING_ROWS = 2000
+"""About so many training rows are scored to match the original."""
 
 
 def tree_candidates(model: XgboostModel, learnt_from: Dataset, config: XgboostConfig, seed: int) -> list[Candidate]:
@@ -21,7 +23,8 @@ def tree_candidates(model: XgboostModel, learnt_from: Dataset, config: XgboostCo
 
 
 def _candidates(model: XgboostModel, learnt_from: Dataset, config: XgboostConfig, seed: int) -> Iterator[Candidate]:
-    rows = training_rows(learnt_from.features, learnt_from.classes)
+    rows, original = training_rows(learnt_from.features, learnt_from.classes), model.to_onnx()
+    some = learnt_from.features[:: max(1, len(learnt_from) // MATCHING_ROWS)]
     rounding = f"leaves rounded to {LEVELS} levels, splits between equal leaves folded"
     for share in TREE_SHARES:
         rounds = max(1, round(share * config.trees))
@@ -33,6 +36,9 @@ def _candidates(model: XgboostModel, learnt_from: Dataset, config: XgboostConfig
                 pruned = _pruned(shorter, rows, config, gamma, seed)
                 steps += (f"splits that gain under {gamma:g} pruned",)
             graph = XgboostModel(pruned, model.inputs).to_onnx()
+            if steps:
+                graph, factor = scaled_to_match(graph, original, some)
+                steps += (f"leaves scaled by {factor:.2f} to match the original",)
             yield Candidate((*steps, rounding), quantize_leaves(graph))
 
 

@@ -18,7 +18,8 @@ def signal(scores: Scores) -> NDArray[np.float64]:
 def confusion_rows(scores: Scores, classes: Classes) -> NDArray[np.float64]:
     """Return one-hot rows over the nine cells (true class x predicted class), shape (n, 9)."""
     cells = 3 * classes.astype(np.intp) + scores.argmax(axis=1)
-    return np.eye(9)[cells]
+    rows: NDArray[np.float64] = np.eye(9)[cells]
+    return rows
 
 
 def mcc(cells: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -40,8 +41,8 @@ def f1_macro(cells: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the mean F1 of the three classes from cell sums (b, 9); a class never seen nor said counts 0."""
     table = cells.reshape(-1, 3, 3)
     hits, both = np.diagonal(table, axis1=1, axis2=2), table.sum(axis=2) + table.sum(axis=1)
-    f1: NDArray[np.float64] = np.divide(2 * hits, both, out=np.zeros_like(both), where=both > 0)
-    return f1.mean(axis=1)
+    f1: NDArray[np.float64] = np.divide(2 * hits, both, out=np.zeros_like(both), where=both > 0).mean(axis=1)
+    return f1
 
 
 def accuracy(cells: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, helper
 
 from data_contracts.errors import ModelError
 from models.onnx_graph import checked
+from models.parity import run_onnx
 
 LEVELS = 255
 """Leaf values of the whole ensemble after rounding: what a signed byte holds."""
@@ -54,6 +56,33 @@ def quantize_leaves(model: ModelProto, *, levels: int = LEVELS) -> ModelProto:
     graph.CopyFrom(model.graph)
     graph.node[0].CopyFrom(_rebuilt(node, attributes, trees))
     return checked(graph)
+
+
+def scaled_to_match(model: ModelProto, original: ModelProto, features: NDArray[np.float32]) -> tuple[ModelProto, float]:
+    """Return `model` with every leaf multiplied by one factor, and the factor.
+
+    It is the least-squares factor between the trees' sums and those of `original` on `features`: a forest that lost
+    trees or splits says too little, and one number gives most of it back without learning from labels.
+
+    Raises:
+        ModelError: a graph is not one tree-ensemble classifier.
+    """
+    base = np.array(_attributes(_ensemble(original)).get("base_values", [0.0] * 3))
+    wanted, got = (_tree_sums(run_onnx(each, features), base) for each in (original, model))
+    factor = float((wanted * got).sum() / max((got * got).sum(), 1e-12))
+    graph = type(model.graph)()
+    graph.CopyFrom(model.graph)
+    for attribute in graph.node[0].attribute:
+        if attribute.name == "class_weights":
+            attribute.floats[:] = [np.float32(weight * factor) for weight in attribute.floats]
+    return checked(graph), factor
+
+
+def _tree_sums(scores: NDArray[np.float32], base: NDArray[np.float64]) -> NDArray[np.float64]:
+    # Softmax forgets a constant a row: what is left is compared around each row's mean.
+    sums = np.log(np.maximum(scores.astype(np.float64), 1e-12)) - base
+    centred: NDArray[np.float64] = sums - sums.mean(axis=1, keepdims=True)
+    return centred
 
 
 def _ensemble(model: ModelProto) -> NodeProto:

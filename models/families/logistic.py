@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from msgspec import Struct
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # no types are published
 
 from models.families.dense import DenseModel
 from models.families.port import Classes, Features, refuse_unusable
@@ -37,8 +38,9 @@ class Logistic:
         """Fit by L-BFGS; the optimum is unique, so the seed changes nothing."""
         refuse_unusable(features, classes)
         scaling = Scaling.of(features)
-        solver = LogisticRegression(C=config.strength, max_iter=200, random_state=seed)
-        solver.fit(scaling.apply(features), classes)
+        solver = LogisticRegression(C=config.strength, max_iter=100, random_state=seed)
+        with threadpool_limits(limits=1):  # a problem this small is solved while threads still wait for each other
+            solver.fit(scaling.apply(features), classes)
         weights, bias = solver.coef_.T.astype(np.float32), solver.intercept_.astype(np.float32)
         return DenseModel(scaling, ((weights, bias),), self.name)
 

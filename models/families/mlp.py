@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 THREADS = 1
 """A net this small only loses by more."""
+MIN_STEPS = 32
+"""Steps an epoch takes at least."""
 
 
 class MlpConfig(Struct, frozen=True):
@@ -27,7 +29,8 @@ class MlpConfig(Struct, frozen=True):
     learning_rate: float = 2e-3
     weight_decay: float = 1e-3
     epochs: int = 8
-    batch_rows: int = 256
+    batch_rows: int = 512
+    """At most; few rows make smaller batches, so that an epoch has steps enough to learn."""
 
 
 class Mlp:
@@ -75,12 +78,13 @@ def _learn(
     rows = torch.from_numpy(scaling.apply(features)).to(device)
     targets = torch.from_numpy(classes.astype(np.int64)).to(device)
     shuffle = torch.Generator().manual_seed(seed)
-    batches = -(-len(rows) // config.batch_rows)
+    batch_rows = max(32, min(config.batch_rows, len(rows) // MIN_STEPS))
+    batches = -(-len(rows) // batch_rows)
     optimiser = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.learning_rate, total_steps=batches * config.epochs)
     for _ in range(config.epochs):
         order = torch.randperm(len(rows), generator=shuffle).to(device)
-        for chosen in torch.split(order, config.batch_rows):
+        for chosen in torch.split(order, batch_rows):
             optimiser.zero_grad(set_to_none=True)
             loss = nn.functional.cross_entropy(net(rows[chosen]), targets[chosen])
             loss.backward()  # type: ignore[no-untyped-call]  # torch publishes no type for it

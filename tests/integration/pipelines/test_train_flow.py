@@ -28,7 +28,7 @@ def flows(tmp_path_factory):
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory) -> Recording:
     path = tmp_path_factory.mktemp("itch") / "day.itch"
-    simulate(path, seed=3, events=9000)
+    simulate(path, seed=3, events=7000)
     return read_recordings(path)[0]
 
 
@@ -96,7 +96,7 @@ def test_result_can_be_written_as_json(trained):
 
 def test_broken_recording_is_quarantined_before_anything_is_learnt(flows, recording, tmp_path):
     events = recording.events.copy()
-    events["flags"][: len(events) // 2] |= EventFlag.CROSSED
+    events["flags"][: len(events) // 2] |= np.uint16(EventFlag.CROSSED)
     broken = Recording(recording.instrument, events, Path("broken.itch"), {})
     registry = MemoryRegistry()
     with pytest.raises(QuarantinedError, match="bid above ask"):

@@ -56,7 +56,7 @@ def test_future_beyond_the_horizon_changes_no_row():
 
 def test_rows_without_a_mark_or_a_usable_touch_are_left_out_and_counted():
     recording = walk()
-    recording.events["flags"][700:720] |= EventFlag.HALTED
+    recording.events["flags"][700:720] |= np.uint16(EventFlag.HALTED)
     rows, report = dataset(recording)
     halted = recording.events["event_ns"][700:720]
     assert not np.isin(rows.event_ns, halted).any()

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -30,7 +32,7 @@ def test_tests_follow_each_other_without_overlap_and_training_grows(event_ns, fo
     tested = np.concatenate([fold.test for fold in made])
     assert (np.diff(tested) == 1).all()
     assert tested[-1] == len(event_ns) - 1
-    assert all(np.isin(a.train, b.train).all() for a, b in zip(made, made[1:], strict=False))
+    assert all(np.isin(a.train, b.train).all() for a, b in pairwise(made))
 
 
 def test_rows_are_purged_by_event_time_not_by_count():

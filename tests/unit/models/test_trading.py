@@ -91,7 +91,7 @@ def test_column_made_from_the_future_is_refused(disguise):
     data = planted()
     features = data.features.copy()
     features[:, 3] = disguise(data.mid_move_bps)
-    with pytest.raises(ModelError, match="feature_3.*looks ahead"):
+    with pytest.raises(ModelError, match=r"feature_3.*looks ahead"):
         refuse_leaks(features, data.mid_move_bps, data.names)
 
 

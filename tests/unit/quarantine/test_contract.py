@@ -53,11 +53,11 @@ def cross(events):
 
 
 def lose_a_side(events):
-    events["flags"][::3] |= EventFlag.ONE_SIDED
+    events["flags"][::3] |= np.uint16(EventFlag.ONE_SIDED)
 
 
 def halt(events):
-    events["flags"][:2500] |= EventFlag.HALTED
+    events["flags"][:2500] |= np.uint16(EventFlag.HALTED)
 
 
 def give_away(events):
@@ -100,7 +100,7 @@ def test_recording_that_is_too_short_breaks_the_rule_on_events_alone(rows):
 def test_faults_of_single_rows_do_not_quarantine():
     def some_faults(events):
         events["ask_ticks"][::10] = events["bid_ticks"][::10] - 1
-        events["flags"][5::10] |= EventFlag.ONE_SIDED
+        events["flags"][5::10] |= np.uint16(EventFlag.ONE_SIDED)
         events["bid_ticks"][5::10] = 0
 
     assert broken_by(some_faults) == []
