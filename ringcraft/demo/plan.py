@@ -33,9 +33,9 @@ class Size:
 
 
 FULL: Final = Size(
-    simulated_seconds=28_800,
+    simulated_seconds=50_000,
     train_events=60_000,
-    live_events=120_000,
+    live_events=250_000,
     trials=8,
     steps=(
         Step(share=0.0, min_decisions=1000),
@@ -47,16 +47,16 @@ FULL: Final = Size(
     decisions_per_second=350.0,
 )
 FAST: Final = Size(
-    simulated_seconds=16_000,
+    simulated_seconds=50_000,
     train_events=25_000,
-    live_events=60_000,
+    live_events=250_000,
     trials=3,
     steps=(
         Step(share=0.0, min_decisions=500),
         Step(share=0.1, min_decisions=300),
         Step(share=0.5, min_decisions=400),
     ),
-    max_decisions=3000,
+    max_decisions=6000,
     bake_decisions=300,
     decisions_per_second=350.0,
 )
@@ -70,6 +70,9 @@ class Plan:
     live: Recording
     horizon_ns: int
     min_interval_ns: int
+    """Between two live decisions: overlapping outcomes say little that is new."""
+    learn_interval_ns: int
+    """Between two rows that are learnt from."""
     source: str
     notes: tuple[str, ...]
 
@@ -108,7 +111,8 @@ def make_plan(data: Path | None, format_name: str | None, instrument: str | None
         train=train,
         live=live,
         horizon_ns=(2 if has_sizes else 5) * SECOND_NS,
-        min_interval_ns=0 if has_sizes else SECOND_NS // 2,
+        min_interval_ns=0 if has_sizes else 2 * SECOND_NS,
+        learn_interval_ns=0 if has_sizes else SECOND_NS // 2,
         source=str(data),
         notes=notes,
     )
@@ -134,7 +138,7 @@ def _simulated(size: Size, work: Path) -> Plan:
     path.parent.mkdir(parents=True, exist_ok=True)
     simulate(path, seed=SIMULATED_SEED, seconds=size.simulated_seconds)
     (day,) = read_recordings(path, format="itch50")
-    at = int(0.5 * len(day))
+    at = int(0.4 * len(day))
     train, live = _last(day.part(0, at), size.train_events), day.part(at, len(day)).part(0, size.live_events)
     notes = (
         f"no recording was named: a market with a planted, weak edge was simulated, {len(day):,} events, "
@@ -142,7 +146,13 @@ def _simulated(size: Size, work: Path) -> Plan:
         f"used: {len(train):,} events to teach, {len(live):,} later ones live",
     )
     return Plan(
-        train=train, live=live, horizon_ns=5 * SECOND_NS, min_interval_ns=SECOND_NS // 2, source=str(path), notes=notes
+        train=train,
+        live=live,
+        horizon_ns=5 * SECOND_NS,
+        min_interval_ns=2 * SECOND_NS,
+        learn_interval_ns=SECOND_NS // 2,
+        source=str(path),
+        notes=notes,
     )
 
 

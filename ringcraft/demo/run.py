@@ -55,10 +55,13 @@ def run_demo(options: Options, linger: Callable[[str, str], None]) -> bool:
     size = FAST if options.fast else FULL
     work = options.work
     with ExitStack() as stack:
+        mlflow = MlflowServer(work / "mlflow", port=free_port(5000))
+        stack.callback(mlflow.stop)
+        mlflow.start()  # takes seconds, while the recording is read and checked
         plan = _step_recording(options, size, work)
         _step_broken(plan, work)
         out.print("\n[bold]3-4[/] train, prune, quantize, export, register")
-        mlflow = stack.enter_context(MlflowServer(work / "mlflow", port=free_port(5000)))
+        mlflow.wait_ready()
         out.print(f"    MLflow: {mlflow.uri}")
         registry = MlflowRegistry(mlflow.uri)
         result = _step_train(plan, size, work, mlflow.uri, registry)
@@ -105,7 +108,7 @@ def _step_train(plan: Plan, size: Size, work: Path, mlflow_uri: str, registry: M
     request = TrainRequest(
         model=MODEL,
         horizon_ns=plan.horizon_ns,
-        min_interval_ns=plan.min_interval_ns,
+        min_interval_ns=plan.learn_interval_ns,
         trials=size.trials,
         mlflow_uri=mlflow_uri,
         work=str(work / "training"),
