@@ -155,6 +155,7 @@ def _rollout(desk: Desk, judged: RolloutFold | None) -> RolloutSnapshot | None:
         reason=paused_or_ready or ("" if rollout is not None or last is None else last.reason),
         guards=guard_snapshots(judged),
         promotion_evidence=guards.promotion.evidence if guards and guards.promotion else 0.0,
+        step_shares=tuple(one.share for one in steps),
     )
 
 
