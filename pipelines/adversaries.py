@@ -17,7 +17,7 @@ _GRID = 64.0
 _REACH = 32.0
 _SIDE = 256
 """Rows and columns of the matrices that `slow` multiplies."""
-_ROUNDS = 2
+_ROUNDS = 5
 
 
 def random_trader(champion: Path, folder: Path) -> Manifest:

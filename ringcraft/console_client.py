@@ -27,7 +27,7 @@ def console_url(settings: Settings) -> str:
         url = json.loads(note.read_bytes()).get("console_url")
     except (OSError, ValueError):
         url = None
-    return url or f"http://{settings.serving.host}:{settings.serving.console_port}"
+    return (url or f"http://{settings.serving.host}:{settings.serving.console_port}").rstrip("/")
 
 
 def read_snapshot(url: str) -> Snapshot:

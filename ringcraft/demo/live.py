@@ -13,6 +13,8 @@ from ringcraft.console_client import read_snapshot
 from serving.console.snapshot import ModelSnapshot, RolloutSnapshot, Snapshot
 
 POLL_S: Final = 0.2
+GRACE_S: Final = 20.0
+"""For the tier to finish what it was fed last."""
 
 
 @dataclass
@@ -83,27 +85,53 @@ def model_of(snapshot: Snapshot, model: str) -> ModelSnapshot | None:
     return next((m for m in snapshot.models if m.model == model), None)
 
 
+@dataclass(frozen=True)
+class Ending:
+    """How a rollout ended."""
+
+    version: int
+    verdict: str
+    guardrail: str
+    decision: int | None
+    reason: str
+
+
 def watch(
     url: str, model: str, version: int, replay: Replay, *, on_look: Callable[[RolloutSnapshot | None], None]
-) -> RolloutSnapshot:
-    """Return the rollout of `version` once it has a verdict.
+) -> Ending:
+    """Return how the rollout of `version` ended, once it has.
 
     Raises:
         RingcraftError: the recording ended before, or the feed broke.
     """
-    grace_s = 20.0
     over_since: float | None = None
     while True:
-        state = model_of(read_snapshot(url), model)
+        snapshot = read_snapshot(url)
+        state = model_of(snapshot, model)
         rollout = state.rollout if state is not None else None
         ours = rollout if rollout is not None and rollout.version == version else None
         on_look(ours)
-        if ours is not None and ours.verdict:
-            return ours
+        ended = _ending(snapshot, ours)
+        if ended is not None:
+            return ended
         if replay.error:
             raise RingcraftError(f"the feed broke: {replay.error}")
         if replay.over:
             over_since = over_since or time.monotonic()
-            if time.monotonic() - over_since > grace_s:
+            if time.monotonic() - over_since > GRACE_S:
                 raise RingcraftError(f"the recording ended before version {version} had a verdict")
         time.sleep(POLL_S)
+
+
+def _ending(snapshot: Snapshot, rollout: RolloutSnapshot | None) -> Ending | None:
+    if rollout is None:
+        return None
+    if rollout.kind == "bake":
+        # Promoted already, and judged on against the champion it replaced: the promotion itself is an event.
+        for event in reversed(snapshot.events):
+            if event.kind == "promoted" and event.version == rollout.version:
+                return Ending(rollout.version, "promoted", "", event.decision, event.text)
+        return None
+    if not rollout.verdict:
+        return None
+    return Ending(rollout.version, rollout.verdict, rollout.guardrail, rollout.decision, rollout.reason)

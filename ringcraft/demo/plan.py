@@ -13,6 +13,8 @@ from market_data.simulator import simulate
 SECOND_NS: Final = 1_000_000_000
 MODEL: Final = "demo"
 SIMULATED_SEED: Final = 7
+BURST_DECISIONS: Final = 5
+"""Everything shares one small machine here: one stall makes several answers late."""
 EVENTS_MIN: Final = 8_000
 """Fewer cannot teach a model and then show three rollouts."""
 
@@ -127,7 +129,7 @@ def make_policy(plan: Plan, size: Size) -> Policy:
             max_decisions=size.max_decisions,
             bake_decisions=size.bake_decisions,
         ),
-        guardrails=Guardrails(latency=LatencyGuard(budget_us=1500.0)),
+        guardrails=Guardrails(latency=LatencyGuard(budget_us=1000.0, burst_decisions=BURST_DECISIONS)),
         outcomes=Outcomes(entry_latency_ms=1.0, watermark_seconds=plan.horizon_ns / SECOND_NS),
         decisions=Decisions(min_interval_ms=plan.min_interval_ns / 1e6),
     )

@@ -9,8 +9,8 @@ import msgspec
 
 from data_contracts.manifest import Estimate
 from pipelines.request import TrainedVersion
+from ringcraft.demo.live import Ending
 from ringcraft.terminal import out, table
-from serving.console.snapshot import RolloutSnapshot
 from serving.judge import RolloutVerdict
 
 
@@ -58,7 +58,7 @@ def _compression(version: TrainedVersion) -> dict[str, Any]:
     }
 
 
-def rollout_entry(model: str, kind: str, rollout: RolloutSnapshot) -> dict[str, Any]:
+def rollout_entry(model: str, kind: str, rollout: Ending) -> dict[str, Any]:
     """Return one rollout as the summary tells it."""
     return {
         "model": model,
@@ -73,6 +73,7 @@ def rollout_entry(model: str, kind: str, rollout: RolloutSnapshot) -> dict[str, 
 
 def disagreements(rollouts: Sequence[dict[str, Any]], judged: Sequence[RolloutVerdict]) -> list[str]:
     """Say where the offline judge concludes otherwise than the tier did; nothing is what one wants to see."""
+    # A promoted version is judged twice: on its way up, and while it bakes.
     said = {(v.version, v.kind): v for v in judged if v.verdict}
     lines = []
     for entry in rollouts:

@@ -238,10 +238,9 @@ def _rollout(registry: MlflowRegistry, console: str, kind: str, version: int, re
     colour = "red" if rollout.verdict == "rolled_back" else "green"
     why = f" on {rollout.guardrail}" if rollout.guardrail else ""
     out.print(f"    [bold {colour}]{rollout.verdict}[/]{why} at decision {rollout.decision}: {rollout.reason}")
-    entry = rollout_entry(MODEL, kind, rollout)
     if rollout.verdict == "promoted":
         wait_until(console, lambda s: not _baking(s), timeout_s=60.0, what="the bake to end")
-    return entry
+    return rollout_entry(MODEL, kind, rollout)
 
 
 def _baking(snapshot: Snapshot) -> bool:
