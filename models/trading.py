@@ -31,6 +31,17 @@ def max_drawdown_bps(earned: NDArray[np.float64]) -> float:
     return float((np.maximum.accumulate(running) - running).max())
 
 
+def carried_over(threshold: float, original: Scores, smaller: Scores) -> float:
+    """Return the threshold at which `smaller` acts on as large a share of the same rows as `original` does.
+
+    A compressed model says the same with a little less conviction; no label is looked at. NEVER stays NEVER.
+    """
+    if threshold >= NEVER:
+        return threshold
+    share = float(np.mean(np.abs(signal(original)) <= threshold))
+    return float(np.quantile(np.abs(signal(smaller)), share))
+
+
 def choose_threshold(scores: Scores, dataset: Dataset) -> tuple[float, str | None]:
     """Return the threshold with the best net PnL per decision, and a note where none earns anything.
 

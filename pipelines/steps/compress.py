@@ -11,7 +11,8 @@ from models.compression import NONE_QUALIFIED_NOTE, Candidate, Trial, choose
 from models.families.dense import DenseModel
 from models.families.mlp import MlpConfig
 from models.onnx_graph import INPUT
-from models.parity import FLOAT_TOLERANCE, Floats, check_parity, golden_inputs
+from models.parity import FLOAT_TOLERANCE, Floats, check_parity, golden_inputs, run_onnx
+from models.trading import carried_over
 from pipelines.steps.dataset import Prepared
 from pipelines.steps.fit import FittedFamily
 
@@ -21,6 +22,8 @@ class Compressed:
     """The graph to publish and what was tried on the way."""
 
     model: ModelProto
+    threshold: float
+    """The fitted model's, carried over to what the smaller graph says."""
     parity_tolerance: float
     report: Compression | None
     trials: tuple[Trial, ...]
@@ -42,7 +45,11 @@ def compress(fitted: FittedFamily, prepared: Prepared, *, seed: int) -> Compress
     if best.steps:
         check_parity(best.model, _reference(best.model), inputs, tolerance=best.tolerance)
     notes = (NONE_QUALIFIED_NOTE,) if report is not None and not best.steps else ()
-    return Compressed(best.model, best.tolerance, report, trials, notes)
+    rows = prepared.learn.features
+    threshold = fitted.threshold
+    if best.steps:
+        threshold = carried_over(threshold, run_onnx(original, rows), run_onnx(best.model, rows))
+    return Compressed(best.model, threshold, best.tolerance, report, trials, notes)
 
 
 def _candidates(fitted: FittedFamily, prepared: Prepared, seed: int) -> list[Candidate]:

@@ -36,7 +36,7 @@ class Run:
             return
         params = {name: getattr(request, name) for name in request.__struct_fields__}
         params |= {f"{fitted.family}.{name}": value for name, value in params_of(fitted.config).items()}
-        params |= {"threshold": fitted.threshold, "feature_set": manifest.feature_set}
+        params |= {"threshold": manifest.rule.threshold, "feature_set": manifest.feature_set}
         self._client.log_batch(
             self.id,
             metrics=[Metric(name, value, 0, 0) for name, value in _numbers(manifest).items()],

@@ -38,9 +38,9 @@ def build_version(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MODEL_FILE).write_bytes(compressed.model.SerializeToString())
     scores = run_onnx(compressed.model, prepared.held_out.features)
-    metrics = evaluate(scores, prepared.held_out, threshold=fitted.threshold, seed=request.seed)
+    metrics = evaluate(scores, prepared.held_out, threshold=compressed.threshold, seed=request.seed)
     metrics |= {f"walk_forward_{name}": fitted.walk_forward[name] for name in _KEPT_OUT_OF_FOLD}
-    latency, pictures = _pictures(folder, scores, fitted, compressed, prepared, request)
+    latency, pictures = _pictures(folder, scores, compressed, prepared, request)
     facts = CardFacts(
         model=request.model,
         family=fitted.family,
@@ -49,7 +49,7 @@ def build_version(
         features=prepared.features.features,
         label=prepared.label,
         labels=prepared.labels,
-        threshold=fitted.threshold,
+        threshold=compressed.threshold,
         data=prepared.ranges,
         metrics=metrics,
         baselines=baselines,
@@ -66,7 +66,7 @@ def build_version(
         model=request.model,
         family=fitted.family,
         feature_set=prepared.features,
-        rule=DecisionRule(kind="up_minus_down", threshold=fitted.threshold),
+        rule=DecisionRule(kind="up_minus_down", threshold=compressed.threshold),
         label=prepared.label,
         golden_inputs=golden_inputs(prepared.learn.features),
         data=prepared.ranges,
@@ -98,7 +98,6 @@ def evidence_files(fitted: FittedFamily, compressed: Compressed) -> dict[str, by
 def _pictures(
     folder: Path,
     scores: Scores,
-    fitted: FittedFamily,
     compressed: Compressed,
     prepared: Prepared,
     request: TrainRequest,
@@ -107,7 +106,7 @@ def _pictures(
     latency, samples = measure(folder / MODEL_FILE, held_out.features[:500])
     rises = permutation_importance(partial(run_onnx, compressed.model), held_out, seed=request.seed)
     pictures = {
-        "pnl_curve": plots.pnl_curve(scores, held_out, threshold=fitted.threshold),
+        "pnl_curve": plots.pnl_curve(scores, held_out, threshold=compressed.threshold),
         "calibration": plots.calibration(scores, held_out),
         "confusion": plots.confusion(scores, held_out),
         "importance": plots.importance(rises, held_out.names),

@@ -8,7 +8,7 @@ from data_contracts.errors import ModelError
 from models.evaluation import evaluate
 from models.families import family
 from models.leakage import refuse_leaks, single_feature_ics
-from models.trading import NEVER, NO_TRADE_NOTE, actions, choose_threshold, max_drawdown_bps, pnl_bps
+from models.trading import NEVER, NO_TRADE_NOTE, actions, carried_over, choose_threshold, max_drawdown_bps, pnl_bps
 
 
 def scores_of(lead):
@@ -46,6 +46,13 @@ def test_paying_signal_gets_a_threshold_that_pays():
 def test_signal_below_its_costs_does_not_trade_and_says_so():
     data = planted(edge=0.2, cost_bps=20.0)
     assert choose_threshold(scores_of(np.clip(data.features[:, 0] / 8, -0.5, 0.5)), data) == (NEVER, NO_TRADE_NOTE)
+
+
+def test_threshold_carried_over_acts_on_the_same_share_of_rows():
+    lead = np.random.default_rng(0).uniform(-0.5, 0.5, 10_000)
+    carried = carried_over(0.4, scores_of(lead), scores_of(lead / 2))
+    assert carried == pytest.approx(0.2, abs=1e-3)
+    assert carried_over(NEVER, scores_of(lead), scores_of(lead / 2)) == NEVER
 
 
 def test_threshold_needs_one_trade_in_a_hundred():
