@@ -38,13 +38,13 @@ $(STAMPS)/python:
 $(STAMPS)/dependencies: $(STAMPS)/python constraints.txt pyproject.toml
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
 	@echo "installing Python dependencies (minutes, once)"
-	$(BIN)/python -m pip install -q -c constraints.txt scikit-build-core nanobind cmake ninja
-	$(BIN)/python -m pip install -q -c constraints.txt $$($(BIN)/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; o = p["optional-dependencies"]; print(*[r.replace(" ", "") for r in p["dependencies"] + o["serving"] + o["training"] + o["dev"] if not r.startswith("ringcraft")])')
+	$(BIN)/python -m pip install -qq -c constraints.txt scikit-build-core nanobind cmake ninja
+	$(BIN)/python -m pip install -qq -c constraints.txt $$($(BIN)/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; o = p["optional-dependencies"]; print(*[r.replace(" ", "") for r in p["dependencies"] + o["serving"] + o["training"] + o["dev"] if not r.startswith("ringcraft")])')
 	@touch $@
 
 $(STAMPS)/installed: $(STAMPS)/dependencies $(NATIVE)
 	@echo "building the native extension"
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pip install -qq --no-deps --no-build-isolation -e .
 	@touch $@
 
 demo: setup ## the whole loop; DATA=PATH takes a real recording
