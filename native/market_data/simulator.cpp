@@ -16,7 +16,7 @@ namespace {
 constexpr std::uint64_t kStartNs = 34'200'000'000'000;  // 09:30 after midnight
 constexpr std::size_t kDepth = 8;                       // limit orders come at distances 1..kDepth
 constexpr std::int64_t kLotShares = 100;
-constexpr std::uint32_t kPricePerTick = 100;            // 0.01 in the feed's 1/10000
+constexpr std::uint32_t kPricePerTick = 100;  // 0.01 in the feed's 1/10000
 constexpr std::string_view kStock = "RING    ";
 
 /// Random numbers spelt out, since the standard's distributions differ between libraries.
@@ -56,7 +56,9 @@ class ItchWriter {
   void cancel(std::uint64_t time_ns, std::uint64_t reference, std::int64_t lots) {
     begin(23, 'X', 1, time_ns), put(reference, 8), put(lots * kLotShares, 4);
   }
-  void remove(std::uint64_t time_ns, std::uint64_t reference) { begin(19, 'D', 1, time_ns), put(reference, 8); }
+  void remove(std::uint64_t time_ns, std::uint64_t reference) {
+    begin(19, 'D', 1, time_ns), put(reference, 8);
+  }
 
   std::vector<std::uint8_t> out;
 
