@@ -21,7 +21,7 @@ enum EventFlag : std::uint16_t {
 };
 
 /// Flags on which the platform abstains.
-inline constexpr std::uint16_t kUnusable = kOneSided | kCrossed | kHalted | kGap | kAuction;
+inline constexpr std::uint16_t kUnusable = 0U | kOneSided | kCrossed | kHalted | kGap | kAuction;
 
 /// The touch of one instrument right after an event, and what traded in it. 80 bytes, little-endian.
 struct MarketEvent {

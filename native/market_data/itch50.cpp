@@ -8,11 +8,11 @@ namespace {
 /// Length of each type's message; 0: no such type.
 constexpr std::array<std::uint16_t, 256> lengths() {
   std::array<std::uint16_t, 256> table{};
-  constexpr std::pair<char, std::uint16_t> known[] = {
+  constexpr std::pair<char, std::uint16_t> kKnown[] = {
       {'S', 12}, {'R', 39}, {'H', 25}, {'Y', 20}, {'L', 26}, {'V', 35}, {'W', 12}, {'K', 28},
       {'J', 35}, {'h', 21}, {'A', 36}, {'F', 40}, {'E', 31}, {'C', 36}, {'X', 23}, {'D', 19},
       {'U', 35}, {'P', 44}, {'Q', 40}, {'B', 19}, {'I', 50}, {'N', 20}, {'O', 48}};
-  for (const auto& [type, length] : known) table[static_cast<unsigned char>(type)] = length;
+  for (const auto& [type, length] : kKnown) table[static_cast<unsigned char>(type)] = length;
   return table;
 }
 
@@ -194,7 +194,7 @@ class Builder {
     events_.push_back(event);
   }
 
-  static constexpr std::int64_t kAll = std::int64_t{1} << 40U;  // over any order's u32
+  static constexpr std::int64_t kAll = 1'099'511'627'776;  // 2^40, over any order's u32
 
   const ItchOptions& options_;
   std::vector<MarketEvent>& events_;

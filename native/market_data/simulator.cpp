@@ -186,12 +186,18 @@ class Simulation {
     result_.mid_ticks.push_back(mid());
   }
 
+  /// Whether what is left of a draw ends within this rate; what remains is for the next.
+  static bool falls_within(double& draw, double rate) noexcept {
+    draw -= rate;
+    return draw <= 0;
+  }
+
   void act(const Rates& rates) {
     double draw = random_.uniform() * rates.total;
     for (const std::size_t side : {kBid, kAsk}) {
-      if ((draw -= rates.market[side]) <= 0) return trade(1 - side);
-      if ((draw -= rates.limit[side]) <= 0) return place(side);
-      if ((draw -= rates.cancel[side]) <= 0) return cancel(side);
+      if (falls_within(draw, rates.market[side])) return trade(1 - side);
+      if (falls_within(draw, rates.limit[side])) return place(side);
+      if (falls_within(draw, rates.cancel[side])) return cancel(side);
     }
   }
 
@@ -199,7 +205,7 @@ class Simulation {
     double draw = random_.uniform() * limit_total();
     std::int64_t distance = 1;
     for (const double each : limit_rates_) {
-      if ((draw -= each) <= 0) break;
+      if (falls_within(draw, each)) break;
       ++distance;
     }
     const std::int64_t other = best(1 - side);

@@ -20,7 +20,7 @@ constexpr std::size_t kPrefixBytes = 5;
 constexpr int kIdleMs = 20;
 constexpr auto kHelloTimeout = std::chrono::seconds(10);
 /// Beyond this a double no longer holds every tick, and sums may overflow.
-constexpr std::int64_t kNumberMax = std::int64_t{1} << 52U;
+constexpr std::int64_t kNumberMax = 4'503'599'627'370'496;  // 2^52
 
 bool sane(const MarketEvent& event, std::size_t fed) noexcept {
   const std::array numbers = {event.bid_ticks, event.bid_lots,    event.ask_ticks,
@@ -128,7 +128,7 @@ void FeedDoor::serve(const std::atomic<bool>& stop) {
   ::setsockopt(publisher_, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
   const timeval reply_limit{1, 0};
   ::setsockopt(publisher_, SOL_SOCKET, SO_SNDTIMEO, &reply_limit, sizeof reply_limit);
-  const timeval idle{0, kIdleMs * 1000};
+  const timeval idle{0, suseconds_t{kIdleMs} * 1000};
   ::setsockopt(publisher_, SOL_SOCKET, SO_RCVTIMEO, &idle, sizeof idle);
   begin_ = end_ = events_left_ = 0;
   introduced_ = false;
