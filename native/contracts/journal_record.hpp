@@ -20,21 +20,27 @@ enum class Arm : std::uint8_t { kChampion = 0, kChallenger = 1, kShadow = 2, kNo
 enum class Phase : std::uint8_t { kIdle = 0, kShadow = 1, kAb = 2, kBake = 3, kPaused = 4 };
 
 enum class AbstainReason : std::uint8_t {
-  kNone = 0,          ///< not an abstention: the number may be acted on (flat included)
+  kNone = 0,  ///< not an abstention: the number may be acted on (flat included)
   kNoChampion = 1,
-  kNotWarm = 2,       ///< features have not seen enough events
+  kNotWarm = 2,  ///< features have not seen enough events
   kStale = 3,
   kCrossed = 4,
   kOneSided = 5,
   kHalted = 6,
   kGap = 7,
   kAuction = 8,
-  kBadFeature = 9,    ///< NaN or infinite feature
-  kBadOutput = 10,    ///< NaN, infinite or out-of-range output
+  kBadFeature = 9,  ///< NaN or infinite feature
+  kBadOutput = 10,  ///< NaN, infinite or out-of-range output
   kModelFailed = 11,
 };
 
-enum class MarkoutStatus : std::uint8_t { kOk = 0, kEntryUnusable = 1, kMarkUnusable = 2, kStale = 3, kNever = 4 };
+enum class MarkoutStatus : std::uint8_t {
+  kOk = 0,
+  kEntryUnusable = 1,
+  kMarkUnusable = 2,
+  kStale = 3,
+  kNever = 4
+};
 
 enum class TripKind : std::uint8_t { kBadOutput = 1, kLateOrFailed = 2, kLossBudget = 3, kJournalDrops = 4 };
 
@@ -51,25 +57,25 @@ struct RecordHeader {
 
 struct NameRecord {
   RecordHeader header;
-  std::uint32_t kind;   ///< 0 model, 1 instrument
+  std::uint32_t kind;  ///< 0 model, 1 instrument
   std::uint32_t index;
-  char name[104];       ///< UTF-8, zero-padded
+  char name[104];  ///< UTF-8, zero-padded
 };
 
 struct EpochRecord {
   RecordHeader header;
   std::uint64_t epoch;
-  std::int64_t wall_ns;       ///< our clock at adoption
+  std::int64_t wall_ns;  ///< our clock at adoption
   std::uint64_t salt;
   std::uint64_t next_decision_id;  ///< first decision this epoch routes
-  std::uint32_t rollout_id;   ///< 0: no rollout
-  std::uint32_t champion;     ///< versions; kNoVersion: none
+  std::uint32_t rollout_id;        ///< 0: no rollout
+  std::uint32_t champion;          ///< versions; kNoVersion: none
   std::uint32_t challenger;
   std::uint32_t shadows[4];
   std::uint16_t model;
-  std::uint16_t share_bps;    ///< challenger's, of 10,000
+  std::uint16_t share_bps;  ///< challenger's, of 10,000
   Phase phase;
-  std::uint8_t step;          ///< index into the policy's steps
+  std::uint8_t step;            ///< index into the policy's steps
   std::uint8_t heartbeat_lost;  ///< 1: shares returned to the champion for want of a controller
   std::uint8_t pad[45];
 };
@@ -80,20 +86,20 @@ struct DecisionRecord {
   std::int64_t receive_ns;    ///< our clock when the event was read
   std::int64_t answer_ns;     ///< our clock when the answer stood
   std::int64_t event_ns;
-  std::uint64_t sequence;     ///< the event's: with instrument and recording, the place of the vector
-  std::uint64_t feature_hash; ///< FNV-1a 64 of the vector's bytes
+  std::uint64_t sequence;      ///< the event's: with instrument and recording, the place of the vector
+  std::uint64_t feature_hash;  ///< FNV-1a 64 of the vector's bytes
   std::int64_t bid_ticks;
   std::int64_t ask_ticks;
-  float output[4];            ///< the model's, first values; NaN where there are fewer
+  float output[4];  ///< the model's, first values; NaN where there are fewer
   std::uint32_t epoch;
   std::uint32_t version;
   std::uint32_t instrument;
   std::uint16_t model;
-  std::uint16_t share_bps;    ///< of the challenger when this was routed
+  std::uint16_t share_bps;  ///< of the challenger when this was routed
   Arm arm;
-  std::int8_t action;         ///< +1 buy, 0 flat, -1 sell
+  std::int8_t action;  ///< +1 buy, 0 flat, -1 sell
   AbstainReason abstain;
-  std::uint8_t late;          ///< 1: over the latency budget
+  std::uint8_t late;              ///< 1: over the latency budget
   std::uint8_t expected_shadows;  ///< kShadow records that will follow for this decision
   std::uint8_t pad[11];
 };
@@ -101,15 +107,15 @@ struct DecisionRecord {
 struct ShadowRecord {
   RecordHeader header;
   std::uint64_t decision_id;
-  std::int64_t latency_ns;    ///< inference alone
+  std::int64_t latency_ns;  ///< inference alone
   float output[4];
   std::uint32_t epoch;
   std::uint32_t version;
   std::uint16_t model;
-  Arm arm;                    ///< the arm whose version this is; kShadow for extra shadows
+  Arm arm;  ///< the arm whose version this is; kShadow for extra shadows
   std::int8_t action;
   AbstainReason abstain;
-  std::uint8_t dropped;       ///< 1: never scored (queue full or deadline); the rest is zero
+  std::uint8_t dropped;  ///< 1: never scored (queue full or deadline); the rest is zero
   std::uint8_t late;
   std::uint8_t pad[65];
 };
@@ -119,7 +125,7 @@ struct MarkoutRecord {
   std::uint64_t decision_id;
   std::int64_t decision_event_ns;
   std::int64_t resolved_event_ns;  ///< event time at which the mark was taken
-  double buy_pnl_bps;         ///< after costs; 0 unless status is kOk
+  double buy_pnl_bps;              ///< after costs; 0 unless status is kOk
   double sell_pnl_bps;
   std::int64_t entry_bid_ticks;
   std::int64_t entry_ask_ticks;
@@ -135,7 +141,7 @@ struct TripRecord {
   std::uint64_t decision_id;  ///< the last decision before the limit took hold
   std::int64_t wall_ns;
   std::uint64_t epoch;
-  double value;               ///< what was seen, in the limit's own unit
+  double value;  ///< what was seen, in the limit's own unit
   double limit;
   std::uint32_t version;
   std::uint32_t rollout_id;

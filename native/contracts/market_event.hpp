@@ -21,15 +21,15 @@ enum EventFlag : std::uint16_t {
 };
 
 /// Flags on which the platform abstains.
-inline constexpr std::uint16_t kUnusable = kOneSided | kCrossed | kHalted | kGap | kAuction;
+inline constexpr std::uint16_t kUnusable = 0U | kOneSided | kCrossed | kHalted | kGap | kAuction;
 
 /// The touch of one instrument right after an event, and what traded in it. 80 bytes, little-endian.
 struct MarketEvent {
-  std::int64_t event_ns;     ///< exchange clock, UTC
-  std::int64_t receive_ns;   ///< recorder's clock, UTC; may precede event_ns
-  std::uint64_t sequence;    ///< the venue's, or the row number where there is none
+  std::int64_t event_ns;    ///< exchange clock, UTC
+  std::int64_t receive_ns;  ///< recorder's clock, UTC; may precede event_ns
+  std::uint64_t sequence;   ///< the venue's, or the row number where there is none
   std::int64_t bid_ticks;
-  std::int64_t bid_lots;     ///< kNoLots where the feed gives none
+  std::int64_t bid_lots;  ///< kNoLots where the feed gives none
   std::int64_t ask_ticks;
   std::int64_t ask_lots;
   std::int64_t trade_ticks;  ///< price of the last trade in this event; 0: none

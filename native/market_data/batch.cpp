@@ -12,7 +12,8 @@ MarketEvent event_at(std::span<const std::uint8_t> events, std::size_t index) no
   return event;
 }
 
-void batch_features(FeatureEngine& engine, std::span<const std::uint8_t> events, float* matrix, bool* ready) noexcept {
+void batch_features(FeatureEngine& engine, std::span<const std::uint8_t> events, float* matrix,
+                    bool* ready) noexcept {
   engine.reset();
   const std::size_t width = engine.width();
   for (std::size_t i = 0; i < events.size() / sizeof(MarketEvent); ++i) {
@@ -24,8 +25,9 @@ void batch_features(FeatureEngine& engine, std::span<const std::uint8_t> events,
   }
 }
 
-std::vector<Markout> batch_markouts(std::span<const std::uint8_t> events, double fee_bps, std::int64_t stale_after_ns,
-                                    std::int64_t entry_latency_ns, std::int64_t horizon_ns) {
+std::vector<Markout> batch_markouts(std::span<const std::uint8_t> events, double fee_bps,
+                                    std::int64_t stale_after_ns, std::int64_t entry_latency_ns,
+                                    std::int64_t horizon_ns) {
   const std::size_t count = events.size() / sizeof(MarketEvent);
   std::vector<Markout> outcomes(count);
   MarkoutTracker tracker(fee_bps, stale_after_ns, count);

@@ -18,7 +18,8 @@ namespace ringcraft {
 ///
 /// @param matrix row-major, one row an event.
 /// @param ready per event: warm, the event itself usable, and every feature finite.
-void batch_features(FeatureEngine& engine, std::span<const std::uint8_t> events, float* matrix, bool* ready) noexcept;
+void batch_features(FeatureEngine& engine, std::span<const std::uint8_t> events, float* matrix,
+                    bool* ready) noexcept;
 
 /// Treats every event as a decision.
 ///

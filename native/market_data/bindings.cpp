@@ -22,7 +22,8 @@ using Bytes = nb::ndarray<const std::uint8_t, nb::ndim<1>, nb::c_contig, nb::dev
 std::span<const std::uint8_t> view(const Bytes& bytes) { return {bytes.data(), bytes.size()}; }
 
 std::span<const std::uint8_t> events_view(const Bytes& bytes) {
-  if (bytes.size() % sizeof(MarketEvent) != 0) throw nb::value_error("events: expected whole 80-byte market events");
+  if (bytes.size() % sizeof(MarketEvent) != 0)
+    throw nb::value_error("events: expected whole 80-byte market events");
   return view(bytes);
 }
 
@@ -57,7 +58,8 @@ nb::tuple compute_features(const std::string& set_name, const Bytes& events) {
     nb::gil_scoped_release released;
     batch_features(*engine, bytes, matrix.get(), ready.get());
   }
-  return nb::make_tuple(to_numpy(std::move(matrix), {count, engine->width()}), to_numpy(std::move(ready), {count}));
+  return nb::make_tuple(to_numpy(std::move(matrix), {count, engine->width()}),
+                        to_numpy(std::move(ready), {count}));
 }
 
 nb::tuple compute_markouts(const Bytes& events, double fee_bps, std::int64_t stale_after_ns,
@@ -76,7 +78,8 @@ nb::tuple compute_markouts(const Bytes& events, double fee_bps, std::int64_t sta
       status[i] = static_cast<std::uint8_t>(outcomes[i].status);
     }
   }
-  return nb::make_tuple(to_numpy(std::move(values), {count, std::size_t{3}}), to_numpy(std::move(status), {count}));
+  return nb::make_tuple(to_numpy(std::move(values), {count, std::size_t{3}}),
+                        to_numpy(std::move(status), {count}));
 }
 
 nb::dict describe_feature_sets() {
@@ -106,11 +109,16 @@ nb::object copy_to_numpy(const std::vector<Value>& values) {
 
 const char* status_text(ItchStatus status) {
   switch (status) {
-    case ItchStatus::kOk: return "";
-    case ItchStatus::kTruncated: return "a whole message, got the end of the bytes";
-    case ItchStatus::kBadLength: return "the length of the message's type, got another";
-    case ItchStatus::kUnknownType: return "a message type of ITCH 5.0, got another byte";
-    case ItchStatus::kBadField: return "side B or S, got another byte";
+    case ItchStatus::kOk:
+      return "";
+    case ItchStatus::kTruncated:
+      return "a whole message, got the end of the bytes";
+    case ItchStatus::kBadLength:
+      return "the length of the message's type, got another";
+    case ItchStatus::kUnknownType:
+      return "a message type of ITCH 5.0, got another byte";
+    case ItchStatus::kBadField:
+      return "side B or S, got another byte";
   }
   return "";
 }
@@ -169,12 +177,13 @@ nb::tuple run_simulator(std::uint64_t seed, double seconds, std::uint64_t touch_
                         copy_to_numpy(result.mid_ticks), result.touch_changes, result.seconds);
 }
 
-nb::tuple simulate_from_python(std::uint64_t seed, double seconds, std::uint64_t touch_changes, double relaxation_s,
-                               double market_rate, double market_tilt, double limit_rate, double limit_decay,
-                               double limit_tilt, double cancel_rate, double cancel_tilt, std::int64_t start_ticks) {
+nb::tuple simulate_from_python(std::uint64_t seed, double seconds, std::uint64_t touch_changes,
+                               double relaxation_s, double market_rate, double market_tilt, double limit_rate,
+                               double limit_decay, double limit_tilt, double cancel_rate, double cancel_tilt,
+                               std::int64_t start_ticks) {
   return run_simulator(seed, seconds, touch_changes,
-                       {relaxation_s, market_rate, market_tilt, limit_rate, limit_decay, limit_tilt, cancel_rate,
-                        cancel_tilt, start_ticks});
+                       {relaxation_s, market_rate, market_tilt, limit_rate, limit_decay, limit_tilt,
+                        cancel_rate, cancel_tilt, start_ticks});
 }
 
 }  // namespace
@@ -192,9 +201,9 @@ void bind_market_data(nb::module_& module) {
   module.def("itch50_decode", &itch50_decode, nb::arg("data"), nb::kw_only(), nb::arg("locate"),
              nb::arg("price_per_tick"), nb::arg("midnight_ns"));
   module.def("simulate_itch50", &simulate_from_python, nb::kw_only(), nb::arg("seed"), nb::arg("seconds"),
-             nb::arg("touch_changes"), nb::arg("relaxation_s"), nb::arg("market_rate"), nb::arg("market_tilt"),
-             nb::arg("limit_rate"), nb::arg("limit_decay"), nb::arg("limit_tilt"), nb::arg("cancel_rate"),
-             nb::arg("cancel_tilt"), nb::arg("start_ticks"));
+             nb::arg("touch_changes"), nb::arg("relaxation_s"), nb::arg("market_rate"),
+             nb::arg("market_tilt"), nb::arg("limit_rate"), nb::arg("limit_decay"), nb::arg("limit_tilt"),
+             nb::arg("cancel_rate"), nb::arg("cancel_tilt"), nb::arg("start_ticks"));
   module.attr("FEATURE_SETS") = describe_feature_sets();
 }
 

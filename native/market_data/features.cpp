@@ -10,16 +10,18 @@ namespace {
 using std::string_view;
 
 constexpr std::array<string_view, 16> kTouchNames = {
-    "spread_ticks",         "queue_imbalance",       "weighted_mid_offset_ticks", "order_flow_1s",
-    "order_flow_5s",        "order_flow_30s",        "trade_imbalance_1s",        "trade_imbalance_5s",
-    "trade_imbalance_30s",  "mid_minus_mean_1s",     "mid_minus_mean_5s",         "mid_minus_mean_30s",
-    "volatility_30s_ticks", "last_trade_offset_ticks", "log_gap_ms",              "log_intensity"};
+    "spread_ticks",         "queue_imbalance",         "weighted_mid_offset_ticks",
+    "order_flow_1s",        "order_flow_5s",           "order_flow_30s",
+    "trade_imbalance_1s",   "trade_imbalance_5s",      "trade_imbalance_30s",
+    "mid_minus_mean_1s",    "mid_minus_mean_5s",       "mid_minus_mean_30s",
+    "volatility_30s_ticks", "last_trade_offset_ticks", "log_gap_ms",
+    "log_intensity"};
 
 constexpr std::array<string_view, 16> kQuoteNames = {
-    "spread_ticks",        "spread_ratio_30s",     "mid_minus_mean_1s",     "mid_minus_mean_5s",
-    "mid_minus_mean_30s",  "mid_minus_mean_120s",  "mid_move_1_ticks",      "mid_move_2_ticks",
-    "mid_move_3_ticks",    "volatility_5s_ticks",  "volatility_120s_ticks", "direction_autocorrelation_30s",
-    "log_gap_ms",          "log_intensity",        "bid_only_move_ticks",   "ask_only_move_ticks"};
+    "spread_ticks",       "spread_ratio_30s",    "mid_minus_mean_1s",     "mid_minus_mean_5s",
+    "mid_minus_mean_30s", "mid_minus_mean_120s", "mid_move_1_ticks",      "mid_move_2_ticks",
+    "mid_move_3_ticks",   "volatility_5s_ticks", "volatility_120s_ticks", "direction_autocorrelation_30s",
+    "log_gap_ms",         "log_intensity",       "bid_only_move_ticks",   "ask_only_move_ticks"};
 
 constexpr std::array<double, 3> kTouchHalfLives = {1.0, 5.0, 30.0};
 constexpr std::array<double, 4> kQuoteHalfLives = {1.0, 5.0, 30.0, 120.0};
@@ -37,7 +39,8 @@ constexpr std::array<FeatureSetSpec, 2> kSpecs = {{
     {"quotes_v1", kQuoteNames, kQuoteHalfLives, false, kSessionGapS, kWarmUpEvents},
 }};
 
-static_assert(kTouchNames.size() <= FeatureEngine::kMaxWidth && kQuoteNames.size() <= FeatureEngine::kMaxWidth);
+static_assert(kTouchNames.size() <= FeatureEngine::kMaxWidth &&
+              kQuoteNames.size() <= FeatureEngine::kMaxWidth);
 
 /// Cont, Kukanov & Stoikov (2014): what one side's change adds to buying pressure. Asks come negated.
 double side_flow(double price, double lots, double price_before, double lots_before) noexcept {

@@ -20,8 +20,8 @@ struct FeatureSetSpec {
   std::span<const std::string_view> features;
   std::span<const double> half_lives_s;
   bool needs_sizes;
-  double session_gap_s;            ///< a longer silence starts afresh
-  std::uint64_t warm_up_events;    ///< usable events since the last start before a vector may be acted on
+  double session_gap_s;          ///< a longer silence starts afresh
+  std::uint64_t warm_up_events;  ///< usable events since the last start before a vector may be acted on
 };
 
 /// All sets, in the order of their definition.
@@ -41,8 +41,8 @@ class FeatureEngine {
 
   /// Takes one event and writes width() floats.
   ///
-  /// An event with an unusable touch (kUnusable, or no sizes where the set needs them) changes nothing: the last
-  /// vector is written again, zeros before the first. Time that runs backwards counts as no time.
+  /// An event with an unusable touch (kUnusable, or no sizes where the set needs them) changes nothing: the
+  /// last vector is written again, zeros before the first. Time that runs backwards counts as no time.
   ///
   /// @return whether enough usable events were seen since the session began.
   bool update(const MarketEvent& event, float* out) noexcept;
@@ -67,18 +67,18 @@ class FeatureEngine {
     std::uint64_t seen = 0;
     std::int64_t last_ns = 0;
     Touch touch{};
-    double gap_s = 0;       ///< since the event before
-    Decayed decay{};        ///< factor of each half-life over that gap
-    Decayed weight{};       ///< decayed number of events
-    Decayed mean_mid{};     ///< time-weighted mean of the mid, in ticks
-    Decayed square{};       ///< decayed sum of squared mid moves
+    double gap_s = 0;    ///< since the event before
+    Decayed decay{};     ///< factor of each half-life over that gap
+    Decayed weight{};    ///< decayed number of events
+    Decayed mean_mid{};  ///< time-weighted mean of the mid, in ticks
+    Decayed square{};    ///< decayed sum of squared mid moves
     Decayed order_flow{};
     Decayed depth{};
     Decayed signed_lots{};
     Decayed traded_lots{};
     double last_trade = 0;  ///< ticks; 0: none yet
     Decayed spread{};
-    double products = 0;    ///< decayed sum of products of successive mid moves
+    double products = 0;            ///< decayed sum of products of successive mid moves
     std::array<double, 3> moves{};  ///< last mid moves, newest first
   };
 

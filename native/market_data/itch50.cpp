@@ -8,11 +8,11 @@ namespace {
 /// Length of each type's message; 0: no such type.
 constexpr std::array<std::uint16_t, 256> lengths() {
   std::array<std::uint16_t, 256> table{};
-  constexpr std::pair<char, std::uint16_t> known[] = {
-      {'S', 12}, {'R', 39}, {'H', 25}, {'Y', 20}, {'L', 26}, {'V', 35}, {'W', 12}, {'K', 28}, {'J', 35},
-      {'h', 21}, {'A', 36}, {'F', 40}, {'E', 31}, {'C', 36}, {'X', 23}, {'D', 19}, {'U', 35}, {'P', 44},
-      {'Q', 40}, {'B', 19}, {'I', 50}, {'N', 20}, {'O', 48}};
-  for (const auto& [type, length] : known) table[static_cast<unsigned char>(type)] = length;
+  constexpr std::pair<char, std::uint16_t> kKnown[] = {
+      {'S', 12}, {'R', 39}, {'H', 25}, {'Y', 20}, {'L', 26}, {'V', 35}, {'W', 12}, {'K', 28},
+      {'J', 35}, {'h', 21}, {'A', 36}, {'F', 40}, {'E', 31}, {'C', 36}, {'X', 23}, {'D', 19},
+      {'U', 35}, {'P', 44}, {'Q', 40}, {'B', 19}, {'I', 50}, {'N', 20}, {'O', 48}};
+  for (const auto& [type, length] : kKnown) table[static_cast<unsigned char>(type)] = length;
   return table;
 }
 
@@ -30,8 +30,12 @@ class Message {
  public:
   explicit Message(const std::uint8_t* at) noexcept : at_(at) {}
   [[nodiscard]] char type() const noexcept { return static_cast<char>(at_[0]); }
-  [[nodiscard]] std::uint16_t locate() const noexcept { return static_cast<std::uint16_t>(number(at_ + 1, 2)); }
-  [[nodiscard]] std::int64_t time_ns() const noexcept { return static_cast<std::int64_t>(number(at_ + 5, 6)); }
+  [[nodiscard]] std::uint16_t locate() const noexcept {
+    return static_cast<std::uint16_t>(number(at_ + 1, 2));
+  }
+  [[nodiscard]] std::int64_t time_ns() const noexcept {
+    return static_cast<std::int64_t>(number(at_ + 5, 6));
+  }
   [[nodiscard]] std::uint64_t u64(std::size_t offset) const noexcept { return number(at_ + offset, 8); }
   [[nodiscard]] std::uint32_t u32(std::size_t offset) const noexcept {
     return static_cast<std::uint32_t>(number(at_ + offset, 4));
@@ -79,7 +83,8 @@ ItchSummary walk(std::span<const std::uint8_t> bytes, Take&& take) {
 /// One stock's book, and the events that its messages make.
 class Builder {
  public:
-  Builder(const ItchOptions& options, std::vector<MarketEvent>& events) : options_(options), events_(events) {}
+  Builder(const ItchOptions& options, std::vector<MarketEvent>& events)
+      : options_(options), events_(events) {}
 
   bool take(const Message& message, ItchSummary& summary) {
     if (message.locate() != options_.locate) return true;
@@ -120,12 +125,14 @@ class Builder {
     }
   }
 
-  bool add(std::uint64_t reference, char side, std::uint32_t shares, std::uint32_t price, ItchSummary& summary) {
+  bool add(std::uint64_t reference, char side, std::uint32_t shares, std::uint32_t price,
+           ItchSummary& summary) {
     if (side != 'B' && side != 'S') return false;
     return rest(reference, side == 'B' ? Side::kBuy : Side::kSell, shares, price, summary);
   }
 
-  bool rest(std::uint64_t reference, Side side, std::uint32_t shares, std::uint32_t price, ItchSummary& summary) {
+  bool rest(std::uint64_t reference, Side side, std::uint32_t shares, std::uint32_t price,
+            ItchSummary& summary) {
     if (price % options_.price_per_tick != 0 || price == 0 || shares == 0) {
       ++summary.off_grid_orders;
     } else if (!book_.add(reference, {side, price / options_.price_per_tick, shares})) {
@@ -187,7 +194,7 @@ class Builder {
     events_.push_back(event);
   }
 
-  static constexpr std::int64_t kAll = std::int64_t{1} << 40U;  // over any order's u32
+  static constexpr std::int64_t kAll = 1'099'511'627'776;  // 2^40, over any order's u32
 
   const ItchOptions& options_;
   std::vector<MarketEvent>& events_;

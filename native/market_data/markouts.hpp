@@ -20,7 +20,7 @@ struct Markout {
   std::int64_t resolved_event_ns;  ///< the mark's own time; for kNever the last event's
   double buy_pnl_bps;              ///< after costs; 0 unless status is kOk, as are the next two
   double sell_pnl_bps;
-  double mid_move_bps;             ///< mark mid against the decision's mid, no costs
+  double mid_move_bps;  ///< mark mid against the decision's mid, no costs
   std::int64_t entry_bid_ticks;
   std::int64_t entry_ask_ticks;
   std::int64_t mark_mid_x2_ticks;  ///< bid + ask at the mark
@@ -29,14 +29,14 @@ struct Markout {
 
 /// Mark-outs of one instrument.
 ///
-/// A decision enters at the touch as it stands at event_ns + entry_latency_ns, and is marked at the mid as it stands
-/// at event_ns + horizon_ns (never before the entry). The touch that stands at t is the last event's with
-/// event_ns <= t. With mid_entry the mid at entry:
+/// A decision enters at the touch as it stands at event_ns + entry_latency_ns, and is marked at the mid as it
+/// stands at event_ns + horizon_ns (never before the entry). The touch that stands at t is the last event's
+/// with event_ns <= t. With mid_entry the mid at entry:
 ///   buy  = 1e4 * (mid_mark - ask_entry) / mid_entry - fee_bps
 ///   sell = 1e4 * (bid_entry - mid_mark) / mid_entry - fee_bps
 ///
-/// Each event: on_event(event) first, which resolves every mark whose time is before the event's, then the decisions
-/// on it, then add() for each.
+/// Each event: on_event(event) first, which resolves every mark whose time is before the event's, then the
+/// decisions on it, then add() for each.
 ///
 /// @note One thread; all memory is taken at construction; O(log pending) a decision.
 class MarkoutTracker {
@@ -50,7 +50,8 @@ class MarkoutTracker {
 
   /// Takes a decision on the newest event.
   ///
-  /// @return false where the queue is full: the decision's mark-out is then kNever, and the caller's to write.
+  /// @return false where the queue is full: the decision's mark-out is then kNever, and the caller's to
+  /// write.
   bool add(std::uint64_t id, std::uint16_t model, std::int64_t event_ns, std::int64_t entry_latency_ns,
            std::int64_t horizon_ns) noexcept {
     if (pending_.size() == capacity_) return false;
@@ -107,12 +108,12 @@ class MarkoutTracker {
   };
 
   struct Pending {
-    std::int64_t due_ns;   ///< the entry's time, then the mark's
-    std::uint64_t order;   ///< breaks ties: first added, first resolved
+    std::int64_t due_ns;  ///< the entry's time, then the mark's
+    std::uint64_t order;  ///< breaks ties: first added, first resolved
     std::int64_t mark_ns;
     std::uint64_t id;
     std::int64_t event_ns;
-    Touch touch;           ///< at the decision
+    Touch touch;  ///< at the decision
     Touch entry;
     std::uint16_t model;
     bool entered;
@@ -145,7 +146,8 @@ class MarkoutTracker {
     return decision;
   }
 
-  [[nodiscard]] Markout outcome(const Pending& decision, MarkoutStatus status, std::int64_t resolved) const noexcept {
+  [[nodiscard]] Markout outcome(const Pending& decision, MarkoutStatus status,
+                                std::int64_t resolved) const noexcept {
     Markout result{};
     result.decision_id = decision.id;
     result.model = decision.model;
@@ -177,7 +179,8 @@ class MarkoutTracker {
     result.mark_mid_x2_ticks = static_cast<std::int64_t>(2.0 * mark);
     result.buy_pnl_bps = 1e4 * (mark - static_cast<double>(decision.entry.ask_ticks)) / entry - fee_bps_;
     result.sell_pnl_bps = 1e4 * (static_cast<double>(decision.entry.bid_ticks) - mark) / entry - fee_bps_;
-    if (decision.touch.usable) result.mid_move_bps = 1e4 * (mark - decision.touch.mid()) / decision.touch.mid();
+    if (decision.touch.usable)
+      result.mid_move_bps = 1e4 * (mark - decision.touch.mid()) / decision.touch.mid();
     return result;
   }
 

@@ -16,7 +16,7 @@ namespace {
 constexpr std::uint64_t kStartNs = 34'200'000'000'000;  // 09:30 after midnight
 constexpr std::size_t kDepth = 8;                       // limit orders come at distances 1..kDepth
 constexpr std::int64_t kLotShares = 100;
-constexpr std::uint32_t kPricePerTick = 100;            // 0.01 in the feed's 1/10000
+constexpr std::uint32_t kPricePerTick = 100;  // 0.01 in the feed's 1/10000
 constexpr std::string_view kStock = "RING    ";
 
 /// Random numbers spelt out, since the standard's distributions differ between libraries.
@@ -56,7 +56,9 @@ class ItchWriter {
   void cancel(std::uint64_t time_ns, std::uint64_t reference, std::int64_t lots) {
     begin(23, 'X', 1, time_ns), put(reference, 8), put(lots * kLotShares, 4);
   }
-  void remove(std::uint64_t time_ns, std::uint64_t reference) { begin(19, 'D', 1, time_ns), put(reference, 8); }
+  void remove(std::uint64_t time_ns, std::uint64_t reference) {
+    begin(19, 'D', 1, time_ns), put(reference, 8);
+  }
 
   std::vector<std::uint8_t> out;
 
@@ -184,12 +186,18 @@ class Simulation {
     result_.mid_ticks.push_back(mid());
   }
 
+  /// Whether what is left of a draw ends within this rate; what remains is for the next.
+  static bool falls_within(double& draw, double rate) noexcept {
+    draw -= rate;
+    return draw <= 0;
+  }
+
   void act(const Rates& rates) {
     double draw = random_.uniform() * rates.total;
     for (const std::size_t side : {kBid, kAsk}) {
-      if ((draw -= rates.market[side]) <= 0) return trade(1 - side);
-      if ((draw -= rates.limit[side]) <= 0) return place(side);
-      if ((draw -= rates.cancel[side]) <= 0) return cancel(side);
+      if (falls_within(draw, rates.market[side])) return trade(1 - side);
+      if (falls_within(draw, rates.limit[side])) return place(side);
+      if (falls_within(draw, rates.cancel[side])) return cancel(side);
     }
   }
 
@@ -197,7 +205,7 @@ class Simulation {
     double draw = random_.uniform() * limit_total();
     std::int64_t distance = 1;
     for (const double each : limit_rates_) {
-      if ((draw -= each) <= 0) break;
+      if (falls_within(draw, each)) break;
       ++distance;
     }
     const std::int64_t other = best(1 - side);

@@ -26,11 +26,11 @@ struct SimulatorParameters {
 };
 
 struct SimulatorResult {
-  std::vector<std::uint8_t> itch;      ///< BinaryFILE bytes, one stock, locate 1, tick 0.01, lots of 100 shares
-  std::vector<double> signal;          ///< x at each whole second from the start
-  std::vector<double> mid_ticks;       ///< the mid at the same instants
+  std::vector<std::uint8_t> itch;  ///< BinaryFILE bytes, one stock, locate 1, tick 0.01, lots of 100 shares
+  std::vector<double> signal;      ///< x at each whole second from the start
+  std::vector<double> mid_ticks;   ///< the mid at the same instants
   std::uint64_t touch_changes = 0;
-  double seconds = 0;                  ///< event time simulated
+  double seconds = 0;  ///< event time simulated
 };
 
 /// Simulates until `seconds` of event time or `touch_changes` changes of the touch, whichever comes first.

@@ -18,8 +18,8 @@ using Rows = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu
 
 void check_width(const OnnxModel& model, const Rows& rows) {
   if (rows.shape(1) != model.inputs()) {
-    const std::string message = "rows: expected width " + std::to_string(model.inputs()) + ", got " +
-                                std::to_string(rows.shape(1));
+    const std::string message =
+        "rows: expected width " + std::to_string(model.inputs()) + ", got " + std::to_string(rows.shape(1));
     throw nb::value_error(message.c_str());
   }
 }
@@ -41,10 +41,12 @@ nb::ndarray<nb::numpy, float, nb::ndim<2>> predict(OnnxModel& model, const Rows&
     }
   }
   auto* kept = out.release();
-  return nb::ndarray<nb::numpy, float, nb::ndim<2>>(kept->data(), {rows.shape(0), model.outputs()}, keep(kept));
+  return nb::ndarray<nb::numpy, float, nb::ndim<2>>(kept->data(), {rows.shape(0), model.outputs()},
+                                                    keep(kept));
 }
 
-nb::ndarray<nb::numpy, std::int64_t, nb::ndim<1>> latencies(OnnxModel& model, const Rows& rows, std::size_t repeats) {
+nb::ndarray<nb::numpy, std::int64_t, nb::ndim<1>> latencies(OnnxModel& model, const Rows& rows,
+                                                            std::size_t repeats) {
   check_width(model, rows);
   auto* spent = new std::vector<std::int64_t>();
   nb::capsule owner = keep(spent);

@@ -9,7 +9,8 @@ namespace ringcraft {
 namespace {
 
 /// A float32 tensor's shape as the graph states it; -1 where it states none.
-std::vector<std::int64_t> float_shape(const OnnxRuntime& runtime, const ort::TensorInfo* info, const std::string& what) {
+std::vector<std::int64_t> float_shape(const OnnxRuntime& runtime, const ort::TensorInfo* info,
+                                      const std::string& what) {
   int element = 0;
   runtime.must<ort::GetTensorElementType>(what, info, &element);
   if (element != ort::kFloatElement) {
@@ -69,7 +70,8 @@ struct OnnxModel::Parts {
     ort::Allocator* allocator = nullptr;
     runtime.must<ort::GetDefaultAllocator>(path, &allocator);
     char* text = nullptr;
-    runtime.must<Call>(path, static_cast<const ort::Session*>(session.get()), std::size_t{0}, allocator, &text);
+    runtime.must<Call>(path, static_cast<const ort::Session*>(session.get()), std::size_t{0}, allocator,
+                       &text);
     std::string copy = text;
     runtime.must<ort::AllocatorFree>(path, allocator, static_cast<void*>(text));
     return copy;
@@ -78,8 +80,8 @@ struct OnnxModel::Parts {
   std::size_t input_shape(const std::string& path) {
     const std::string what = path + ": input " + input_name;
     ort::TypeInfo* raw = nullptr;
-    runtime.must<ort::SessionGetInputTypeInfo>(what, static_cast<const ort::Session*>(session.get()), std::size_t{0},
-                                               &raw);
+    runtime.must<ort::SessionGetInputTypeInfo>(what, static_cast<const ort::Session*>(session.get()),
+                                               std::size_t{0}, &raw);
     const OrtTypeInfo type(raw, {&runtime});
     const ort::TensorInfo* info = nullptr;
     runtime.must<ort::CastTypeInfoToTensorInfo>(what, static_cast<const ort::TypeInfo*>(raw), &info);
@@ -110,8 +112,8 @@ struct OnnxModel::Parts {
     const bool usable = shape.size() == 2 && shape[0] == 1 && shape[1] >= 1 &&
                         shape[1] <= static_cast<std::int64_t>(kMaxOutputs);
     if (!usable) {
-      throw OnnxError(what + ": expected shape [1, 1.." + std::to_string(kMaxOutputs) + "] for one row, got " +
-                      shape_text(shape));
+      throw OnnxError(what + ": expected shape [1, 1.." + std::to_string(kMaxOutputs) +
+                      "] for one row, got " + shape_text(shape));
     }
     return static_cast<std::size_t>(shape[1]);
   }
@@ -149,8 +151,8 @@ bool OnnxModel::predict(const float* in, float* out) noexcept {
   std::memcpy(parts.input.data(), in, parts.input_width * sizeof(float));
   ort::Value* output = parts.output_value.get();
   ort::Status* status = parts.runtime.call<ort::Run>(
-      parts.session.get(), static_cast<const ort::RunOptions*>(nullptr), parts.input_names(), parts.input_values(),
-      std::size_t{1}, parts.output_names(), std::size_t{1}, &output);
+      parts.session.get(), static_cast<const ort::RunOptions*>(nullptr), parts.input_names(),
+      parts.input_values(), std::size_t{1}, parts.output_names(), std::size_t{1}, &output);
   if (status != nullptr) {
     parts.runtime.call<ort::ReleaseStatus>(status);
     return false;

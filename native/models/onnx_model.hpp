@@ -45,7 +45,8 @@ class OnnxModel {
   [[nodiscard]] bool predict(const float* in, float* out) noexcept;
 
   /// Times `rows` single-row runs, `repeats` times over.
-  [[nodiscard]] std::vector<std::int64_t> latencies_ns(const float* in, std::size_t rows, std::size_t repeats);
+  [[nodiscard]] std::vector<std::int64_t> latencies_ns(const float* in, std::size_t rows,
+                                                       std::size_t repeats);
 
  private:
   struct Parts;

@@ -70,8 +70,9 @@ void OnnxRuntime::throw_if(ort::Status* status, const std::string& what) const {
 void OnnxRuntime::prove() const {
   const OrtSessionOptions options = serving_options(*this);
   ort::Session* raw = nullptr;
-  must<ort::CreateSessionFromArray>("onnxruntime known graph", env(), static_cast<const void*>(kKnownGraph.data()),
-                                    kKnownGraph.size(), static_cast<const ort::SessionOptions*>(options.get()), &raw);
+  must<ort::CreateSessionFromArray>("onnxruntime known graph", env(),
+                                    static_cast<const void*>(kKnownGraph.data()), kKnownGraph.size(),
+                                    static_cast<const ort::SessionOptions*>(options.get()), &raw);
   const OrtSession session(raw, {this});
   std::array<float, 2> in = {1.5F, -4.0F};
   std::array<float, 2> out = {0.0F, 0.0F};
@@ -105,13 +106,14 @@ OrtSessionOptions serving_options(const OnnxRuntime& runtime) {
 
 OrtValue tensor_over(const OnnxRuntime& runtime, float* data, std::size_t width) {
   ort::MemoryInfo* raw_memory = nullptr;
-  runtime.must<ort::CreateCpuMemoryInfo>("onnxruntime memory", ort::kArenaAllocator, ort::kDefaultMemory, &raw_memory);
+  runtime.must<ort::CreateCpuMemoryInfo>("onnxruntime memory", ort::kArenaAllocator, ort::kDefaultMemory,
+                                         &raw_memory);
   const OrtMemoryInfo memory(raw_memory, {&runtime});
   const std::array<std::int64_t, 2> shape = {1, static_cast<std::int64_t>(width)};
   ort::Value* raw = nullptr;
-  runtime.must<ort::CreateTensorWithData>("onnxruntime tensor", static_cast<const ort::MemoryInfo*>(raw_memory),
-                                          static_cast<void*>(data), width * sizeof(float), shape.data(), shape.size(),
-                                          ort::kFloatElement, &raw);
+  runtime.must<ort::CreateTensorWithData>(
+      "onnxruntime tensor", static_cast<const ort::MemoryInfo*>(raw_memory), static_cast<void*>(data),
+      width * sizeof(float), shape.data(), shape.size(), ort::kFloatElement, &raw);
   return OrtValue(raw, {&runtime});
 }
 

@@ -51,12 +51,13 @@ struct Function<Position, Result(Arguments...)> {
 
 using GetErrorMessage = Function<2, const char*(const Status*)>;
 using CreateEnv = Function<3, Status*(int severity, const char* name, Env** out)>;
-using CreateSession = Function<7, Status*(const Env*, const char* path, const SessionOptions*, Session** out)>;
-using CreateSessionFromArray =
-    Function<8, Status*(const Env*, const void* bytes, std::size_t size, const SessionOptions*, Session** out)>;
-using Run = Function<9, Status*(Session*, const RunOptions*, const char* const* input_names, const Value* const* inputs,
-                                std::size_t input_count, const char* const* output_names, std::size_t output_count,
-                                Value** outputs)>;
+using CreateSession =
+    Function<7, Status*(const Env*, const char* path, const SessionOptions*, Session** out)>;
+using CreateSessionFromArray = Function<8, Status*(const Env*, const void* bytes, std::size_t size,
+                                                   const SessionOptions*, Session** out)>;
+using Run = Function<9, Status*(Session*, const RunOptions*, const char* const* input_names,
+                                const Value* const* inputs, std::size_t input_count,
+                                const char* const* output_names, std::size_t output_count, Value** outputs)>;
 using CreateSessionOptions = Function<10, Status*(SessionOptions** out)>;
 using SetSessionExecutionMode = Function<13, Status*(SessionOptions*, int mode)>;
 using SetSessionGraphOptimizationLevel = Function<23, Status*(SessionOptions*, int level)>;
@@ -68,8 +69,9 @@ using SessionGetInputTypeInfo = Function<33, Status*(const Session*, std::size_t
 using SessionGetOutputTypeInfo = Function<34, Status*(const Session*, std::size_t index, TypeInfo** out)>;
 using SessionGetInputName = Function<36, Status*(const Session*, std::size_t index, Allocator*, char** out)>;
 using SessionGetOutputName = Function<37, Status*(const Session*, std::size_t index, Allocator*, char** out)>;
-using CreateTensorWithData = Function<49, Status*(const MemoryInfo*, void* data, std::size_t bytes,
-                                                  const std::int64_t* shape, std::size_t rank, int type, Value** out)>;
+using CreateTensorWithData =
+    Function<49, Status*(const MemoryInfo*, void* data, std::size_t bytes, const std::int64_t* shape,
+                         std::size_t rank, int type, Value** out)>;
 using CastTypeInfoToTensorInfo = Function<55, Status*(const TypeInfo*, const TensorInfo** out)>;
 using GetTensorElementType = Function<60, Status*(const TensorInfo*, int* out)>;
 using GetDimensionsCount = Function<61, Status*(const TensorInfo*, std::size_t* out)>;

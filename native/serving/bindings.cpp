@@ -60,13 +60,15 @@ void bind_routing(nb::module_& module) {
             if (share_bps > 10'000) {
               throw nb::value_error("share_bps: expected 0..10000");
             }
-            *new (self) Route() = Route{model, share_bps, champion_slot, challenger_slot, phase, step, rollout_id,
-                                        champion_version, challenger_version, shadow_slots, salt, shadow_versions};
+            *new (self) Route() = Route{
+                model,      share_bps,        champion_slot,      challenger_slot, phase, step,
+                rollout_id, champion_version, challenger_version, shadow_slots,    salt,  shadow_versions};
           },
           nb::kw_only(), nb::arg("model"), nb::arg("rollout_id") = 0, nb::arg("champion_slot") = kNoSlot,
-          nb::arg("champion_version") = 0, nb::arg("challenger_slot") = kNoSlot, nb::arg("challenger_version") = 0,
-          nb::arg("share_bps") = 0, nb::arg("salt") = 0, nb::arg("phase") = 0, nb::arg("step") = 0,
-          nb::arg("shadow_slots") = Route().shadow_slots, nb::arg("shadow_versions") = Route().shadow_versions)
+          nb::arg("champion_version") = 0, nb::arg("challenger_slot") = kNoSlot,
+          nb::arg("challenger_version") = 0, nb::arg("share_bps") = 0, nb::arg("salt") = 0,
+          nb::arg("phase") = 0, nb::arg("step") = 0, nb::arg("shadow_slots") = Route().shadow_slots,
+          nb::arg("shadow_versions") = Route().shadow_versions)
       .def_ro("model", &Route::model)
       .def_ro("rollout_id", &Route::rollout_id)
       .def_ro("champion_slot", &Route::champion_slot)
@@ -98,11 +100,20 @@ void bind_worker(nb::module_& module) {
       .def(
           "__init__",
           [](Worker* self, const std::string& journal_folder, const std::string& rings_path,
-             const std::string& routing_path, const std::string& host, std::uint16_t port, std::uint8_t worker,
-             int core, std::int64_t heartbeat_timeout_ns, std::size_t ring_records, std::size_t shadow_queue,
-             std::size_t records_per_segment) {
-            const WorkerConfig config{journal_folder, rings_path, routing_path, host, port, worker, core,
-                                      heartbeat_timeout_ns, ring_records, shadow_queue, records_per_segment};
+             const std::string& routing_path, const std::string& host, std::uint16_t port,
+             std::uint8_t worker, int core, std::int64_t heartbeat_timeout_ns, std::size_t ring_records,
+             std::size_t shadow_queue, std::size_t records_per_segment) {
+            const WorkerConfig config{journal_folder,
+                                      rings_path,
+                                      routing_path,
+                                      host,
+                                      port,
+                                      worker,
+                                      core,
+                                      heartbeat_timeout_ns,
+                                      ring_records,
+                                      shadow_queue,
+                                      records_per_segment};
             const nb::gil_scoped_release unlocked;
             new (self) Worker(config);
           },
@@ -118,12 +129,13 @@ void bind_worker(nb::module_& module) {
       .def(
           "set_model",
           [](Worker& self, std::uint16_t index, const std::string& name, const std::string& feature_set,
-             const std::vector<std::string>& instruments, std::int64_t horizon_ns, std::int64_t entry_latency_ns,
-             std::int64_t min_interval_ns, std::uint32_t late_or_failed_of_64, double output_abs_max,
-             double loss_budget_bps) {
-            self.holdings().plan(index, std::make_unique<const ModelPlan>(ModelPlan{
-                                            index, name, feature_set, instruments, horizon_ns, entry_latency_ns,
-                                            min_interval_ns, late_or_failed_of_64, output_abs_max, loss_budget_bps}));
+             const std::vector<std::string>& instruments, std::int64_t horizon_ns,
+             std::int64_t entry_latency_ns, std::int64_t min_interval_ns, std::uint32_t late_or_failed_of_64,
+             double output_abs_max, double loss_budget_bps) {
+            self.holdings().plan(
+                index, std::make_unique<const ModelPlan>(ModelPlan{
+                           index, name, feature_set, instruments, horizon_ns, entry_latency_ns,
+                           min_interval_ns, late_or_failed_of_64, output_abs_max, loss_budget_bps}));
           },
           nb::kw_only(), nb::arg("index"), nb::arg("name"), nb::arg("feature_set"), nb::arg("instruments"),
           nb::arg("horizon_ns"), nb::arg("entry_latency_ns"), nb::arg("min_interval_ns"),
@@ -136,47 +148,53 @@ void bind_worker(nb::module_& module) {
              std::shared_ptr<OnnxModel> shadow) {
             const RuleKind rule = expected_bps ? RuleKind::kExpectedBps : RuleKind::kUpMinusDown;
             const std::size_t outputs = expected_bps ? 1 : 3;
-            if (!live || !shadow || live == shadow || live->outputs() != outputs || shadow->outputs() != outputs) {
+            if (!live || !shadow || live == shadow || live->outputs() != outputs ||
+                shadow->outputs() != outputs) {
               throw nb::value_error("set_slot: expected two models of the outputs that the rule reads");
             }
-            self.holdings().put(model, slot,
-                                std::make_unique<const LoadedSlot>(LoadedSlot{
-                                    version, rule, threshold, latency_budget_ns, std::move(live), std::move(shadow)}));
+            self.holdings().put(
+                model, slot,
+                std::make_unique<const LoadedSlot>(LoadedSlot{version, rule, threshold, latency_budget_ns,
+                                                              std::move(live), std::move(shadow)}));
           },
           nb::kw_only(), nb::arg("model"), nb::arg("slot"), nb::arg("version"), nb::arg("expected_bps"),
           nb::arg("threshold"), nb::arg("latency_budget_ns"), nb::arg("live"), nb::arg("shadow"))
-      .def("clear_slot",
-           [](Worker& self, std::size_t model, std::size_t slot) { self.holdings().put(model, slot, nullptr); })
+      .def("clear_slot", [](Worker& self, std::size_t model,
+                            std::size_t slot) { self.holdings().put(model, slot, nullptr); })
       .def("reclaim", [](Worker& self) { return self.holdings().reclaim(); })
-      .def("wait_hello",
-           [](Worker& self, double timeout_s) -> std::optional<nb::bytes> {
-             std::optional<std::string> payload;
-             {
-               const nb::gil_scoped_release unlocked;
-               payload = self.desk().wait(timeout_s);
-             }
-             return payload ? std::optional(nb::bytes(payload->data(), payload->size())) : std::nullopt;
-           },
-           nb::arg("timeout_s"))
-      .def("accept_hello",
-           [](Worker& self, const Introduced& instruments) { self.desk().answer({fed(instruments), ""}); },
-           nb::arg("instruments"))
-      .def("refuse_hello", [](Worker& self, const std::string& error) { self.desk().answer({{}, error}); },
-           nb::arg("error"))
-      .def("replay",
-           [](Worker& self, const Introduced& instruments, const Bytes& events) {
-             if (events.shape(0) % sizeof(MarketEvent) != 0) {
-               throw nb::value_error("events: expected a multiple of 80 bytes");
-             }
-             const auto* first = reinterpret_cast<const MarketEvent*>(events.data());
-             std::vector<std::int64_t> spent;
-             {
-               const nb::gil_scoped_release unlocked;
-               spent = self.replay(fed(instruments), {first, events.shape(0) / sizeof(MarketEvent)});
-             }
-             return to_numpy(std::move(spent));
-           },
-           nb::arg("instruments"), nb::arg("events"));
+      .def(
+          "wait_hello",
+          [](Worker& self, double timeout_s) -> std::optional<nb::bytes> {
+            std::optional<std::string> payload;
+            {
+              const nb::gil_scoped_release unlocked;
+              payload = self.desk().wait(timeout_s);
+            }
+            return payload ? std::optional(nb::bytes(payload->data(), payload->size())) : std::nullopt;
+          },
+          nb::arg("timeout_s"))
+      .def(
+          "accept_hello",
+          [](Worker& self, const Introduced& instruments) { self.desk().answer({fed(instruments), ""}); },
+          nb::arg("instruments"))
+      .def(
+          "refuse_hello", [](Worker& self, const std::string& error) { self.desk().answer({{}, error}); },
+          nb::arg("error"))
+      .def(
+          "replay",
+          [](Worker& self, const Introduced& instruments, const Bytes& events) {
+            if (events.shape(0) % sizeof(MarketEvent) != 0) {
+              throw nb::value_error("events: expected a multiple of 80 bytes");
+            }
+            const auto* first = reinterpret_cast<const MarketEvent*>(events.data());
+            std::vector<std::int64_t> spent;
+            {
+              const nb::gil_scoped_release unlocked;
+              spent = self.replay(fed(instruments), {first, events.shape(0) / sizeof(MarketEvent)});
+            }
+            return to_numpy(std::move(spent));
+          },
+          nb::arg("instruments"), nb::arg("events"));
 }
 
 }  // namespace
@@ -187,7 +205,8 @@ void bind_serving(nb::module_& module) {
   module.def("drain_ring", &drain_rings, nb::arg("ring_path"), nb::arg("journal_dir"),
              nb::call_guard<nb::gil_scoped_release>());
   module.def("sound_records", &sound_records, nb::arg("records"), nb::arg("first_index"));
-  module.def("crc32c", [](const nb::bytes& data) { return crc32c(data.c_str(), data.size()); }, nb::arg("data"));
+  module.def(
+      "crc32c", [](const nb::bytes& data) { return crc32c(data.c_str(), data.size()); }, nb::arg("data"));
 }
 
 }  // namespace ringcraft

@@ -26,7 +26,9 @@ class BoundedQueue {
     return &items_[tail & mask_];
   }
 
-  void publish() noexcept { tail_.store(tail_.load(std::memory_order_relaxed) + 1, std::memory_order_release); }
+  void publish() noexcept {
+    tail_.store(tail_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  }
 
   /// The oldest item, null where there is none; release() gives its place back.
   /// @note Consumer only.
@@ -35,7 +37,9 @@ class BoundedQueue {
     return head == tail_.load(std::memory_order_acquire) ? nullptr : &items_[head & mask_];
   }
 
-  void release() noexcept { head_.store(head_.load(std::memory_order_relaxed) + 1, std::memory_order_release); }
+  void release() noexcept {
+    head_.store(head_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  }
 
  private:
   std::vector<T> items_;

@@ -15,7 +15,8 @@ namespace ringcraft {
 /// Nanoseconds since boot; the same for every process of the machine.
 [[nodiscard]] inline std::int64_t monotonic_ns() noexcept { return read_clock_ns(CLOCK_MONOTONIC); }
 
-/// Turns monotonic readings into UTC that never steps: a wall clock set back must not make a latency negative.
+/// Turns monotonic readings into UTC that never steps: a wall clock set back must not make a latency
+/// negative.
 class WallClock {
  public:
   WallClock() noexcept : offset_ns_(read_clock_ns(CLOCK_REALTIME) - monotonic_ns()) {}

@@ -35,7 +35,8 @@ void Engine::on_event(const MarketEvent& event, std::int64_t receive_ns) noexcep
   update_features(instrument, own);
   for (Binding& binding : instrument.bindings) {
     const ModelState& state = models_[binding.model];
-    const bool due = !binding.decided || own.event_ns - state.plan->min_interval_ns >= binding.last_decision_ns;
+    const bool due =
+        !binding.decided || own.event_ns - state.plan->min_interval_ns >= binding.last_decision_ns;
     if (state.routed && due) {
       decide(instrument, binding, own, receive_ns);
       receive_ns = instrument.bindings.size() > 1 ? monotonic_ns() : receive_ns;
@@ -61,7 +62,8 @@ Engine::Routed Engine::route(const ModelState& state, std::uint64_t decision_id)
   const bool sharing = route.phase == static_cast<std::uint8_t>(Phase::kAb) ||
                        route.phase == static_cast<std::uint8_t>(Phase::kPaused);
   const bool ready = holdings_.slot(route.model, route.challenger_slot, route.challenger_version) != nullptr;
-  const bool shares = sharing && ready && !state.masked && !heartbeat_lost_ && route.challenger_version != kNoVersion;
+  const bool shares =
+      sharing && ready && !state.masked && !heartbeat_lost_ && route.challenger_version != kNoVersion;
   const std::uint16_t share = shares ? route.share_bps : std::uint16_t{0};
   if (splitmix64(decision_id ^ route.salt) % 10'000 < share) {
     return {Arm::kChallenger, route.challenger_version, route.challenger_slot, share};
@@ -87,7 +89,8 @@ void Engine::decide(InstrumentState& instrument, Binding& binding, const MarketE
   const Routed routed = route(state, record.decision_id);
   const LoadedSlot* slot = holdings_.slot(binding.model, routed.slot, routed.version);
   const AbstainReason input = unfit(features, event);
-  const Answer answer = input == AbstainReason::kNone ? answer_of(state, routed, slot, features) : abstention(input);
+  const Answer answer =
+      input == AbstainReason::kNone ? answer_of(state, routed, slot, features) : abstention(input);
   const std::int64_t answer_ns = monotonic_ns();
   describe(record, instrument, binding, features, event);
   describe(record, routed, answer);
@@ -161,15 +164,16 @@ void Engine::check_trips(ModelState& state) noexcept {
   }
 }
 
-void Engine::send_shadows(const ModelState& state, const DecisionRecord& decision, const FeatureFeed& features,
-                          AbstainReason unfit) noexcept {
+void Engine::send_shadows(const ModelState& state, const DecisionRecord& decision,
+                          const FeatureFeed& features, AbstainReason unfit) noexcept {
   const Route& route = state.route;
   const bool challenger_acts = decision.arm == Arm::kChallenger;
   const std::uint32_t other = challenger_acts ? route.champion_version : route.challenger_version;
   DecisionRecord expecting = decision;
   expecting.expected_shadows = other != kNoVersion ? 1 : 0;
   for (const std::uint32_t version : route.shadow_versions) {
-    expecting.expected_shadows = static_cast<std::uint8_t>(expecting.expected_shadows + (version != kNoVersion ? 1 : 0));
+    expecting.expected_shadows =
+        static_cast<std::uint8_t>(expecting.expected_shadows + (version != kNoVersion ? 1 : 0));
   }
   // The decision goes first, so that its shadows' records can only follow it.
   push(RecordType::kDecision, expecting);
@@ -179,7 +183,8 @@ void Engine::send_shadows(const ModelState& state, const DecisionRecord& decisio
   }
   for (std::size_t i = 0; i < kMaxShadows; ++i) {
     if (route.shadow_versions[i] != kNoVersion) {
-      send_shadow(state, decision, features, unfit, Arm::kShadow, route.shadow_slots[i], route.shadow_versions[i]);
+      send_shadow(state, decision, features, unfit, Arm::kShadow, route.shadow_slots[i],
+                  route.shadow_versions[i]);
     }
   }
 }
@@ -272,7 +277,8 @@ void Engine::trip(ModelState& state, const Trip& trip) noexcept {
     return;
   }
   state.masked = true;
-  // Lost records say nothing against the version: its share is back once the controller has said so by an epoch.
+  // Lost records say nothing against the version: its share is back once the controller has said so by an
+  // epoch.
   if (trip.kind != TripKind::kJournalDrops) {
     state.masked_rollout = state.route.rollout_id;
   }

@@ -1,6 +1,6 @@
 #pragma once
-// The decision path: one event in, the decisions on it out, without a lock, an allocation or a system call but the
-// clock.
+// The decision path: one event in, the decisions on it out, without a lock, an allocation or a system call
+// but the clock.
 
 #include <array>
 #include <cstdint>
@@ -36,14 +36,16 @@ class Engine {
   /// Takes up where a journal ends. Before the first event.
   void resume(const Resumption& resumption);
 
-  /// A feed begins: its events' instrument ids are positions in `instruments`. What an earlier feed left is over.
+  /// A feed begins: its events' instrument ids are positions in `instruments`. What an earlier feed left is
+  /// over.
   /// @note Allocates.
   void begin_feed(const std::vector<FedInstrument>& instruments);
 
   /// The feed has ended: what still waits for its mark-out never gets it.
   void end_feed() noexcept;
 
-  /// Takes up what changed outside: plans, routes, heartbeat. Once a pass of the loop, and before every event.
+  /// Takes up what changed outside: plans, routes, heartbeat. Once a pass of the loop, and before every
+  /// event.
   /// @note Allocates where plans changed.
   void adopt();
 
@@ -56,7 +58,9 @@ class Engine {
   [[nodiscard]] std::size_t fed() const noexcept { return feed_.size(); }
 
   /// Decisions so far, this process alone.
-  [[nodiscard]] std::uint64_t decisions() const noexcept { return counters_.decisions.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t decisions() const noexcept {
+    return counters_.decisions.load(std::memory_order_relaxed);
+  }
 
  private:
   struct FeatureFeed {
@@ -126,7 +130,8 @@ class Engine {
                     AbstainReason unfit) noexcept;
   void send_shadow(const ModelState& state, const DecisionRecord& decision, const FeatureFeed& features,
                    AbstainReason unfit, Arm arm, std::uint8_t slot, std::uint32_t version) noexcept;
-  void follow_markout(InstrumentState& instrument, const ModelState& state, const DecisionRecord& decision) noexcept;
+  void follow_markout(InstrumentState& instrument, const ModelState& state,
+                      const DecisionRecord& decision) noexcept;
   void on_markout(const Markout& markout) noexcept;
   void trip(ModelState& state, const Trip& trip) noexcept;
 

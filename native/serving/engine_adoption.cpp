@@ -86,7 +86,8 @@ void Engine::bind(InstrumentState& instrument) {
   for (std::size_t i = 0; i < models_.size(); ++i) {
     const ModelPlan* plan = models_[i].plan;
     const auto serves = [&](const std::vector<std::string>& symbols) {
-      return symbols.empty() || std::find(symbols.begin(), symbols.end(), instrument.facts.symbol) != symbols.end();
+      return symbols.empty() ||
+             std::find(symbols.begin(), symbols.end(), instrument.facts.symbol) != symbols.end();
     };
     if (plan == nullptr || !serves(plan->instruments)) {
       continue;

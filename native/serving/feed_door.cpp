@@ -20,7 +20,7 @@ constexpr std::size_t kPrefixBytes = 5;
 constexpr int kIdleMs = 20;
 constexpr auto kHelloTimeout = std::chrono::seconds(10);
 /// Beyond this a double no longer holds every tick, and sums may overflow.
-constexpr std::int64_t kNumberMax = std::int64_t{1} << 52U;
+constexpr std::int64_t kNumberMax = 4'503'599'627'370'496;  // 2^52
 
 bool sane(const MarketEvent& event, std::size_t fed) noexcept {
   const std::array numbers = {event.bid_ticks, event.bid_lots,    event.ask_ticks,
@@ -67,8 +67,8 @@ void HelloDesk::answer(Verdict verdict) {
   changed_.notify_all();
 }
 
-FeedDoor::FeedDoor(const std::string& host, std::uint16_t port, Engine& engine, Holdings& holdings, HelloDesk& desk,
-                   Counters& counters)
+FeedDoor::FeedDoor(const std::string& host, std::uint16_t port, Engine& engine, Holdings& holdings,
+                   HelloDesk& desk, Counters& counters)
     : engine_(engine), holdings_(holdings), desk_(desk), counters_(counters), buffer_(kBufferBytes) {
   const std::string where = "feed door " + host + ":" + std::to_string(port);
   sockaddr_in address{};
@@ -81,7 +81,8 @@ FeedDoor::FeedDoor(const std::string& host, std::uint16_t port, Engine& engine, 
   const int yes = 1;
   ::setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
   socklen_t size = sizeof address;
-  const bool listening = listener_ >= 0 && ::bind(listener_, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
+  const bool listening = listener_ >= 0 &&
+                         ::bind(listener_, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
                          ::listen(listener_, 16) == 0 &&
                          ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) == 0;
   if (!listening) {
@@ -127,7 +128,7 @@ void FeedDoor::serve(const std::atomic<bool>& stop) {
   ::setsockopt(publisher_, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
   const timeval reply_limit{1, 0};
   ::setsockopt(publisher_, SOL_SOCKET, SO_SNDTIMEO, &reply_limit, sizeof reply_limit);
-  const timeval idle{0, kIdleMs * 1000};
+  const timeval idle{0, suseconds_t{kIdleMs} * 1000};
   ::setsockopt(publisher_, SOL_SOCKET, SO_RCVTIMEO, &idle, sizeof idle);
   begin_ = end_ = events_left_ = 0;
   introduced_ = false;
@@ -147,7 +148,8 @@ bool FeedDoor::read_more() {
     end_ -= begin_;
     begin_ = 0;
   }
-  const ssize_t got = ::recv(publisher_, buffer_.data() + end_, std::min(kReadBytes, buffer_.size() - end_), 0);
+  const ssize_t got =
+      ::recv(publisher_, buffer_.data() + end_, std::min(kReadBytes, buffer_.size() - end_), 0);
   if (got < 0) {
     return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
   }
@@ -167,7 +169,8 @@ bool FeedDoor::take_frames(const std::atomic<bool>& stop) {
     const auto kind = static_cast<Kind>(buffer_[begin_ + sizeof length]);
     // The length counts the kind.
     if (length < 1 || length > kFrameBytesMax) {
-      return refuse("frame: expected 1.." + std::to_string(kFrameBytesMax) + " bytes, got " + std::to_string(length));
+      return refuse("frame: expected 1.." + std::to_string(kFrameBytesMax) + " bytes, got " +
+                    std::to_string(length));
     }
     const std::size_t payload = length - 1;
     if (kind == Kind::kEvents) {
@@ -200,8 +203,8 @@ bool FeedDoor::take_control(Kind kind, std::string payload, const std::atomic<bo
   }
   if (kind == Kind::kEnd) {
     engine_.end_feed();
-    reply(Kind::kEnd, "{\"events\": " + std::to_string(events_) +
-                          ", \"decisions\": " + std::to_string(engine_.decisions() - decisions_before_) + "}");
+    reply(Kind::kEnd, "{\"events\": " + std::to_string(events_) + ", \"decisions\": " +
+                          std::to_string(engine_.decisions() - decisions_before_) + "}");
     return true;
   }
   return refuse("frame: kind: expected 1, 2 or 3, got " + std::to_string(static_cast<unsigned>(kind)));
@@ -216,8 +219,8 @@ bool FeedDoor::take_events() {
     if (!sane(event, engine_.fed())) {
       return refuse("event " + std::to_string(events_) + ": instrument, time or a number out of range");
     }
-    // An event's latency starts when it leaves the buffer: what it waited there is the answers before it, which are
-    // charged to the versions that gave them.
+    // An event's latency starts when it leaves the buffer: what it waited there is the answers before it,
+    // which are charged to the versions that gave them.
     engine_.on_event(event, monotonic_ns());
     holdings_.pass(Holdings::kDecisions);
     ++events_;

@@ -5,7 +5,8 @@
 //   2 EVENTS n x MarketEvent, instruments by their position in HELLO; not answered
 //   3 END    answered by {"events": n, "decisions": n} once all is decided
 //
-// One publisher at a time; the next waits in the backlog until the one before has gone. A bad frame is answered by
+// One publisher at a time; the next waits in the backlog until the one before has gone. A bad frame is
+// answered by
 // {"error": "..."} and the connection is closed.
 
 #include <atomic>
@@ -83,10 +84,10 @@ class FeedDoor {
   bool introduced_ = false;
   std::uint64_t events_ = 0;
   std::uint64_t decisions_before_ = 0;
-  std::vector<char> buffer_;      ///< [begin_, end_) is unread
+  std::vector<char> buffer_;  ///< [begin_, end_) is unread
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
-  std::size_t events_left_ = 0;   ///< bytes of the EVENTS frame under way
+  std::size_t events_left_ = 0;  ///< bytes of the EVENTS frame under way
 };
 
 }  // namespace ringcraft

@@ -18,7 +18,9 @@ class AnswerWindow {
  public:
   void add(bool late_or_failed) noexcept { bits_ = (bits_ << 1U) | (late_or_failed ? 1U : 0U); }
   void clear() noexcept { bits_ = 0; }
-  [[nodiscard]] std::uint32_t count() const noexcept { return static_cast<std::uint32_t>(std::popcount(bits_)); }
+  [[nodiscard]] std::uint32_t count() const noexcept {
+    return static_cast<std::uint32_t>(std::popcount(bits_));
+  }
 
  private:
   std::uint64_t bits_ = 0;

@@ -1,8 +1,9 @@
 #pragma once
 // The models a worker holds ready, and how they change hands without anybody waiting.
 //
-// Whoever prepares a version puts it here by one pointer store. The threads that use it look the pointer up afresh in
-// every pass of their loop and say when a pass ends; what was replaced is freed once both have ended two.
+// Whoever prepares a version puts it here by one pointer store. The threads that use it look the pointer up
+// afresh in every pass of their loop and say when a pass ends; what was replaced is freed once both have
+// ended two.
 
 #include <array>
 #include <atomic>
@@ -64,7 +65,8 @@ class Holdings {
   }
 
   /// The version in a slot if it is this one, else null.
-  [[nodiscard]] const LoadedSlot* slot(std::size_t model, std::size_t slot, std::uint32_t version) const noexcept {
+  [[nodiscard]] const LoadedSlot* slot(std::size_t model, std::size_t slot,
+                                       std::uint32_t version) const noexcept {
     if (model >= kMaxModels || slot >= kMaxSlots) {
       return nullptr;
     }
@@ -77,7 +79,9 @@ class Holdings {
     return plans_[model].load(std::memory_order_acquire);
   }
 
-  [[nodiscard]] std::uint64_t generation() const noexcept { return generation_.load(std::memory_order_acquire); }
+  [[nodiscard]] std::uint64_t generation() const noexcept {
+    return generation_.load(std::memory_order_acquire);
+  }
 
   /// A reader's loop has come round: it holds no pointer from here any more.
   void pass(Reader reader) noexcept {

@@ -4,7 +4,8 @@
 
 namespace ringcraft {
 
-JournalDrain::JournalDrain(RecordRings& rings, JournalWriter& writer) noexcept : rings_(rings), writer_(writer) {
+JournalDrain::JournalDrain(RecordRings& rings, JournalWriter& writer) noexcept
+    : rings_(rings), writer_(writer) {
   recover();
 }
 
@@ -66,7 +67,8 @@ std::uint64_t JournalDrain::write_part(std::size_t which, std::uint64_t from, st
 }
 
 bool JournalDrain::empty() noexcept {
-  return rings_.ring(0).produced() == rings_.ring(0).consumed() && rings_.ring(1).produced() == rings_.ring(1).consumed();
+  return rings_.ring(0).produced() == rings_.ring(0).consumed() &&
+         rings_.ring(1).produced() == rings_.ring(1).consumed();
 }
 
 std::uint64_t drain_rings(const std::string& rings_path, const std::string& journal_folder) {

@@ -60,8 +60,8 @@ class Ledger {
     std::erase_if(expected, [&](const auto& one) {
       return std::find(entry.scored.begin(), entry.scored.end(), one.second) != entry.scored.end();
     });
-    const std::size_t owed = entry.decision.expected_shadows - std::min<std::size_t>(entry.decision.expected_shadows,
-                                                                                     entry.scored.size());
+    const std::size_t owed = entry.decision.expected_shadows -
+                             std::min<std::size_t>(entry.decision.expected_shadows, entry.scored.size());
     expected.resize(owed, {Arm::kNone, kNoVersion});
     return expected;
   }
@@ -112,7 +112,8 @@ class Ledger {
     }
   }
 
-  [[nodiscard]] std::vector<std::pair<Arm, std::uint32_t>> expected_shadows(const DecisionRecord& decision) const {
+  [[nodiscard]] std::vector<std::pair<Arm, std::uint32_t>> expected_shadows(
+      const DecisionRecord& decision) const {
     std::vector<std::pair<Arm, std::uint32_t>> expected;
     const auto found = epochs_.find({decision.model, decision.epoch});
     if (found == epochs_.end()) {
@@ -145,7 +146,8 @@ RecordBytes never_marked(const DecisionRecord& decision, std::uint8_t worker) {
   return bytes_of(record);
 }
 
-RecordBytes never_scored(const DecisionRecord& decision, std::uint8_t worker, Arm arm, std::uint32_t version) {
+RecordBytes never_scored(const DecisionRecord& decision, std::uint8_t worker, Arm arm,
+                         std::uint32_t version) {
   ShadowRecord record{};
   record.header.type = RecordType::kShadow;
   record.header.worker = worker;

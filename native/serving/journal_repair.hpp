@@ -13,15 +13,15 @@ namespace ringcraft {
 /// Where a worker takes up, as its journal tells.
 struct Resumption {
   std::uint64_t next_decision_id = 1;
-  std::uint64_t owed_markouts = 0;  ///< written as kNever
-  std::uint64_t owed_shadows = 0;   ///< written as dropped
+  std::uint64_t owed_markouts = 0;                ///< written as kNever
+  std::uint64_t owed_shadows = 0;                 ///< written as dropped
   std::map<std::uint16_t, std::uint32_t> masked;  ///< model -> rollout that a hard limit took off
   /// (model, rollout) -> sum of the mark-outs of the challenger's own live decisions.
   std::map<std::pair<std::uint16_t, std::uint32_t>, double> earned_bps;
 };
 
-/// Reads the newest segments back, writes a mark-out kNever for each decision without one and a dropped record for
-/// each shadow that is missing, and says where to go on.
+/// Reads the newest segments back, writes a mark-out kNever for each decision without one and a dropped
+/// record for each shadow that is missing, and says where to go on.
 ///
 /// @note Looks back over kRepairSegments segments: a million records, more than may wait for a mark-out.
 /// @throws std::runtime_error the journal cannot be read or written.

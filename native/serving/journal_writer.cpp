@@ -197,7 +197,8 @@ std::size_t JournalWriter::append_to_segment(std::span<const RecordBytes> record
   std::size_t written = records.size();
   if (!write_all(file_, records.data(), records.size_bytes(), offset)) {
     const off_t end = ::lseek(file_, 0, SEEK_END);
-    written = end <= offset ? 0 : std::min(records.size(), static_cast<std::size_t>(end - offset) / kRecordBytes);
+    written =
+        end <= offset ? 0 : std::min(records.size(), static_cast<std::size_t>(end - offset) / kRecordBytes);
     if (::ftruncate(file_, offset_of(in_segment_ + written)) != 0) {
       written = 0;  // the same records are written over the remains at the next try
     }
@@ -231,7 +232,8 @@ bool JournalWriter::sync() noexcept {
   return !dirty_;
 }
 
-void JournalWriter::read_back(std::size_t segments, const std::function<void(const RecordBytes&)>& take) const {
+void JournalWriter::read_back(std::size_t segments,
+                              const std::function<void(const RecordBytes&)>& take) const {
   const std::vector<std::string> files = segment_files(folder_);
   const std::size_t first = files.size() > segments ? files.size() - segments : 0;
   for (std::size_t i = first; i < files.size(); ++i) {

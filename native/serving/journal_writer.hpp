@@ -54,7 +54,8 @@ class JournalWriter {
 
   /// Appends sealed records in order.
   ///
-  /// @return how many were written from the front; fewer than given where the disk refuses, and then the file ends
+  /// @return how many were written from the front; fewer than given where the disk refuses, and then the file
+  /// ends
   ///         with the last whole one.
   std::size_t append(std::span<const RecordBytes> records) noexcept;
 

@@ -1,10 +1,10 @@
 #pragma once
-// Rings of journal records in shared memory. They survive the process that fills them, so that what was decided but
-// not yet written can still be written by whoever finds it.
+// Rings of journal records in shared memory. They survive the process that fills them, so that what was
+// decided but not yet written can still be written by whoever finds it.
 //
-// Two rings, one for each producing thread, and the drain's intent: what the batch under way takes from each, and the
-// journal index of its first record. Held against what the journal then holds, it tells which records a drain that
-// was killed half-way had already written.
+// Two rings, one for each producing thread, and the drain's intent: what the batch under way takes from each,
+// and the journal index of its first record. Held against what the journal then holds, it tells which records
+// a drain that was killed half-way had already written.
 
 #include <array>
 #include <atomic>
@@ -54,9 +54,15 @@ class RecordRing {
   /// @note Producer only.
   [[nodiscard]] bool has_room() const noexcept { return produced() - consumed() <= mask_; }
 
-  [[nodiscard]] std::uint64_t produced() const noexcept { return state_->produced.load(std::memory_order_acquire); }
-  [[nodiscard]] std::uint64_t consumed() const noexcept { return state_->consumed.load(std::memory_order_acquire); }
-  [[nodiscard]] std::uint64_t dropped() const noexcept { return state_->dropped.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t produced() const noexcept {
+    return state_->produced.load(std::memory_order_acquire);
+  }
+  [[nodiscard]] std::uint64_t consumed() const noexcept {
+    return state_->consumed.load(std::memory_order_acquire);
+  }
+  [[nodiscard]] std::uint64_t dropped() const noexcept {
+    return state_->dropped.load(std::memory_order_relaxed);
+  }
 
   /// The record at a position between consumed() and produced().
   /// @note Consumer only.
@@ -64,7 +70,9 @@ class RecordRing {
 
   /// Gives everything before `position` back to the producer.
   /// @note Consumer only.
-  void consume_to(std::uint64_t position) noexcept { state_->consumed.store(position, std::memory_order_release); }
+  void consume_to(std::uint64_t position) noexcept {
+    state_->consumed.store(position, std::memory_order_release);
+  }
 
  private:
   RingState* state_ = nullptr;
@@ -90,16 +98,20 @@ class RecordRings {
   /// @throws std::runtime_error another process has them, or something else is there.
   [[nodiscard]] static RecordRings open_or_create(const std::string& path, std::size_t capacity) {
     if (capacity < 2 || (capacity & (capacity - 1)) != 0) {
-      throw std::runtime_error(path + ": expected a capacity that is a power of two, got " + std::to_string(capacity));
+      throw std::runtime_error(path + ": expected a capacity that is a power of two, got " +
+                               std::to_string(capacity));
     }
     const bool there = ::access(path.c_str(), F_OK) == 0;
-    RecordRings rings(there ? SharedRegion::open(path) : SharedRegion::open_or_create(path, bytes(capacity)), path);
+    RecordRings rings(there ? SharedRegion::open(path) : SharedRegion::open_or_create(path, bytes(capacity)),
+                      path);
     return rings;
   }
 
   /// Maps the rings at `path`.
   /// @throws std::runtime_error they are not there, or another process has them.
-  [[nodiscard]] static RecordRings open(const std::string& path) { return RecordRings(SharedRegion::open(path), path); }
+  [[nodiscard]] static RecordRings open(const std::string& path) {
+    return RecordRings(SharedRegion::open(path), path);
+  }
 
   [[nodiscard]] RecordRing& ring(std::size_t which) noexcept { return rings_[which]; }
   [[nodiscard]] DrainIntent& intent() noexcept { return shared().intent; }
@@ -116,14 +128,17 @@ class RecordRings {
   static constexpr std::size_t kHeaderBytes = 4096;
   static_assert(sizeof(Shared) <= kHeaderBytes);
 
-  static std::size_t bytes(std::size_t capacity) noexcept { return kHeaderBytes + 2 * capacity * kRecordBytes; }
+  static std::size_t bytes(std::size_t capacity) noexcept {
+    return kHeaderBytes + 2 * capacity * kRecordBytes;
+  }
 
   RecordRings(SharedRegion region, const std::string& path) : region_(std::move(region)) {
     capacity_ = region_.size() < kHeaderBytes ? 0 : (region_.size() - kHeaderBytes) / (2 * kRecordBytes);
-    const bool fits = capacity_ >= 2 && (capacity_ & (capacity_ - 1)) == 0 && bytes(capacity_) == region_.size();
+    const bool fits =
+        capacity_ >= 2 && (capacity_ & (capacity_ - 1)) == 0 && bytes(capacity_) == region_.size();
     if (!fits) {
-      throw std::runtime_error(path + ": expected record rings, got a file of " + std::to_string(region_.size()) +
-                               " bytes");
+      throw std::runtime_error(path + ": expected record rings, got a file of " +
+                               std::to_string(region_.size()) + " bytes");
     }
     if (!region_.lock()) {
       throw std::runtime_error(path + ": in use by another process");

@@ -1,9 +1,9 @@
 #pragma once
 // Who answers: one writer's word to every worker, in shared memory.
 //
-// Two slots with sequence numbers and an atomic index. The writer fills the slot that nobody reads and then moves the
-// index, so that one killed half-way leaves the old table in force and hangs no reader. Only this class touches the
-// mapping.
+// Two slots with sequence numbers and an atomic index. The writer fills the slot that nobody reads and then
+// moves the index, so that one killed half-way leaves the old table in force and hangs no reader. Only this
+// class touches the mapping.
 
 #include <array>
 #include <atomic>

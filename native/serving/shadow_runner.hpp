@@ -34,7 +34,8 @@ struct ShadowJob {
 
 class ShadowRunner {
  public:
-  ShadowRunner(Holdings& holdings, RecordRing& ring, Counters& counters, std::uint8_t worker, std::size_t capacity)
+  ShadowRunner(Holdings& holdings, RecordRing& ring, Counters& counters, std::uint8_t worker,
+               std::size_t capacity)
       : holdings_(holdings), ring_(ring), counters_(counters), queue_(capacity), worker_(worker) {}
 
   [[nodiscard]] BoundedQueue<ShadowJob>& queue() noexcept { return queue_; }

@@ -47,7 +47,7 @@ class SharedRegion {
     if (region.file_ < 0) {
       throw system_failure(path);
     }
-    struct stat facts {};
+    struct stat facts{};
     if (::fstat(region.file_, &facts) != 0) {
       throw system_failure(path);
     }
@@ -55,7 +55,8 @@ class SharedRegion {
     if (region.size_ == 0) {
       throw std::runtime_error(path + ": expected shared memory, got an empty file");
     }
-    void* memory = ::mmap(nullptr, region.size_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, region.file_, 0);
+    void* memory =
+        ::mmap(nullptr, region.size_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, region.file_, 0);
     if (memory == MAP_FAILED) {
       throw system_failure(path);
     }

@@ -139,7 +139,8 @@ std::vector<std::int64_t> Worker::replay(const std::vector<FedInstrument>& instr
   spent.reserve(events.size());
   for (const MarketEvent& event : events) {
     if (event.instrument >= engine_.fed()) {
-      throw std::runtime_error("event: instrument " + std::to_string(event.instrument) + " was not introduced");
+      throw std::runtime_error("event: instrument " + std::to_string(event.instrument) +
+                               " was not introduced");
     }
     const std::int64_t start = monotonic_ns();
     engine_.on_event(event, start);
@@ -172,7 +173,8 @@ std::map<std::string, std::uint64_t> Worker::counters() {
           {"journal_synced", get(counters_.journal_synced)},
           {"journal_refused", get(counters_.journal_refused)},
           {"journal_dropped", decisions.dropped() + shadows.dropped()},
-          {"journal_waiting", decisions.produced() - decisions.consumed() + shadows.produced() - shadows.consumed()}};
+          {"journal_waiting",
+           decisions.produced() - decisions.consumed() + shadows.produced() - shadows.consumed()}};
 }
 
 }  // namespace ringcraft

@@ -47,7 +47,8 @@ TEST_CASE("an unusable event repeats the last vector, a long silence starts afre
   std::vector<float> before(engine->width());
   std::vector<float> after(engine->width());
   bool warm = false;
-  for (int i = 0; i < 200; ++i) warm = engine->update(touch(i * kSecond, 100 + i % 3, 5, 103, 7), before.data());
+  for (int i = 0; i < 200; ++i)
+    warm = engine->update(touch(i * kSecond, 100 + i % 3, 5, 103, 7), before.data());
   CHECK(warm);
   MarketEvent crossed = touch(300 * kSecond, 110, 5, 103, 7);
   crossed.flags = kCrossed;

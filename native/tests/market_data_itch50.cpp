@@ -29,8 +29,14 @@ class Tape {
     bytes.insert(bytes.end(), letters.begin(), letters.end());
     return *this;
   }
-  Tape& add(std::uint64_t reference, char side, std::uint32_t shares, std::uint32_t price, std::uint16_t locate = 1) {
-    message("A", 36, locate).number(reference, 8).text({&side, 1}).number(shares, 4).text("RING    ").number(price, 4);
+  Tape& add(std::uint64_t reference, char side, std::uint32_t shares, std::uint32_t price,
+            std::uint16_t locate = 1) {
+    message("A", 36, locate)
+        .number(reference, 8)
+        .text({&side, 1})
+        .number(shares, 4)
+        .text("RING    ")
+        .number(price, 4);
     return *this;
   }
 
@@ -56,10 +62,10 @@ SimulatorParameters parameters() { return {10, 0.6, 0.6, 1.5, 0.6, 0.15, 0.25, 0
 TEST_CASE("a book follows adds, executions, cancels, deletes and replaces") {
   Tape tape;
   tape.add(1, 'B', 300, 1'000'000).add(2, 'S', 200, 1'000'200).add(3, 'S', 100, 1'000'100);
-  tape.add(9, 'S', 100, 1'000'000, 2);                                            // another stock
-  tape.message("E", 31).number(3, 8).number(60, 4).number(1, 8);                  // bought 60 at 10001
-  tape.message("X", 23).number(1, 8).number(100, 4);                              // bid 200 left
-  tape.message("D", 19).number(3, 8);                                             // ask back to 10002
+  tape.add(9, 'S', 100, 1'000'000, 2);                            // another stock
+  tape.message("E", 31).number(3, 8).number(60, 4).number(1, 8);  // bought 60 at 10001
+  tape.message("X", 23).number(1, 8).number(100, 4);              // bid 200 left
+  tape.message("D", 19).number(3, 8);                             // ask back to 10002
   tape.message("U", 35).number(1, 8).number(4, 8).number(500, 4).number(1'000'100, 4);
   const auto events = events_of(tape);
   REQUIRE(events.size() == 7);

@@ -38,10 +38,10 @@ struct Fixture {
 TEST_CASE_FIXTURE(Fixture, "a decision enters at the touch after its latency and is marked at mid") {
   event(quote(0, 999, 1001));
   decide(1, 0, 1000);
-  event(quote(500, 1000, 1002));   // stands at the entry
-  event(quote(2000, 990, 992));    // too late for it
+  event(quote(500, 1000, 1002));  // stands at the entry
+  event(quote(2000, 990, 992));   // too late for it
   event(quote(kSecond, 1010, 1014));
-  CHECK(seen.empty());             // more events may share the mark's time
+  CHECK(seen.empty());  // more events may share the mark's time
   event(quote(kSecond + 1, 1, 3));
   REQUIRE(seen.size() == 1);
   // Mid at entry 1001, at the mark 1012: bought at 1002 earns 10, sold at 1000 loses 12, each less 0.5 bps.
@@ -55,7 +55,8 @@ TEST_CASE_FIXTURE(Fixture, "a decision enters at the touch after its latency and
   CHECK(seen[0].resolved_event_ns == kSecond);
 }
 
-TEST_CASE_FIXTURE(Fixture, "unusable entry, unusable mark, stale mark and an ended feed each get their status") {
+TEST_CASE_FIXTURE(Fixture,
+                  "unusable entry, unusable mark, stale mark and an ended feed each get their status") {
   event(quote(0, 999, 1001, kCrossed));
   decide(1, 0);
   event(quote(10, 999, 1001));

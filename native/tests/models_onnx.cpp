@@ -28,7 +28,8 @@ std::string message_of(const std::string& model, const std::string& runtime) {
 }  // namespace
 
 TEST_CASE("a runtime that is not there is refused by name") {
-  CHECK(message_of("model.onnx", "/nowhere/libonnxruntime.so").find("/nowhere/libonnxruntime.so") != std::string::npos);
+  CHECK(message_of("model.onnx", "/nowhere/libonnxruntime.so").find("/nowhere/libonnxruntime.so") !=
+        std::string::npos);
 }
 
 TEST_CASE("a library that is no ONNX Runtime is refused") {

@@ -1,4 +1,5 @@
-// Replaces operator new for the whole test program; in a file of its own, so that no caller sees its body inlined.
+// Replaces operator new for the whole test program; in a file of its own, so that no caller sees its body
+// inlined.
 #include "tests/serving_allocations.hpp"
 
 #include <cstdlib>

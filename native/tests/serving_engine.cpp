@@ -32,9 +32,7 @@ MarketEvent event_at(std::int64_t number) {
   return event;
 }
 
-ModelPlan plan() {
-  return ModelPlan{0, "model", "touch_v1", {}, 2'000'000'000, 1'000'000, 0, 64, 1e6, 1e9};
-}
+ModelPlan plan() { return ModelPlan{0, "model", "touch_v1", {}, 2'000'000'000, 1'000'000, 0, 64, 1e6, 1e9}; }
 
 Route ab_route() {
   Route route;

@@ -33,7 +33,8 @@ RecordBytes bytes_of(RecordType type, Record record) {
   return bytes;
 }
 
-RecordBytes decision(std::uint64_t id, std::uint8_t shadows = 0, Arm arm = Arm::kChampion, std::int8_t action = 0) {
+RecordBytes decision(std::uint64_t id, std::uint8_t shadows = 0, Arm arm = Arm::kChampion,
+                     std::int8_t action = 0) {
   DecisionRecord record{};
   record.decision_id = id;
   record.epoch = 1;
@@ -195,7 +196,8 @@ TEST_CASE("a drain killed after any number of written records is finished withou
   }
 }
 
-TEST_CASE("a process killed at any moment while it produces and drains leaves every record to be written once") {
+TEST_CASE(
+    "a process killed at any moment while it produces and drains leaves every record to be written once") {
   for (int round = 0; round < 25; ++round) {
     const Folder folder;
     const pid_t child = ::fork();
@@ -245,8 +247,8 @@ TEST_CASE("what a killed worker owed is written: mark-outs as never, shadows as 
   epoch.challenger = 2;
   epoch.next_decision_id = 1;
   JournalWriter writer(folder.path);
-  append(writer, {bytes_of(RecordType::kEpoch, epoch), decision(1, 1, Arm::kChallenger, 1), decision(2, 1), decision(3),
-                  markout(1, -4.5, 3.0), markout(2)});
+  append(writer, {bytes_of(RecordType::kEpoch, epoch), decision(1, 1, Arm::kChallenger, 1), decision(2, 1),
+                  decision(3), markout(1, -4.5, 3.0), markout(2)});
   Resumption resumption = repair_journal(writer, 0);
   CHECK(resumption.next_decision_id == 4);
   CHECK(resumption.owed_markouts == 1);  // of 3
