@@ -62,18 +62,18 @@ $(SANITIZED)/native_tests: $(STAMPS)/dependencies $(STAMPS)/test-packages $(NATI
 	@touch $@
 
 test: setup $(SANITIZED)/native_tests ## native tests under sanitizers, then everything else
-	$(SANITIZED)/native_tests
+	library="$$($(BIN)/python -c 'from native import onnxruntime_library; print(onnxruntime_library())')"; \
+	  RINGCRAFT_ONNXRUNTIME="$$library" $(SANITIZED)/native_tests
 	$(BIN)/python -m pytest
 
-check: setup $(STAMPS)/test-packages ## format, lint, types, arrows
+check: setup ## format, lint, types, arrows
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/clang-format --dry-run --Werror $(CXX_FILES)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S native -B build/native -G Ninja -DPython_EXECUTABLE="$(CURDIR)/$(BIN)/python" \
-	  -DRINGCRAFT_TESTS=ON -DRINGCRAFT_TIDY=ON >/dev/null
-	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/native
+	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S native -B build/tidy -G Ninja -DRINGCRAFT_PYTHON=OFF -DRINGCRAFT_TIDY=ON >/dev/null
+	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/tidy
 
 bench: setup ## what is measured, each against a peer in the same run
 	@for name in features inference; do $(BIN)/ringcraft bench $$name; done

@@ -1,6 +1,7 @@
 #include "serving/engine.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace ringcraft {
 namespace {
@@ -18,8 +19,11 @@ Engine::Engine(Holdings& holdings, const RoutingTable& routing, ShadowRunner& sh
       counters_(counters),
       worker_(worker),
       heartbeat_timeout_ns_(heartbeat_timeout_ns),
-      drops_seen_(decisions.dropped()),
-      trades_(kLiveTrades) {}
+      trades_(kLiveTrades) {
+  for (ModelState& state : models_) {
+    state.drops_seen = decisions.dropped();
+  }
+}
 
 void Engine::on_event(const MarketEvent& event, std::int64_t receive_ns) noexcept {
   if (routing_.stamp() != routes_stamp_) {
@@ -150,17 +154,18 @@ void Engine::count(const DecisionRecord& record) noexcept {
 }
 
 void Engine::check_trips(ModelState& state) noexcept {
+  write_owed(state);
+  const std::uint64_t drops = ring_.dropped();
+  const std::uint64_t lost = drops - std::exchange(state.drops_seen, drops);
   const std::uint32_t rollout = state.route.rollout_id;
   if (rollout == 0 || state.masked) {
-    drops_seen_ = ring_.dropped();
     return;
   }
   if (shadows_.bad_rollout(state.route.model) == rollout) {
     trip(state, {TripKind::kBadOutput, kBadOutputsInARow, kBadOutputsInARow});
   }
-  if (ring_.dropped() != drops_seen_) {
-    trip(state, {TripKind::kJournalDrops, static_cast<double>(ring_.dropped() - drops_seen_), 0});
-    drops_seen_ = ring_.dropped();
+  if (lost > 0) {
+    trip(state, {TripKind::kJournalDrops, static_cast<double>(lost), 0});
   }
 }
 
@@ -282,7 +287,7 @@ void Engine::trip(ModelState& state, const Trip& trip) noexcept {
   if (trip.kind != TripKind::kJournalDrops) {
     state.masked_rollout = state.route.rollout_id;
   }
-  TripRecord record{};
+  TripRecord& record = state.owed.emplace();
   record.decision_id = next_decision_id_ - 1;
   record.wall_ns = clock_.wall_ns(monotonic_ns());
   record.epoch = routes_.epoch;
@@ -293,8 +298,16 @@ void Engine::trip(ModelState& state, const Trip& trip) noexcept {
   record.model = state.route.model;
   record.kind = trip.kind;
   record.arm = Arm::kChallenger;
-  push(RecordType::kTrip, record);
   add(counters_.trips);
+  write_owed(state);
+}
+
+void Engine::write_owed(ModelState& state) noexcept {
+  // The ring that lost records is full, and losing the trip with them would leave the rollout unpaused.
+  if (state.owed && ring_.has_room()) {
+    push(RecordType::kTrip, *state.owed);
+    state.owed.reset();
+  }
 }
 
 }  // namespace ringcraft

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,9 +45,9 @@ class Engine {
   /// The feed has ended: what still waits for its mark-out never gets it.
   void end_feed() noexcept;
 
-  /// Takes up what changed outside: plans, routes, heartbeat. Once a pass of the loop, and before every
-  /// event.
-  /// @note Allocates where plans changed.
+  /// Takes up what changed outside: plans, routes, heartbeat. Once a pass of the loop; on_event() looks at
+  /// routes and heartbeat by itself.
+  /// @note Allocates where plans changed. Until the next call the plans taken up must stay.
   void adopt();
 
   /// Decides.
@@ -94,6 +95,8 @@ class Engine {
     bool routed = false;
     bool masked = false;  ///< a hard limit took the challenger of route.rollout_id off
     std::uint32_t masked_rollout = 0;
+    std::uint64_t drops_seen = 0;
+    std::optional<TripRecord> owed;  ///< a trip that a full ring did not take
     HardLimits limits;
     std::string named;  ///< as the journal knows it
   };
@@ -134,6 +137,7 @@ class Engine {
                       const DecisionRecord& decision) noexcept;
   void on_markout(const Markout& markout) noexcept;
   void trip(ModelState& state, const Trip& trip) noexcept;
+  void write_owed(ModelState& state) noexcept;
 
   template <class Record>
   void push(RecordType type, Record& record) noexcept {
@@ -155,7 +159,6 @@ class Engine {
   std::uint64_t next_decision_id_ = 1;
   std::uint64_t plans_generation_ = 0;
   std::uint64_t routes_stamp_ = ~std::uint64_t{0};
-  std::uint64_t drops_seen_ = 0;
   RoutingSnapshot routes_{};
   std::array<ModelState, kMaxModels> models_;
   std::map<std::pair<std::uint16_t, std::uint32_t>, double> earned_before_;

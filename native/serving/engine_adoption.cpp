@@ -64,6 +64,9 @@ void Engine::adopt() {
     adopt_routes();
   }
   adopt_heartbeat(monotonic_ns());
+  for (ModelState& state : models_) {
+    write_owed(state);
+  }
 }
 
 void Engine::adopt_plans() {

@@ -101,6 +101,7 @@ FeedDoor::~FeedDoor() {
 
 void FeedDoor::come_round() {
   engine_.adopt();
+  // Nowhere else: the engine keeps the plans it adopted until it adopts again.
   holdings_.pass(Holdings::kDecisions);
 }
 
@@ -222,7 +223,6 @@ bool FeedDoor::take_events() {
     // An event's latency starts when it leaves the buffer: what it waited there is the answers before it,
     // which are charged to the versions that gave them.
     engine_.on_event(event, monotonic_ns());
-    holdings_.pass(Holdings::kDecisions);
     ++events_;
   }
   return true;

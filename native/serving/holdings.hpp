@@ -83,9 +83,11 @@ class Holdings {
     return generation_.load(std::memory_order_acquire);
   }
 
-  /// A reader's loop has come round: it holds no pointer from here any more.
+  /// A reader's loop has come round: what it holds from here, it looked up since its pass before.
   void pass(Reader reader) noexcept {
     passes_[reader].store(passes_[reader].load(std::memory_order_relaxed) + 1, std::memory_order_release);
+    // The next look-ups must not overtake the count: they would find what this pass lets go.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
   }
 
   /// Puts a version into a slot, or takes it out with null. One preparing thread.

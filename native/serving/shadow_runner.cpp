@@ -1,5 +1,7 @@
 #include "serving/shadow_runner.hpp"
 
+#include <utility>
+
 #include "serving/clock.hpp"
 
 namespace ringcraft {
@@ -67,6 +69,9 @@ void ShadowRunner::watch(const ShadowJob& job, AbstainReason abstain) noexcept {
     return;
   }
   std::uint32_t& bad = bad_in_a_row_[job.model];
+  if (std::exchange(watched_rollouts_[job.model], job.rollout_id) != job.rollout_id) {
+    bad = 0;  // another version's
+  }
   bad = abstain == AbstainReason::kBadOutput ? bad + 1 : 0;
   if (bad >= kBadOutputsInARow) {
     bad_rollouts_[job.model].store(job.rollout_id, std::memory_order_release);

@@ -57,6 +57,7 @@ class ShadowRunner {
   Counters& counters_;
   BoundedQueue<ShadowJob> queue_;
   std::array<std::atomic<std::uint32_t>, kMaxModels> bad_rollouts_{};
+  std::array<std::uint32_t, kMaxModels> watched_rollouts_{};
   std::array<std::uint32_t, kMaxModels> bad_in_a_row_{};
   std::uint8_t worker_;
 };

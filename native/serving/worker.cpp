@@ -145,7 +145,6 @@ std::vector<std::int64_t> Worker::replay(const std::vector<FedInstrument>& instr
     const std::int64_t start = monotonic_ns();
     engine_.on_event(event, start);
     spent.push_back(monotonic_ns() - start);
-    holdings_.pass(Holdings::kDecisions);
   }
   engine_.end_feed();
   return spent;

@@ -164,6 +164,51 @@ TEST_CASE("records lost to a full ring take the challenger's share until the nex
   CHECK(bench.counters.trips.load() == 1);
 }
 
+TEST_CASE("the trip for lost records is itself written, once the ring that lost them has room") {
+  Bench bench(16);
+  for (std::int64_t i = 0; i < 20; ++i) {
+    bench.engine.on_event(event_at(i), monotonic_ns());
+  }
+  CHECK(bench.counters.trips.load() == 1);
+  CHECK(bench.records<TripRecord>(RecordType::kTrip).empty());
+  bench.rings.ring(0).consume_to(bench.rings.ring(0).produced());
+  bench.engine.adopt();
+  bench.engine.adopt();
+  const auto trips = bench.records<TripRecord>(RecordType::kTrip);
+  REQUIRE(trips.size() == 1);
+  CHECK(trips[0].kind == TripKind::kJournalDrops);
+  CHECK(trips[0].rollout_id == 1);
+}
+
+TEST_CASE("a model without a rollout does not hide lost records from one that has one") {
+  Bench bench(16);
+  ModelPlan second = plan();
+  second.index = 1;
+  bench.holdings.plan(1, std::make_unique<const ModelPlan>(second));
+  Route idle;
+  idle.champion_version = 1;
+  idle.champion_slot = 0;
+  Route on_trial = ab_route();
+  on_trial.model = 1;
+  bench.routing.publish({idle, on_trial});
+  bench.engine.adopt();
+  RecordRing& ring = bench.rings.ring(0);
+  for (std::int64_t i = 0; i < 20; ++i) {
+    // Room for the first model's record alone.
+    while (ring.has_room()) {
+      const RecordBytes filler{};
+      ring.push(&filler);
+    }
+    ring.consume_to(ring.consumed() + 1);
+    bench.engine.on_event(event_at(i), monotonic_ns());
+  }
+  ring.consume_to(ring.produced());
+  bench.engine.adopt();
+  const auto trips = bench.records<TripRecord>(RecordType::kTrip);
+  REQUIRE(trips.size() == 1);
+  CHECK(trips[0].model == 1);
+}
+
 TEST_CASE("what was replaced is freed only when both readers have come round twice") {
   Holdings holdings;
   holdings.plan(0, std::make_unique<const ModelPlan>(plan()));
