@@ -122,7 +122,7 @@ def _metrics_table(facts: CardFacts) -> str:
     )
     folds = {key.removeprefix("walk_forward_"): value for key, value in facts.metrics.items() if "walk_forward" in key}
     more = "; ".join(f"{_text(_METRICS.get(key, key))} {show(value)}" for key, value in folds.items())
-    said = "<p>In brackets the 95 % interval; baselines on the same rows. Nothing was learnt or tuned on them.</p>"
+    said = "<p>In brackets the 95 % interval. Nothing was learnt from these rows; the compressed form was chosen on them.</p>"
     return f"{said}<table>{head}{rows}</table>" + (f"<p>Walk-forward, out of fold: {more}.</p>" if more else "")
 
 

@@ -82,13 +82,8 @@ def progress() -> Iterator[Progress]:
         TimeElapsedColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    # What is printed meanwhile goes above the bars, but stays on stdout where that is a pipe.
-    with Progress(
-        *columns,
-        console=err,
-        transient=True,
-        disable=not err.is_terminal,
-        redirect_stdout=sys.stdout.isatty(),
-        refresh_per_second=5,
-    ) as bars:
+    # One console for both where both are the terminal, so that what is printed meanwhile goes above the bars.
+    console = out if out.is_terminal and err.is_terminal else err
+    shown = Progress(*columns, console=console, transient=True, disable=not err.is_terminal, refresh_per_second=5)
+    with shown as bars:
         yield bars

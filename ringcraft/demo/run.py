@@ -123,7 +123,7 @@ def _step_train(plan: Plan, size: Size, work: Path, mlflow_uri: str, registry: M
     if size is FAST:
         request = request.faster()
     with progress() as bars:
-        bar = bars.add_task("training", total=None, note="")
+        bar = bars.add_task("training", total=None, note="starts Prefect, makes rows and labels")
 
         def on_step(text: str, done: int, total: int) -> None:
             bars.update(bar, completed=done, total=total, note=text)
@@ -151,8 +151,9 @@ def _register_bad(registry: MlflowRegistry, champion: TrainedVersion, work: Path
     versions = {}
     for kind, make in makers.items():
         folder = work / "training" / "versions" / kind
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / CARD).write_text(f"# {kind} on purpose\n\nMade to be rolled back: {KINDS[kind]}.\n")
         manifest = make(Path(champion.folder), folder)
-        (folder / CARD).write_text(f"# {kind} on purpose\n\n{'; '.join(manifest.notes)}.\n")
         versions[kind] = registry.publish(MODEL, folder, tags={"ringcraft.family": manifest.family})
         say(f"version {versions[kind]}: {kind} on purpose, {KINDS[kind]}")
     return versions

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 from console_sample import MARKUP, empty, hostile, model, rollout, snapshot
-from devtools import Page, browse, find_browser
+from support.devtools import Page, browse, find_browser
 
 from serving.console.app import console_app
 from serving.console.commands import CommandResult
