@@ -122,7 +122,10 @@ def _metrics_table(facts: CardFacts) -> str:
     )
     folds = {key.removeprefix("walk_forward_"): value for key, value in facts.metrics.items() if "walk_forward" in key}
     more = "; ".join(f"{_text(_METRICS.get(key, key))} {show(value)}" for key, value in folds.items())
-    said = "<p>In brackets the 95 % interval. Nothing was learnt from these rows; the compressed form was chosen on them.</p>"
+    said = (
+        "<p>In brackets the 95 % interval. Nothing was learnt from these rows; "
+        "the compressed form was chosen on them.</p>"
+    )
     return f"{said}<table>{head}{rows}</table>" + (f"<p>Walk-forward, out of fold: {more}.</p>" if more else "")
 
 
@@ -150,7 +153,8 @@ def _rule(facts: CardFacts) -> list[str]:
 def _compression(done: Compression | None) -> str:
     if done is None:
         return "None: the family has no smaller form."
-    interval = f"95 % interval of the {done.metric.replace('_', ' ')} difference {done.difference_low:.5f} to {done.difference_high:.5f}"
+    metric = done.metric.replace("_", " ")
+    interval = f"95 % interval of the {metric} difference {done.difference_low:.5f} to {done.difference_high:.5f}"
     if not done.steps:
         return f"Published uncompressed ({done.original_bytes:,} bytes): nearest candidate's {interval}."
     ratio = done.original_bytes / done.compressed_bytes
@@ -162,7 +166,8 @@ def _compression(done: Compression | None) -> str:
 
 
 def _latency(measured: Latency) -> str:
-    return f"p50 {measured.p50_us:.1f} µs, p99 {measured.p99_us:.1f} µs, one row at a time, inference alone; {measured.machine}."
+    times = f"p50 {measured.p50_us:.1f} µs, p99 {measured.p99_us:.1f} µs"
+    return f"{times}, one row at a time, inference alone; {measured.machine}."
 
 
 def show(estimate: Estimate) -> str:

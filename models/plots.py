@@ -66,7 +66,13 @@ def calibration(scores: Scores, dataset: Dataset) -> bytes:
         axes.plot([0, 1], [0, 1], color=_GREY, linewidth=1, label="perfect")
         axes.plot(said, observed, "o-", color=_BLUE, markersize=5, label=f"{count.sum() // len(count)} scores a point")
         top = min(1.0, 1.1 * max(said.max(), observed.max()))
-        axes.set(title="Calibration, all classes", xlabel="probability said", ylabel="share that came true", xlim=(0, top), ylim=(0, top))
+        axes.set(
+            title="Calibration, all classes",
+            xlabel="probability said",
+            ylabel="share that came true",
+            xlim=(0, top),
+            ylim=(0, top),
+        )
         axes.legend(loc="upper left")
         return _png(figure)
 

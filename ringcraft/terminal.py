@@ -28,6 +28,21 @@ def say(message: str, *, indent: int = 4) -> None:
         out.print(" " * indent + message)
 
 
+def say_row(cells: Sequence[str], widths: Sequence[int], *, indent: int = 4) -> None:
+    """Print a line of columns, the last as wide as there is room; `widths` are those of the others."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for width in widths:
+        grid.add_column(width=width, no_wrap=True)
+    grid.add_column()
+    grid.add_row(*cells)
+    if out.is_terminal:
+        out.print(Padding(grid, (0, 0, 0, indent), expand=False), soft_wrap=False)
+    else:
+        plain = [Text.from_markup(cell).plain for cell in cells]
+        fixed = [cell.ljust(width) for cell, width in zip(plain, widths, strict=False)]
+        out.print(" " * indent + "  ".join([*fixed, plain[-1]]), markup=False)
+
+
 def moment(event_ns: int | None) -> str:
     """Return an event time as UTC to the second; as wide where there is none."""
     if event_ns is None:

@@ -21,10 +21,10 @@ from ringcraft.demo.live import Happenings, Replay, model_of, wait_until, watch
 from ringcraft.demo.plan import FAST, FULL, MODEL, Plan, Size, make_plan, make_policy
 from ringcraft.demo.report import disagreements, rollout_entry, show, show_models, summary, write_summary
 from ringcraft.demo.tier import Tier, free_port, write_config
-from ringcraft.demo.words import KINDS, LIVE, conclusion, event_line, market
+from ringcraft.demo.words import COLUMNS, KINDS, LIVE, WIDTHS, conclusion, event_row, market
 from ringcraft.mlflow_server import MlflowServer
 from ringcraft.policy_file import write_policy
-from ringcraft.terminal import out, progress, say, words
+from ringcraft.terminal import out, progress, say, say_row, words
 from serving.console.snapshot import RolloutSnapshot, Snapshot
 from serving.judge import judge_journal
 
@@ -219,7 +219,7 @@ def _step_live(
 def _as_wanted(rollout: dict[str, Any]) -> bool:
     if rollout["kind"] == "honest":
         return rollout["verdict"] in ("promoted", "inconclusive", "rolled_back")
-    return rollout["verdict"] == "rolled_back"
+    return bool(rollout["verdict"] == "rolled_back")
 
 
 def _seconds_per_decision(plan: Plan) -> float:
@@ -236,7 +236,7 @@ def _rollout(
 ) -> dict[str, Any]:
     out.print()
     say(f"[bold]alias challenger -> version {version}[/], {kind}: {KINDS[kind]}")
-    say(f"[dim]{'event time, UTC':<19}  {'decision':<15}  what happened[/]", indent=6)
+    say_row([f"[dim]{name}[/]" for name in COLUMNS], WIDTHS, indent=6)
     happenings = Happenings(MODEL, version)
     registry.move_alias(MODEL, "challenger", version)
     with progress() as bars:
@@ -249,13 +249,14 @@ def _rollout(
                 bars.update(judged, completed=min(rollout.folded, max_decisions), note=_standing(rollout))
             for event in happenings.new(snapshot):
                 acted = rollout is not None and rollout.verdict == event.kind
-                say(event_line(event, rollout.guardrail if rollout is not None and acted else ""), indent=6)
+                row = event_row(event, rollout.guardrail if rollout is not None and acted else "")
+                say_row(row, WIDTHS, indent=6)
 
         ending = watch(console, MODEL, version, replay, on_look=on_look)
     if ending.verdict == "promoted":
         over = wait_until(console, lambda s: not _baking(s), timeout_s=60.0, what="the bake to end")
         for event in happenings.new(over):
-            say(event_line(event), indent=6)
+            say_row(event_row(event), WIDTHS, indent=6)
     return rollout_entry(MODEL, kind, ending)
 
 

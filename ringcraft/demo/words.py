@@ -24,14 +24,18 @@ KINDS: Final = {
 _COLOURS: Final = {"rolled_back": "bold red", "promoted": "bold green", "inconclusive": "bold yellow"}
 
 
-def event_line(event: EventSnapshot, guardrail: str = "") -> str:
-    """Return one happening: event time, decision number, what, by which guardrail and why."""
-    number = f"decision {event.decision:,}" if event.decision is not None else ""
+COLUMNS: Final = ("event time, UTC", "decision", "what happened")
+WIDTHS: Final = (19, 8)
+
+
+def event_row(event: EventSnapshot, guardrail: str = "") -> tuple[str, str, str]:
+    """Return one happening in COLUMNS: event time, decision number, what, by which guardrail and why."""
+    number = f"{event.decision:,}" if event.decision is not None else ""
     what = {"ab": "A/B"}.get(event.kind, words(event.kind))
     colour = _COLOURS.get(event.kind)
     what = f"[{colour}]{what}[/]" if colour else what
     on = f" on {guardrail}" if guardrail else ""
-    return f"{moment(event.event_ns)}  {number:<15}  {what}{on}: {escape(event.text)}"
+    return moment(event.event_ns), number, f"{what}{on}: {escape(event.text)}"
 
 
 def market(versions: Sequence[TrainedVersion]) -> str:
@@ -62,15 +66,18 @@ def _meaning(rollout: Mapping[str, Any]) -> str:
     if rollout["kind"] != "honest":
         if verdict != "rolled_back":
             return f"Version {version} ({rollout['kind']}) was not taken off: {words(verdict)}."
-        return f"Version {version}, {_WRONG[rollout['kind']]}, came off by itself{at}, on {words(rollout['guardrail'])}."
+        return (
+            f"Version {version}, {_WRONG[rollout['kind']]}, came off by itself{at}, on {words(rollout['guardrail'])}."
+        )
     if verdict == "promoted":
         return f"Version {version} held its own against the champion and took its place{at}."
     if verdict == "inconclusive":
         return (
             f"Version {version} was neither so bad that a guardrail acted nor provably as good as the champion in the "
-            f"decisions it was given, so the champion stays. Where two models earn about the same, that is the right end."
+            "decisions it was given, so the champion stays. Where two models earn about the same, that is right."
         )
-    return f"Version {version} was honest and did worse than the champion all the same: off{at}, on {rollout['guardrail']}."
+    on = words(rollout["guardrail"])
+    return f"Version {version} was honest and did worse than the champion all the same: off{at}, on {on}."
 
 
 _WRONG: Final = {"harmful": "which trades at random", "slow": "which answers late"}

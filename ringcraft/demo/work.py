@@ -21,7 +21,9 @@ def fresh(work: Path) -> Path:
             shutil.rmtree(work)
         except OSError as error:
             (work / _MARKER).touch()  # still ours
-            raise UsageError(f"--work {work}: cannot be emptied, is a demonstration still running in it? ({error})") from None
+            raise UsageError(
+                f"--work {work}: cannot be emptied, is a demonstration still running in it? ({error})"
+            ) from None
     work.mkdir(parents=True, exist_ok=True)
     (work / _MARKER).touch()
     return work.resolve()

@@ -78,10 +78,10 @@ def _arms(
         if alias.startswith("shadow"):
             arms.append(_arm("shadow", version, "shadow", 0.0, None, tallies, families, status))
     last = state.last
-    if rollout is None and last is not None and last.rollout_id and last.verdict in _CAME_OFF:
-        if last.version not in {arm.version for arm in arms}:
-            # Until the next rollout begins, so that nobody has to look for what came off.
-            arms.append(_arm("challenger", last.version, last.verdict, 0.0, None, tallies, families, status))
+    came_off = rollout is None and last is not None and last.rollout_id and last.verdict in _CAME_OFF
+    if came_off and last is not None and last.version not in {arm.version for arm in arms}:
+        # Until the next rollout begins, so that nobody has to look for what came off.
+        arms.append(_arm("challenger", last.version, last.verdict, 0.0, None, tallies, families, status))
     return tuple(arms)
 
 

@@ -11,7 +11,10 @@ from registry.mlflow_registry import MlflowRegistry
 from ringcraft.mlflow_server import MlflowServer
 
 LIVE = "document.getElementById('live').textContent === 'live' && document.querySelector('#models section')"
-ROWS = "[...document.querySelectorAll('table[aria-label=\"{}\"] tbody tr')].map(row => [...row.cells].map(c => c.textContent))"
+ROWS = (
+    "[...document.querySelectorAll('table[aria-label=\"{}\"] tbody tr')]"
+    ".map(row => [...row.cells].map(cell => cell.textContent))"
+)
 LINE_UP, EVENTS = ROWS.format(f"Line-up of {MODEL}"), ROWS.format("Events, newest first")
 ADVANCED = f"{EVENTS}.some(row => row[2] === 'A/B')"
 
