@@ -3,8 +3,12 @@
 Great Expectations takes three seconds to import, so nothing but the flows that check imports this module.
 """
 
+# ruff: noqa: E402  the library is silenced before it is imported
 import logging
 from typing import Any
+
+# Before the import: with a root logger at INFO, as Prefect may leave it, the library tells of its own insides.
+logging.getLogger("great_expectations").setLevel(logging.ERROR)
 
 import great_expectations as gx
 import pandas as pd
@@ -13,8 +17,6 @@ from msgspec import Struct
 
 from data_contracts.limits import RecordingLimits, Rule, measure, rules_of
 from data_contracts.recording import Recording
-
-logging.getLogger("great_expectations").setLevel(logging.ERROR)
 
 _EXPECTATIONS: Any = gx.expectations
 
