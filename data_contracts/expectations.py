@@ -3,8 +3,12 @@
 Great Expectations takes three seconds to import, so nothing but the flows that check imports this module.
 """
 
+# ruff: noqa: E402  the library is silenced before it is imported
 import logging
 from typing import Any
+
+# Before the import: with a root logger at INFO, as Prefect may leave it, the library tells of its own insides.
+logging.getLogger("great_expectations").setLevel(logging.ERROR)
 
 import great_expectations as gx
 import pandas as pd
@@ -13,8 +17,6 @@ from msgspec import Struct
 
 from data_contracts.limits import RecordingLimits, Rule, measure, rules_of
 from data_contracts.recording import Recording
-
-logging.getLogger("great_expectations").setLevel(logging.ERROR)
 
 _EXPECTATIONS: Any = gx.expectations
 
@@ -99,11 +101,17 @@ def _result(rule: Rule, outcome: Any) -> RuleResult:  # noqa: ANN401  the librar
     seen = outcome.result or {}
     if rule.column is None:
         return RuleResult(
-            rule=rule, observed=f"{seen['observed_value']} events", met=outcome.success is True, bad_rows=0
+            rule=rule, observed=f"{seen['observed_value']:,} events", met=outcome.success is True, bad_rows=0
         )
     bad, given = int(seen.get("unexpected_count") or 0), int(seen.get("element_count") or 0)
-    share = bad / given if given else 0.0
-    observed = f"{bad} of {given} events against it ({share:.2%})"
+    observed = f"{bad:,} of {given:,} events against it ({bad / given:.2%})" if bad else f"none of {given:,} against it"
     if bad and (rule.low, rule.high) != (0, 0):
-        observed += ", for example " + ", ".join(f"{value:g}" for value in seen["partial_unexpected_list"][:3])
+        observed += ", for example " + ", ".join(_example(rule, value) for value in seen["partial_unexpected_list"][:3])
     return RuleResult(rule=rule, observed=observed, met=outcome.success is True, bad_rows=bad)
+
+
+def _example(rule: Rule, value: float) -> str:
+    """Return an offending value as a person reads it: times in milliseconds, moves in percent."""
+    if rule.column == "event_step_ns":
+        return f"{value / 1e6:+,.1f} ms"
+    return f"{value:+.2%}" if rule.column == "mid_move" else f"{value:g}"

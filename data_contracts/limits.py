@@ -51,7 +51,7 @@ def rules_of(limits: RecordingLimits) -> tuple[Rule, ...]:
     """Return the rules that `limits` stand for, in the order a report shows them."""
     jump, hours = limits.max_mid_jump, limits.max_silence_ns / 3.6e12
     return (
-        _rule("enough_events", None, limits.min_events, None, 1.0, f"at least {limits.min_events} events"),
+        _rule("enough_events", None, limits.min_events, None, 1.0, f"at least {limits.min_events:,} events"),
         _rule("event_time_never_falls", "event_step_ns", 0, None, 1.0, "event time never falls"),
         _rule("silence", "event_step_ns", None, limits.max_silence_ns, 1.0, f"no silence over {hours:g} h"),
         _share("duplicates", "duplicate", limits.max_duplicate_share, "exact duplicates of the event before"),

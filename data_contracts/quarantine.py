@@ -46,6 +46,7 @@ def as_markdown(report: "ContractReport") -> str:
 def as_html(report: "ContractReport") -> str:
     """Return the report as one self-contained page."""
     title = html.escape(f"{Path(report.source).name}: {_verdict(report)}")
+    kept = "" if report.met else f"<p>Nothing is learnt from it. {_BESIDE}</p>"
     rows = "".join(
         f"<tr class={'ok' if met == 'yes' else 'bad'}>"
         + "".join(f"<td>{html.escape(cell)}</td>" for cell in (name, says, observed, met))
@@ -53,23 +54,25 @@ def as_html(report: "ContractReport") -> str:
         for name, says, observed, met in _rows(report)
     )
     return (
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title><style>{_STYLE}</style>"
-        f"<h1>{title}</h1><p>{html.escape(_summary(report))}</p>"
+        f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+        f"<title>{title}</title><style>{_STYLE}</style><h1>{title}</h1><p>{html.escape(_summary(report))}</p>{kept}"
         f"<table><tr><th>rule<th>expected<th>observed<th>met</tr>{rows}</table></html>\n"
     )
 
 
 def _rows(report: "ContractReport") -> list[tuple[str, str, str, str]]:
-    return [(r.rule.name, r.rule.says, r.observed, "yes" if r.met else "NO") for r in report.results]
+    broken_first = sorted(report.results, key=lambda result: result.met)
+    return [(r.rule.name.replace("_", " "), r.rule.says, r.observed, "yes" if r.met else "NO") for r in broken_first]
 
 
 def _verdict(report: "ContractReport") -> str:
-    return "contract met" if report.met else f"quarantined, {len(report.broken)} rules broken"
+    broken = len(report.broken)
+    return "contract met" if report.met else f"quarantined, {broken} rule{'s' if broken > 1 else ''} broken"
 
 
 def _summary(report: "ContractReport") -> str:
-    skipped = ", ".join(f"{reason} {count}" for reason, count in sorted(report.skipped.items())) or "none"
-    return f"Instrument {report.instrument}, {report.events} events; rows left out while reading: {skipped}."
+    skipped = ", ".join(f"{reason} {count:,}" for reason, count in sorted(report.skipped.items())) or "none"
+    return f"Instrument {report.instrument}, {report.events:,} events; rows left out while reading: {skipped}."
 
 
 def _write_bad_rows(path: Path, recording: Recording, report: "ContractReport") -> None:
@@ -88,6 +91,7 @@ def _write_bad_rows(path: Path, recording: Recording, report: "ContractReport") 
             left -= len(rows)
 
 
+_BESIDE: Final = f"Beside this page: bad_rows.csv, the first offending rows (at most {MAX_BAD_ROWS:,})."
 _STYLE: Final = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1c2430}"
     "table{border-collapse:collapse;width:100%}"

@@ -13,6 +13,7 @@ from data_contracts.manifest import Compression, DataRange, Estimate, Label, Lat
 from models.labels import LabelReport
 
 CARD_FILE: Final = "model_card.html"
+_SIMULATED: Final = "The market was simulated, with an edge planted in it: figures say nothing about any real market."
 
 
 class CardFacts(Struct, frozen=True, kw_only=True):
@@ -58,9 +59,7 @@ def write_card(facts: CardFacts, plots: Mapping[str, bytes]) -> str:
         f"<h1>{_text(title)}</h1><p class=lead>{_text(_lead(facts))}</p>",
         _section("Limits of use", _list(_limits(facts))),
         _section("Held-out results", _metrics_table(facts)),
-        "".join(
-            f"<img alt='{_text(name)}' src='data:image/png;base64,{_encoded(png)}'>" for name, png in plots.items()
-        ),
+        f"<div class=plots>{''.join(_picture(name, png) for name, png in plots.items())}</div>",
         _section("Data", _data_table(facts)),
         _section("Label and decision rule", _list(_rule(facts))),
         _section("Compression", f"<p>{_text(_compression(facts.compression))}</p>"),
@@ -69,7 +68,8 @@ def write_card(facts: CardFacts, plots: Mapping[str, bytes]) -> str:
         f"<footer>Source commit {_text(facts.source_commit)}.</footer>",
     ]
     head = (
-        f"<!doctype html><html lang=en><head><meta charset=utf-8><title>{_text(title)}</title><style>{_STYLE}</style>"
+        f"<!doctype html><html lang=en><head><meta charset=utf-8>"
+        f"<meta name=viewport content='width=device-width'><title>{_text(title)}</title><style>{_STYLE}</style>"
     )
     return head + "</head><body>" + "\n".join(sections) + "</body></html>\n"
 
@@ -78,7 +78,7 @@ def write_summary(facts: CardFacts) -> str:
     """Return the card in a few lines of Markdown, for a registry's description field."""
     shown = ("mcc", "log_loss", "net_pnl_bps", "net_pnl_per_trade_bps", "trades")
     lines = [f"# {facts.model}: {facts.family} on {facts.instrument.symbol}", "", _lead(facts), ""]
-    lines += ["| metric | held out |", "|---|---|"]
+    lines += ["| metric | held out [95 % interval] |", "|---|---|"]
     lines += [f"| {_METRICS[key]} | {show(facts.metrics[key])} |" for key in shown]
     lines += ["", *(f"- {line}" for line in _limits(facts))]
     lines += [f"- Compression: {_compression(facts.compression)}", f"- Latency: {_latency(facts.latency)}"]
@@ -101,7 +101,9 @@ def _limits(facts: CardFacts) -> list[str]:
     days = {_day(part.first_event_ns) for part in facts.data} | {_day(part.last_event_ns) for part in facts.data}
     return [
         *facts.notes,
-        f"It has seen {facts.instrument.symbol} on {len(days)} day(s) only; nothing is known about other regimes.",
+        *([_SIMULATED] if facts.instrument.symbol.startswith("SIM:") else []),
+        f"It has seen {facts.instrument.symbol} on {len(days)} day{'s' if len(days) > 1 else ''} only; "
+        "nothing is known about other regimes.",
         "PnL supposes one lot filled at the touch after the stated latency, without queue or market impact.",
         f"Entry fee counted: {facts.instrument.fee_bps:g} bps of the traded value.",
         "Intervals are 95 %, from a moving-block bootstrap; they do not cover a change of regime.",
@@ -110,7 +112,7 @@ def _limits(facts: CardFacts) -> list[str]:
 
 def _metrics_table(facts: CardFacts) -> str:
     names = list(facts.baselines)
-    head = "<tr><th>metric<th>this version" + "".join(f"<th>{_text(name)}" for name in names) + "</tr>"
+    head = "<tr><th>metric<th>this version" + "".join(f"<th>baseline: {_text(name)}" for name in names) + "</tr>"
     rows = "".join(
         f"<tr><td>{label}<td>{show(facts.metrics[key])}"
         + "".join(f"<td>{show(facts.baselines[name][key])}" for name in names)
@@ -120,7 +122,11 @@ def _metrics_table(facts: CardFacts) -> str:
     )
     folds = {key.removeprefix("walk_forward_"): value for key, value in facts.metrics.items() if "walk_forward" in key}
     more = "; ".join(f"{_text(_METRICS.get(key, key))} {show(value)}" for key, value in folds.items())
-    return f"<table>{head}{rows}</table>" + (f"<p>Walk-forward, out of fold: {more}.</p>" if more else "")
+    said = (
+        "<p>In brackets the 95 % interval. Nothing was learnt from these rows; "
+        "the compressed form was chosen on them.</p>"
+    )
+    return f"{said}<table>{head}{rows}</table>" + (f"<p>Walk-forward, out of fold: {more}.</p>" if more else "")
 
 
 def _data_table(facts: CardFacts) -> str:
@@ -147,7 +153,8 @@ def _rule(facts: CardFacts) -> list[str]:
 def _compression(done: Compression | None) -> str:
     if done is None:
         return "None: the family has no smaller form."
-    interval = f"95 % interval of the {done.metric} difference {done.difference_low:.5f} to {done.difference_high:.5f}"
+    metric = done.metric.replace("_", " ")
+    interval = f"95 % interval of the {metric} difference {done.difference_low:.5f} to {done.difference_high:.5f}"
     if not done.steps:
         return f"Published uncompressed ({done.original_bytes:,} bytes): nearest candidate's {interval}."
     ratio = done.original_bytes / done.compressed_bytes
@@ -159,17 +166,22 @@ def _compression(done: Compression | None) -> str:
 
 
 def _latency(measured: Latency) -> str:
-    return f"p50 {measured.p50_us:.1f} µs, p99 {measured.p99_us:.1f} µs, one row at a time; {measured.machine}."
+    times = f"p50 {measured.p50_us:.1f} µs, p99 {measured.p99_us:.1f} µs"
+    return f"{times}, one row at a time, inference alone; {measured.machine}."
 
 
 def show(estimate: Estimate) -> str:
     """Return value and interval for a person; a dash where nothing could be measured."""
     if estimate.value is None:
         return "n/a"
-    value = f"{estimate.value:,.0f}" if abs(estimate.value) >= 1000 else f"{estimate.value:.4g}"
+    value = f"{estimate.value:,.0f}" if abs(estimate.value) >= 1000 else f"{estimate.value:.3g}"
     if estimate.low is None or estimate.high is None:
         return value
     return f"{value} [{estimate.low:.3g}, {estimate.high:.3g}]"
+
+
+def _picture(name: str, png: bytes) -> str:
+    return f"<img alt='{_text(name.replace('_', ' '))}' src='data:image/png;base64,{_encoded(png)}'>"
 
 
 def _section(title: str, body: str) -> str:
@@ -201,5 +213,7 @@ _STYLE: Final = (
     "h1{font-size:1.6rem;margin-bottom:.2rem}h2{font-size:1.1rem;margin-top:2rem}.lead{font-size:1.1rem}"
     "table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}"
     "th,td{text-align:left;padding:.3rem .7rem .3rem 0;border-bottom:1px solid #e1e6ec}"
-    "img{max-width:100%;margin:.6rem .6rem .6rem 0}footer{margin-top:2rem;color:#6b7683;font-size:.85rem}"
+    "td{overflow-wrap:anywhere;vertical-align:top}"
+    ".plots{display:flex;flex-wrap:wrap;align-items:flex-start;gap:1.2rem 1.4rem;margin-top:1.4rem}img{max-width:100%}"
+    "footer{margin-top:2rem;color:#6b7683;font-size:.85rem}"
 )

@@ -51,7 +51,7 @@ def pnl_curve(scores: Scores, dataset: Dataset, *, threshold: float) -> bytes:
         axes.plot(when, net, color=_BLUE, label="after spread and fees", **style)
         axes.axhline(0, color=_INK, linewidth=0.8)
         what = f"does not trade; had it acted on its strongest {_IDLE_SHARE:.0%}" if idle else "held-out rows"
-        axes.set(title=f"Cumulative PnL, {what}", ylabel="bps", xlabel="event time, UTC")
+        axes.set(title=f"Cumulative PnL, {what}", ylabel="sum, bps of mid", xlabel="event time, UTC")
         locator: Any = AutoDateLocator()  # type: ignore[no-untyped-call]  # typed only in part
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]  # likewise
@@ -62,11 +62,17 @@ def pnl_curve(scores: Scores, dataset: Dataset, *, threshold: float) -> bytes:
 def calibration(scores: Scores, dataset: Dataset) -> bytes:
     """Draw observed shares against said probabilities, all three classes together."""
     said, observed, count = metrics.calibration(scores, dataset.classes)
-    with _figure(width=4.6) as (figure, axes):
+    with _figure(width=4.3) as (figure, axes):
         axes.plot([0, 1], [0, 1], color=_GREY, linewidth=1, label="perfect")
         axes.plot(said, observed, "o-", color=_BLUE, markersize=5, label=f"{count.sum() // len(count)} scores a point")
         top = min(1.0, 1.1 * max(said.max(), observed.max()))
-        axes.set(title="Calibration", xlabel="said probability", ylabel="observed share", xlim=(0, top), ylim=(0, top))
+        axes.set(
+            title="Calibration, all classes",
+            xlabel="probability said",
+            ylabel="share that came true",
+            xlim=(0, top),
+            ylim=(0, top),
+        )
         axes.legend(loc="upper left")
         return _png(figure)
 
@@ -75,7 +81,7 @@ def confusion(scores: Scores, dataset: Dataset) -> bytes:
     """Draw the confusion matrix: shares of each true class."""
     table = metrics.confusion_rows(scores, dataset.classes).sum(axis=0).reshape(3, 3)
     shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
-    with _figure(width=4.6) as (figure, axes):
+    with _figure(width=4.3) as (figure, axes):
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         for true, said in np.ndindex(3, 3):
             ink = "white" if shares[true, said] > 0.5 else _INK
@@ -108,7 +114,7 @@ def latency(samples_ns: NDArray[np.int64]) -> bytes:
         for value, label in ((p50, "p50"), (p99, "p99")):
             axes.axvline(value, color=_ORANGE, linewidth=1.2)
             axes.annotate(f" {label} {value:.1f}", (value, 0.96), xycoords=("data", "axes fraction"), color=_ORANGE)
-        axes.set(title="Latency, one row at a time", xlabel="µs", ylabel="rows")
+        axes.set(title="Inference alone, one row at a time", xlabel="µs a row", ylabel="timed rows")
         return _png(figure)
 
 

@@ -4,6 +4,7 @@ Help must come in a blink, so nothing heavy is imported here.
 """
 
 import importlib
+import signal
 import sys
 from typing import Final
 
@@ -63,6 +64,7 @@ def ringcraft() -> None:
 
 def main() -> None:
     """Run the command line; every error made on purpose is one line, never a traceback."""
+    _end_in_order()
     try:
         code = ringcraft.main(standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -84,6 +86,13 @@ def main() -> None:
         sys.stderr.close()
         code = 0
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _end_in_order() -> None:
+    """Let a closed terminal and a polite kill end a command as Ctrl-C does, so that it stops what it started."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:  # under nohup a hang-up stays ignored
+            signal.signal(number, signal.default_int_handler)
 
 
 if __name__ == "__main__":

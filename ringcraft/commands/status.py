@@ -10,8 +10,8 @@ from data_contracts.settings import load_settings
 from ringcraft.commands.options import config_option, json_option
 from ringcraft.console_client import console_url, read_snapshot
 from ringcraft.exits import NOT_SO
-from ringcraft.terminal import out, print_json, table
-from serving.console.snapshot import ModelSnapshot, Snapshot
+from ringcraft.terminal import moment, out, print_json, say, table, words
+from serving.console.snapshot import EventSnapshot, ModelSnapshot, RolloutSnapshot, Snapshot
 
 
 @click.command()
@@ -36,13 +36,19 @@ def show(snapshot: Snapshot) -> None:
     reach = "reachable" if snapshot.mlflow_reachable else "not reachable"
     out.print(f"{'ready' if snapshot.ready else 'not ready'}; MLflow {snapshot.mlflow_uri} {reach}")
     for worker in snapshot.workers:
-        counts = ", ".join(f"{name} {count:,}" for name, count in sorted(worker.counters.items()) if count)
-        out.print(f"{worker.name}: {'alive' if worker.alive else 'dead'}; feed port {worker.feed_port}; {counts}")
+        counts = ", ".join(f"{words(name)} {count:,}" for name, count in sorted(worker.counters.items()) if count)
+        say(f"{worker.name}: {'alive' if worker.alive else 'gone'}; feed port {worker.feed_port}; {counts}", indent=0)
     for model in snapshot.models:
         _show_model(model)
+    out.print("last events, by event time in UTC:")
     for event in snapshot.events[-10:]:
-        at = f" at decision {event.decision}" if event.decision is not None else ""
-        out.print(f"  {event.kind} {event.model} v{event.version}{at}: {event.text}")
+        out.print(f"  {moment(event.event_ns)}  {_what(event)}: {event.text}", markup=False)
+
+
+def _what(event: EventSnapshot) -> str:
+    whose = f" {event.model} v{event.version}" if event.version is not None else ""
+    at = f" at decision {event.decision:,}" if event.decision is not None else ""
+    return f"{words(event.kind)}{whose}{at}"
 
 
 def _show_model(model: ModelSnapshot) -> None:
@@ -60,12 +66,20 @@ def _show_model(model: ModelSnapshot) -> None:
         "p99 us",
     )
     rows = [
-        (a.arm, a.version, a.family, a.status, f"{a.share:.0%}", a.decisions, a.trades, a.pnl_bps, a.paper_pnl_bps,
-         a.latency_p50_us, a.latency_p99_us)
+        (a.arm, a.version, words(a.family), words(a.status), f"{a.share:.0%}", a.decisions, a.trades,
+         f"{a.pnl_bps:+,.1f}", f"{a.paper_pnl_bps:+,.1f}", a.latency_p50_us, a.latency_p99_us)
         for a in model.arms
     ]  # fmt: skip
     table(model.model, columns, rows)
     rollout = model.rollout
     if rollout is not None:
-        state = rollout.verdict or f"{rollout.state}, {rollout.folded_in_step} of {rollout.needed_in_step} decisions"
-        out.print(f"rollout {rollout.rollout_id} of version {rollout.version}: {state} {rollout.reason}".rstrip())
+        say(f"rollout {rollout.rollout_id} of version {rollout.version}: {_standing(rollout)}", indent=0)
+
+
+def _standing(rollout: RolloutSnapshot) -> str:
+    if not rollout.verdict:
+        judged = f"{rollout.folded_in_step:,} decisions in this step, {rollout.needed_in_step:,} needed"
+        return f"{words(rollout.state)}, {judged}; {rollout.folded:,} judged in all"
+    on = f" on {words(rollout.guardrail)}" if rollout.guardrail else ""
+    at = f" at decision {rollout.decision:,}" if rollout.decision is not None else ""
+    return f"{words(rollout.verdict)}{on}{at}: {rollout.reason}"

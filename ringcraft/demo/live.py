@@ -10,7 +10,7 @@ from data_contracts.errors import RingcraftError
 from data_contracts.recording import Recording
 from market_data.publish import publish
 from ringcraft.console_client import read_snapshot
-from serving.console.snapshot import ModelSnapshot, RolloutSnapshot, Snapshot
+from serving.console.snapshot import EventSnapshot, ModelSnapshot, RolloutSnapshot, Snapshot
 
 POLL_S: Final = 0.2
 GRACE_S: Final = 20.0
@@ -85,6 +85,25 @@ def model_of(snapshot: Snapshot, model: str) -> ModelSnapshot | None:
     return next((m for m in snapshot.models if m.model == model), None)
 
 
+class Happenings:
+    """Events of one version, each handed on once."""
+
+    def __init__(self, model: str, version: int) -> None:
+        """Start with none seen."""
+        self._model, self._version = model, version
+        self._seen: set[tuple[int, str]] = set()
+
+    def new(self, snapshot: Snapshot) -> list[EventSnapshot]:
+        """Return what has happened to the version since the last look, oldest first."""
+        fresh = []
+        for event in snapshot.events:
+            key = (event.wall_ns, event.kind)
+            if (event.model, event.version) == (self._model, self._version) and key not in self._seen:
+                self._seen.add(key)
+                fresh.append(event)
+        return fresh
+
+
 @dataclass(frozen=True)
 class Ending:
     """How a rollout ended."""
@@ -97,7 +116,7 @@ class Ending:
 
 
 def watch(
-    url: str, model: str, version: int, replay: Replay, *, on_look: Callable[[RolloutSnapshot | None], None]
+    url: str, model: str, version: int, replay: Replay, *, on_look: Callable[[Snapshot, RolloutSnapshot | None], None]
 ) -> Ending:
     """Return how the rollout of `version` ended, once it has.
 
@@ -110,7 +129,7 @@ def watch(
         state = model_of(snapshot, model)
         rollout = state.rollout if state is not None else None
         ours = rollout if rollout is not None and rollout.version == version else None
-        on_look(ours)
+        on_look(snapshot, ours)
         ended = _ending(snapshot, ours)
         if ended is not None:
             return ended

@@ -10,7 +10,7 @@ import msgspec
 from data_contracts.manifest import Estimate
 from pipelines.request import TrainedVersion
 from ringcraft.demo.live import Ending
-from ringcraft.terminal import out, table
+from ringcraft.terminal import say, table, words
 from serving.judge import RolloutVerdict
 
 
@@ -97,39 +97,49 @@ def show(document: dict[str, Any]) -> None:
     rows = [
         (
             c["family"],
-            f"{c['original_bytes'] / 1024:.0f} -> {c['compressed_bytes'] / 1024:.0f} KiB",
-            f"{c['size_ratio']:.2f}",
-            f"{c['metric']} {c['difference_low']:+.4f} .. {c['difference_high']:+.4f}, margin {c['margin']:g}",
-            "yes" if c["not_inferior"] else "no",
+            f"{c['original_bytes'] / 1024:.1f} -> {c['compressed_bytes'] / 1024:.1f} KiB",
+            f"{1 / c['size_ratio']:.1f} times",
+            f"{c['difference_low']:+.4f} to {c['difference_high']:+.4f}",
+            f"+{c['margin']:g}",
+            "yes" if c["not_inferior"] else "no: published as it was",
         )
         for c in document["compression"]
     ]
-    table("Compression", ("family", "size", "ratio", "difference, 95 %", "not inferior"), rows)
+    columns = ("family", "size", "smaller", "change of log loss, 95 %", "allowed", "not inferior")
+    table("Compression", columns, rows)
     rows = [
-        (r["kind"], r["version"], r["verdict"], r["guardrail"] or "-", r["decision"], r["reason"])
+        (r["kind"], r["version"], words(r["verdict"]), words(r["guardrail"]) or "-", r["decision"], r["reason"])
         for r in document["rollouts"]
     ]
     table("Rollouts", ("kind", "version", "verdict", "guardrail", "decision", "reason"), rows)
     latency = document["latency_us"]
-    out.print(f"champion's decision latency: p50 {_us(latency['p50'])}, p99 {_us(latency['p99'])}")
+    say(
+        f"The champion answers in {_us(latency['p50'])} (half of its decisions), {_us(latency['p99'])} (99 of 100), "
+        "from an event's arrival to the action.",
+        indent=0,
+    )
 
 
 def show_models(versions: Sequence[TrainedVersion]) -> None:
     """Print how the versions did on held-out rows, beside the baselines on the same rows."""
-    rows = [_model_row(v.family, v.version, v.metrics, "; ".join(v.notes)) for v in versions]
+    rows = [_model_row(v.family, v.version, v.metrics) for v in versions]
     baselines = versions[0].baselines if versions else {}
-    rows += [_model_row(f"baseline: {name}", "-", metrics, "") for name, metrics in baselines.items()]
-    columns = ("family", "version", "MCC [95 %]", "PnL after costs, bps a decision [95 %]", "trades", "notes")
-    table("On held-out rows", columns, rows)
+    rows += [_model_row(f"baseline: {name}", "-", metrics) for name, metrics in baselines.items()]
+    columns = ("family", "version", "MCC [95 %]", "PnL after costs, bps a decision [95 %]", "trades")
+    table("On held-out rows, which nothing was learnt from", columns, rows)
+    say("MCC: Matthews correlation of what was said and what came; 0 knows nothing, 1 everything.", indent=0)
+    for version in versions:
+        for note in version.notes:
+            say(f"{version.family}: {note}", indent=0)
 
 
-def _model_row(name: str, version: int | str, metrics: Mapping[str, Estimate], notes: str) -> tuple[object, ...]:
+def _model_row(name: str, version: int | str, metrics: Mapping[str, Estimate]) -> tuple[object, ...]:
     mcc, pnl, trades = metrics["mcc"], metrics["net_pnl_bps"], metrics["trades"].value
-    return name, version, _interval(mcc), _interval(pnl), None if trades is None else int(trades), notes
+    return name, version, _interval(mcc), _interval(pnl), None if trades is None else int(trades)
 
 
 def _us(value: float | None) -> str:
-    return "not measured" if value is None else f"{value:.0f} us"
+    return "an unmeasured time" if value is None else f"{value:.0f} µs"
 
 
 def _interval(estimate: Estimate) -> str:

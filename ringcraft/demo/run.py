@@ -17,17 +17,20 @@ from pipelines.steps.contract import hold_to_contract
 from registry.mlflow_registry import MlflowRegistry
 from ringcraft.console_client import read_snapshot
 from ringcraft.demo.broken import broken
-from ringcraft.demo.live import Replay, model_of, wait_until, watch
+from ringcraft.demo.live import Happenings, Replay, model_of, wait_until, watch
 from ringcraft.demo.plan import FAST, FULL, MODEL, Plan, Size, make_plan, make_policy
 from ringcraft.demo.report import disagreements, rollout_entry, show, show_models, summary, write_summary
 from ringcraft.demo.tier import Tier, free_port, write_config
+from ringcraft.demo.words import COLUMNS, KINDS, LIVE, WIDTHS, conclusion, event_row, market
 from ringcraft.mlflow_server import MlflowServer
 from ringcraft.policy_file import write_policy
-from ringcraft.terminal import out, progress
+from ringcraft.terminal import out, progress, say, say_row, words
 from serving.console.snapshot import RolloutSnapshot, Snapshot
 from serving.judge import judge_journal
 
 MARKER = "summary.json"
+CARD = "card.md"
+"""Becomes the description that MLflow shows of a version."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ def run_demo(options: Options, linger: Callable[[str, str], None]) -> bool:
         _step_broken(plan, work)
         out.print("\n[bold]3-4[/] train, prune, quantize, export, register")
         mlflow.wait_ready()
-        out.print(f"    MLflow: {mlflow.uri}")
+        say(f"MLflow: {mlflow.uri}")
         registry = MlflowRegistry(mlflow.uri)
         result = _step_train(plan, size, work, mlflow.uri, registry)
         champion, challenger = _order(result)
@@ -73,8 +76,10 @@ def run_demo(options: Options, linger: Callable[[str, str], None]) -> bool:
         write_summary(work / MARKER, document)
         out.print()
         show(document)
+        for line in (market(result.versions), *conclusion(document)):
+            say(line, indent=0)
         for line in problems:
-            out.print(f"[bold red]{line}[/]")
+            say(f"[bold red]{line}[/]", indent=0)
         out.print(f"\n{document['seconds']:.0f} s. Summary: {work / MARKER}")
         linger(document["console_url"], mlflow.uri)
     return not problems
@@ -83,23 +88,25 @@ def run_demo(options: Options, linger: Callable[[str, str], None]) -> bool:
 def _step_recording(options: Options, size: Size, work: Path) -> Plan:
     out.print("[bold]1[/] read a recording")
     plan = make_plan(options.data, options.format_name, options.instrument, size, work)
-    out.print(f"    {plan.train.instrument.symbol} from {plan.source}")
+    say(f"{plan.train.instrument.symbol} from {plan.source}")
     for note in plan.notes:
-        out.print(f"    {note}")
+        say(note)
     for reason, count in {**plan.train.skipped, **plan.live.skipped}.items():
-        out.print(f"    left out while reading: {count:,} {reason}")
+        say(f"left out while reading: {count:,} {words(reason)}")
     return plan
 
 
 def _step_broken(plan: Plan, work: Path) -> None:
     out.print("\n[bold]2[/] check it against its contract, and a copy broken on purpose")
     (report,) = hold_to_contract([plan.train], work)
-    out.print(f"    the recording meets all {len(report.results)} rules")
+    say(f"the recording meets all {len(report.results)} rules")
     try:
         hold_to_contract([broken(plan.train)], work)
     except QuarantinedError as error:
-        out.print(f"    the broken copy is quarantined, no training: {'; '.join(error.rules)}")
-        out.print(f"    readable report: {error.folder / 'report.html'}")
+        say("the broken copy is quarantined, nothing is learnt from it:")
+        for rule in error.rules:
+            say(f"- {rule}", indent=6)
+        say(f"report for people: {error.folder / 'report.html'}")
     else:
         raise RingcraftError("the broken recording passed its contract")
 
@@ -116,17 +123,18 @@ def _step_train(plan: Plan, size: Size, work: Path, mlflow_uri: str, registry: M
     if size is FAST:
         request = request.faster()
     with progress() as bars:
-        bar = bars.add_task("training", total=None, note="")
+        bar = bars.add_task("training", total=None, note="starts Prefect, makes rows and labels")
 
         def on_step(text: str, done: int, total: int) -> None:
             bars.update(bar, completed=done, total=total, note=text)
 
         result = train_flow(request, Given(recordings=[plan.train], registry=registry, on_step=on_step))
     labels = result.labels
-    out.print(
-        f"    {result.learnt_rows:,} rows to learn from, {result.held_out_rows:,} held out; "
-        f"down {labels.share_down:.0%}, flat {labels.share_flat:.0%}, up {labels.share_up:.0%}; "
-        f"{labels.share_paying:.0%} of the moves pay their costs"
+    say(
+        f"{result.learnt_rows:,} rows to learn from, {result.held_out_rows:,} later ones held out; "
+        f"{plan.horizon_ns / 1e9:g} s on, the price is down in {labels.share_down:.0%}, about the same in "
+        f"{labels.share_flat:.0%}, up in {labels.share_up:.0%}; {labels.share_paying:.0%} of the moves are larger than "
+        "spread and fees"
     )
     show_models(result.versions)
     return result
@@ -143,9 +151,11 @@ def _register_bad(registry: MlflowRegistry, champion: TrainedVersion, work: Path
     versions = {}
     for kind, make in makers.items():
         folder = work / "training" / "versions" / kind
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / CARD).write_text(f"# {kind} on purpose\n\nMade to be rolled back: {KINDS[kind]}.\n")
         manifest = make(Path(champion.folder), folder)
         versions[kind] = registry.publish(MODEL, folder, tags={"ringcraft.family": manifest.family})
-        out.print(f"    version {versions[kind]}: {kind} on purpose")
+        say(f"version {versions[kind]}: {kind} on purpose, {KINDS[kind]}")
     return versions
 
 
@@ -168,18 +178,18 @@ def _step_live(
     registry.move_alias(MODEL, "champion", champion.version)
     tier = stack.enter_context(Tier(config, work / "serving.log"))
     snapshot = wait_until(console, lambda s: s.ready, timeout_s=60.0, what=f"a champion (log: {work / 'serving.log'})")
-    out.print(f"    console: {console}   champion: version {champion.version} ({champion.family})")
+    say(f"console: {console}   champion: version {champion.version} ({champion.family})")
+    for line in LIVE:
+        say(line)
 
     speed = size.decisions_per_second * _seconds_per_decision(plan)
     replay = Replay(plan.live, f"127.0.0.1:{snapshot.workers[0].feed_port}", speed)
-    out.print(
-        f"    the rest of the recording goes live at {speed:.0f} times its own pace; silences are cut to a minute"
-    )
+    say(f"The rest of the recording goes live at {speed:.0f} times its own pace; silences are cut to a minute.")
     replay.start()
     stack.callback(replay.stop)
     rollouts = []
     for kind, version in (("honest", challenger.version), ("harmful", bad["harmful"]), ("slow", bad["slow"])):
-        rollouts.append(_rollout(registry, console, kind, version, replay))
+        rollouts.append(_rollout(registry, console, kind, version, replay, size.max_decisions))
     replay.stop()
     latency = _champion_latency(console)
     tier_journal = work / "state" / "journal"
@@ -189,7 +199,8 @@ def _step_live(
     problems += [f"the {r['kind']} version was not rolled back: {r['verdict']}" for r in rollouts if not _as_wanted(r)]
     problems += [] if tier_alive else ["the serving tier ended before its time"]
     if not problems:
-        out.print("    `ringcraft judge` reads the same verdicts and decision numbers out of the journal")
+        out.print()
+        say("`ringcraft judge` reads the same verdicts at the same decision numbers out of the journal.")
     return {
         **summary(
             recording={},
@@ -208,7 +219,7 @@ def _step_live(
 def _as_wanted(rollout: dict[str, Any]) -> bool:
     if rollout["kind"] == "honest":
         return rollout["verdict"] in ("promoted", "inconclusive", "rolled_back")
-    return rollout["verdict"] == "rolled_back"
+    return bool(rollout["verdict"] == "rolled_back")
 
 
 def _seconds_per_decision(plan: Plan) -> float:
@@ -220,27 +231,42 @@ def _seconds_per_decision(plan: Plan) -> float:
     return max(gap_ns, plan.min_interval_ns) / 1e9
 
 
-def _rollout(registry: MlflowRegistry, console: str, kind: str, version: int, replay: Replay) -> dict[str, Any]:
-    out.print(f"    alias [bold]challenger[/] -> version {version} ({kind})")
+def _rollout(
+    registry: MlflowRegistry, console: str, kind: str, version: int, replay: Replay, max_decisions: int
+) -> dict[str, Any]:
+    out.print()
+    say(f"[bold]alias challenger -> version {version}[/], {kind}: {KINDS[kind]}")
+    say_row([f"[dim]{name}[/]" for name in COLUMNS], WIDTHS, indent=6)
+    happenings = Happenings(MODEL, version)
     registry.move_alias(MODEL, "challenger", version)
     with progress() as bars:
-        market = bars.add_task("market events", total=len(replay.recording), note="")
-        judged = bars.add_task(f"version {version}", total=None, note="waiting to be seen")
+        market_bar = bars.add_task("market events", total=len(replay.recording), note="")
+        judged = bars.add_task(f"version {version}, judged", total=max_decisions, note="waiting to be seen")
 
-        def on_look(rollout: RolloutSnapshot | None) -> None:
-            bars.update(market, completed=replay.sent)
+        def on_look(snapshot: Snapshot, rollout: RolloutSnapshot | None) -> None:
+            bars.update(market_bar, completed=replay.sent)
             if rollout is not None:
-                closest = max((guard.evidence for guard in rollout.guards), default=0.0)
-                note = f"{rollout.state}, share {rollout.share:.0%}, guardrails at {max(closest, 0.0):.0%}"
-                bars.update(judged, completed=rollout.folded_in_step, total=rollout.needed_in_step, note=note)
+                bars.update(judged, completed=min(rollout.folded, max_decisions), note=_standing(rollout))
+            for event in happenings.new(snapshot):
+                acted = rollout is not None and rollout.verdict == event.kind
+                row = event_row(event, rollout.guardrail if rollout is not None and acted else "")
+                say_row(row, WIDTHS, indent=6)
 
-        rollout = watch(console, MODEL, version, replay, on_look=on_look)
-    colour = "red" if rollout.verdict == "rolled_back" else "green"
-    why = f" on {rollout.guardrail}" if rollout.guardrail else ""
-    out.print(f"    [bold {colour}]{rollout.verdict}[/]{why} at decision {rollout.decision}: {rollout.reason}")
-    if rollout.verdict == "promoted":
-        wait_until(console, lambda s: not _baking(s), timeout_s=60.0, what="the bake to end")
-    return rollout_entry(MODEL, kind, rollout)
+        ending = watch(console, MODEL, version, replay, on_look=on_look)
+    if ending.verdict == "promoted":
+        over = wait_until(console, lambda s: not _baking(s), timeout_s=60.0, what="the bake to end")
+        for event in happenings.new(over):
+            say_row(event_row(event), WIDTHS, indent=6)
+    return rollout_entry(MODEL, kind, ending)
+
+
+def _standing(rollout: RolloutSnapshot) -> str:
+    """Say in a few words where the rollout stands and which guardrail is closest to acting."""
+    stage = f"acts on {rollout.share:.0%}" if rollout.share else words(rollout.state)
+    closest = max(rollout.guards, key=lambda guard: guard.evidence, default=None)
+    if closest is None or not closest.evidence > 0:
+        return f"{stage}, no guardrail near"
+    return f"{stage}, {closest.name} guard at {closest.evidence:.0%}"
 
 
 def _baking(snapshot: Snapshot) -> bool:

@@ -1,21 +1,33 @@
 """The serving tier as the demonstration starts it: its own settings file, its own processes, its own ports."""
 
+import fcntl
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
+from data_contracts.errors import RingcraftError
 from data_contracts.settings import MlflowSettings, ServingSettings
 
 CONFIG_FILE = "ringcraft.toml"
 
 
+_HELD: list[IO[str]] = []
+"""Locks on ports, kept until this process ends."""
+
+
 def free_port(preferred: int, host: str = "127.0.0.1") -> int:
-    """Return `preferred` where nobody listens on it, else a free port."""
-    for port in (preferred, 0):
+    """Return `preferred` where nobody listens on it, else a free port.
+
+    Seconds pass until a server listens there, and a second demonstration begun meanwhile would take the first one's
+    servers for its own; so the port is also held by a lock that other demonstrations of this user respect.
+    """
+    for port in (preferred, *[0] * 8):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -23,8 +35,20 @@ def free_port(preferred: int, host: str = "127.0.0.1") -> int:
             except OSError:
                 continue
             chosen: int = probe.getsockname()[1]
+        if _hold(chosen):
             return chosen
-    raise AssertionError("binding port 0 cannot be refused")
+    raise RingcraftError(f"no free port on {host}, instead of {preferred}")
+
+
+def _hold(port: int) -> bool:
+    lock = (Path(tempfile.gettempdir()) / f"ringcraft-{os.getuid()}-{port}.lock").open("a")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        return False
+    _HELD.append(lock)
+    return True
 
 
 def write_config(work: Path, *, model: str, instrument: str, mlflow_uri: str) -> tuple[Path, str]:

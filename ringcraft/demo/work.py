@@ -17,7 +17,13 @@ def fresh(work: Path) -> Path:
     if work.exists() and (not work.is_dir() or any(work.iterdir())):
         if not (work / _MARKER).exists():
             raise UsageError(f"--work {work}: expected an empty folder or an earlier demonstration's")
-        shutil.rmtree(work)
+        try:
+            shutil.rmtree(work)
+        except OSError as error:
+            (work / _MARKER).touch()  # still ours
+            raise UsageError(
+                f"--work {work}: cannot be emptied, is a demonstration still running in it? ({error})"
+            ) from None
     work.mkdir(parents=True, exist_ok=True)
     (work / _MARKER).touch()
     return work.resolve()

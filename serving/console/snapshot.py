@@ -9,6 +9,7 @@ class ArmSnapshot(Struct, frozen=True, kw_only=True):
     """One version's place in the line-up of a model."""
 
     arm: Literal["champion", "challenger", "shadow"]
+    """A challenger that came off stays, with its verdict as status and no share, until the next rollout begins."""
     version: int
     family: str
     status: str

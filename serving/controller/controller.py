@@ -80,6 +80,8 @@ class Controller:
         self.writer = Writer(state_dir / "outbox.jsonl", registry, self.follower, self.history)
         self._preparer = Preparer(self._prepare)
         self._prepared: dict[tuple[str, int], Prepared] = {}
+        self._families: dict[tuple[str, int], str] = {}
+        """Of every version that was ever prepared: one that came off is shown with its family all the same."""
         self._publisher = Publisher(state_dir, WORKER, policy)
         self.fold = JournalFold(policy)
         self._journal = JournalFollower(shared_memory.journal_folder(state_dir, WORKER))
@@ -94,7 +96,7 @@ class Controller:
         self._events: deque[EventSnapshot] = deque(maxlen=EVENTS_MAX)
         self._saved = b""
         self._retry_at = self._snapshot_at = 0.0
-        self._was_reachable = True
+        self._was_reachable = False
         self._save()
         self.snapshot = self._make_snapshot()
 
@@ -184,6 +186,7 @@ class Controller:
                 desk.refused(answer.version, reason)
                 continue
             self._prepared[answer.model, answer.version] = answer
+            self._families[answer.model, answer.version] = answer.manifest.family
             if answer.version in desk.retryable():
                 desk.retry(answer.version)
 
@@ -353,7 +356,12 @@ class Controller:
         models = []
         for name, desk in self.desks.items():
             prepared = {version: item for (model, version), item in self._prepared.items() if model == name}
-            models.append(model_snapshot(desk, self.fold.model(name), prepared, status, self._instruments[name]))
+            families = {version: family for (model, version), family in self._families.items() if model == name}
+            champion = prepared.get(desk.state.champion or 0)
+            features = champion.manifest.feature_set if champion else ""
+            models.append(
+                model_snapshot(desk, self.fold.model(name), families, features, status, self._instruments[name])
+            )
         served = [desk.state.champion in self._ready[name] for name, desk in self.desks.items()]
         worker = worker_snapshot(WORKER, status, now) if status else None
         return Snapshot(

@@ -10,7 +10,6 @@ from serving.console.snapshot import (
     RolloutSnapshot,
     WorkerSnapshot,
 )
-from serving.controller.preparer import Prepared
 from serving.lineup import WorkerStatus
 from serving.rollout.desk import Desk
 from serving.rollout.fold import ModelFold
@@ -18,24 +17,25 @@ from serving.rollout.rollout_fold import RolloutFold
 from serving.rollout.tally import ArmTally
 
 _STALE_NS = 3_000_000_000
+_CAME_OFF = ("rolled_back", "inconclusive", "withdrawn")
 
 
 def model_snapshot(
     desk: Desk,
     fold: ModelFold | None,
-    prepared: Mapping[int, Prepared],
+    families: Mapping[int, str],
+    feature_set: str,
     status: WorkerStatus | None,
     instruments: tuple[str, ...],
 ) -> ModelSnapshot:
     """Return what is known of one model."""
     judged = _judged(desk, fold)
-    champion = prepared.get(desk.state.champion or 0)
     return ModelSnapshot(
         model=desk.state.model,
         instruments=instruments,
         epoch=status.epoch if status else 0,
-        feature_set=champion.manifest.feature_set if champion else "",
-        arms=_arms(desk, fold, judged, prepared, status),
+        feature_set=feature_set,
+        arms=_arms(desk, fold, judged, families, status),
         rollout=_rollout(desk, judged),
         pnl=_points(judged or (fold.rollouts.get(0) if fold else None)),
     )
@@ -57,32 +57,40 @@ def _arms(
     desk: Desk,
     fold: ModelFold | None,
     judged: RolloutFold | None,
-    prepared: Mapping[int, Prepared],
+    families: Mapping[int, str],
     status: WorkerStatus | None,
 ) -> tuple[ArmSnapshot, ...]:
     state, rollout = desk.state, desk.state.rollout
-    tallies = _tallies(fold, judged)
+    tallies = _tallies(desk, fold, judged)
     served = _served(fold)
     share = desk.share if rollout is not None and not rollout.paused else 0.0
     arms = []
     if state.champion is not None:
         champion_share = None if served is None else 1.0 - served
         arms.append(
-            _arm("champion", state.champion, "champion", 1.0 - share, champion_share, tallies, prepared, status)
+            _arm("champion", state.champion, "champion", 1.0 - share, champion_share, tallies, families, status)
         )
     if rollout is not None and rollout.kind == "challenger":
-        arms.append(_arm("challenger", rollout.version, desk.status, share, served, tallies, prepared, status))
+        arms.append(_arm("challenger", rollout.version, desk.status, share, served, tallies, families, status))
     if rollout is not None and rollout.kind == "bake" and rollout.control is not None:
-        arms.append(_arm("shadow", rollout.control, "control", 0.0, None, tallies, prepared, status))
+        arms.append(_arm("shadow", rollout.control, "control", 0.0, None, tallies, families, status))
     for alias, version in sorted(desk.wanted.items()):
         if alias.startswith("shadow"):
-            arms.append(_arm("shadow", version, "shadow", 0.0, None, tallies, prepared, status))
+            arms.append(_arm("shadow", version, "shadow", 0.0, None, tallies, families, status))
+    last = state.last
+    came_off = rollout is None and last is not None and last.rollout_id and last.verdict in _CAME_OFF
+    if came_off and last is not None and last.version not in {arm.version for arm in arms}:
+        # Until the next rollout begins, so that nobody has to look for what came off.
+        arms.append(_arm("challenger", last.version, last.verdict, 0.0, None, tallies, families, status))
     return tuple(arms)
 
 
-def _tallies(fold: ModelFold | None, judged: RolloutFold | None) -> dict[int, ArmTally]:
+def _tallies(desk: Desk, fold: ModelFold | None, judged: RolloutFold | None) -> dict[int, ArmTally]:
+    """Return the rollout's tallies while one runs; afterwards the champion's are those that still grow."""
     idle = fold.rollouts.get(0) if fold is not None else None
-    return {**(idle.arms if idle is not None else {}), **(judged.arms if judged is not None else {})}
+    outside = idle.arms if idle is not None else {}
+    within = judged.arms if judged is not None else {}
+    return {**outside, **within} if desk.state.rollout is not None else {**within, **outside}
 
 
 def _served(fold: ModelFold | None) -> float | None:
@@ -97,16 +105,15 @@ def _arm(
     share: float,
     served: float | None,
     tallies: Mapping[int, ArmTally],
-    prepared: Mapping[int, Prepared],
+    families: Mapping[int, str],
     status: WorkerStatus | None,
 ) -> ArmSnapshot:
     tally = tallies.get(version) or ArmTally(version, arm)
-    here = prepared.get(version)
     slots = [slot for slot in (status.slots if status else ()) if slot.version == version]
     return ArmSnapshot(
         arm=arm,  # type: ignore[arg-type]  # one of the three by construction
         version=version,
-        family=here.manifest.family if here else "",
+        family=families.get(version, ""),
         status=status_tag,
         share=share,
         served_share=served,

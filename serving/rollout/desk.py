@@ -308,7 +308,7 @@ class Desk:
         state, version, old = self.state, rollout.version, self.state.champion
         self._end(rollout.rollout_id, rollout.kind, version, rollout.control, "promoted", "", decision, reason)
         state.rollout = None
-        self.effects.append(SetTags(version=version, status=CHAMPION, reason=reason))
+        self.effects.append(SetTags(version=version, status=CHAMPION, reason=_where("", decision) + reason))
         if rollout.kind == "bake":
             return
         state.champion = version
@@ -325,7 +325,7 @@ class Desk:
         self._end(rollout.rollout_id, rollout.kind, version, control, verdict, guardrail, decision, reason)
         state.rollout = None
         status = "inconclusive" if verdict == "inconclusive" else "rolled_back"
-        self.effects.append(SetTags(version=version, status=status, reason=reason))
+        self.effects.append(SetTags(version=version, status=status, reason=_where(guardrail, decision) + reason))
         self._passed.discard(version)
         if rollout.kind == "bake" and control is not None:
             state.champion = control
@@ -406,3 +406,10 @@ def _implied(state: DeskState) -> dict[str, int]:
 def copy_of(state: DeskState) -> DeskState:
     """Return an independent copy, as it would be read back after a restart."""
     return msgspec.json.decode(msgspec.json.encode(state), type=DeskState)
+
+
+def _where(guardrail: str, decision: int | None) -> str:
+    """Say which guardrail acted at which decision, ahead of a reason; an end from outside has neither."""
+    if decision is None:
+        return ""
+    return f"{guardrail} at decision {decision}: " if guardrail else f"at decision {decision}: "

@@ -107,29 +107,29 @@ class Guards:
     def _pnl_reading(self) -> GuardReading:
         e_value = 0.5 if self.pnl is None else self.pnl.e_value
         mean = self.difference_sum / self.differences if self.differences else 0.0
-        side = "less" if mean < 0 else "more"
+        apart = f"{abs(mean):.3g} bps a decision {'less' if mean < 0 else 'more'} than" if mean else "the same as"
         return GuardReading(
             name=PNL,
             e_value=e_value,
             threshold=1.0 / self._policy.guardrails.pnl.error_rate,
             evidence=0.0 if self.pnl is None else self.pnl.evidence,
             events=len(self._waiting) if self.pnl is None else self.pnl.events,
-            detail=f"earned {abs(mean):.3g} bps a decision {side} than {self._control}",
+            detail=f"earned {apart} {self._control}",
         )
 
     def _late_detail(self) -> str:
         guard = self._policy.guardrails.latency
         late, all_ = self.latency.exceeded, self.latency.events
         return (
-            f"{late} of {all_} answers ({_percent(late, all_)}) took over {guard.budget_us:g} us, "
-            f"budget {1 - guard.quantile:.3%}"
+            f"{late} of {all_} answers ({_percent(late, all_)}) took over {guard.budget_us:,g} µs, "
+            f"budget {100 * (1 - guard.quantile):.3g}%"
         )
 
     def _failed_detail(self) -> str:
         failed, all_ = self.errors.exceeded, self.errors.events
         budget = self._policy.guardrails.errors.budget
-        return f"{failed} of {all_} answers ({_percent(failed, all_)}) failed, budget {budget:.3%}"
+        return f"{failed} of {all_} answers ({_percent(failed, all_)}) failed, budget {100 * budget:.3g}%"
 
 
 def _percent(part: int, whole: int) -> str:
-    return f"{part / whole:.2%}" if whole else "0%"
+    return f"{100 * part / whole:.3g}%" if whole else "0%"

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 from console_sample import MARKUP, empty, hostile, model, rollout, snapshot
-from devtools import Page, browse, find_browser
+from support.devtools import Page, browse, find_browser
 
 from serving.console.app import console_app
 from serving.console.commands import CommandResult
@@ -91,7 +91,7 @@ def test_verdicts_evidence_and_steps_are_told(page: Page, tier: Tier) -> None:
 def test_events_are_newest_first(page: Page, tier: Tier) -> None:
     page.open(tier.url, LIVE)
     kinds = [row[2] for row in cells(page, "Events, newest first")]
-    assert kinds == ["mlflow lost", "rolled back", "ab", "shadow", "checking", "alias moved"]
+    assert kinds == ["mlflow lost", "rolled back", "A/B", "shadow", "checking", "alias moved"]
 
 
 def test_change_arrives_without_a_reload(page: Page, tier: Tier) -> None:

@@ -27,7 +27,7 @@ function showTop(snapshot) {
 }
 
 function makePanel(name) {
-  const part = { title: h("h2", {}, name), about: h("span", { class: "muted" }), verdict: h("div"), lineup: h("div"), rollout: h("div"), latency: h("div", { class: "latency" }), chart: pnlChart() };
+  const part = { title: h("h2", {}, name), about: h("span", { class: "muted" }), verdict: h("div"), lineup: h("div"), rollout: h("div"), latency: h("div", { class: "latency" }), chart: pnlChart(), chartTitle: h("h3") };
   part.buttons = Object.fromEntries([["promote", "Promote"], ["rollback", "Roll back"], ["pause", "Pause"], ["resume", "Resume"]].map(([action, text]) => {
     const button = h("button", { type: "button", class: action === "rollback" ? "danger" : null }, `${text}…`);
     button.addEventListener("click", () => openCommand(name, action));
@@ -37,7 +37,7 @@ function makePanel(name) {
     h("div", { class: "model-head" }, part.title, part.about, h("div", { class: "buttons" }, ...Object.values(part.buttons))),
     part.verdict, part.lineup,
     h("div", { class: "grid" },
-      h("div", {}, h("h3", {}, "Live PnL by version"), part.chart.element, part.latency),
+      h("div", {}, part.chartTitle, part.chart.element, part.latency),
       h("div", {}, part.rollout)));
   return part;
 }
@@ -53,6 +53,7 @@ function showModel(model, mlflow) {
   const colour = colours(model);
   const running = model.rollout !== null && !model.rollout.verdict;
   setText(part.about, `${model.instruments.join(", ") || "all instruments"} · features ${model.feature_set || "–"} · routing epoch ${model.epoch}`);
+  setText(part.chartTitle, model.rollout?.rollout_id ? `Live PnL in the rollout of v${model.rollout.version}${running ? "" : ", ended"}` : "Live PnL by version");
   showVerdict(part.verdict, model.rollout);
   showLineup(part.lineup, model, mlflow, colour);
   showRollout(part.rollout, model.rollout);

@@ -4,8 +4,8 @@ import { h, setChildren, setText, table } from "./dom.js";
 import { clock, count, instant, mood, words } from "./format.js";
 
 const EVENTS = [
-  { title: "Time", mono: true, hint: "Our clock, UTC" },
-  { title: "Event time", mono: true, two: true, hint: "The exchange's clock, UTC" },
+  { title: "Our clock", mono: true, hint: "When it happened here, UTC" },
+  { title: "Event time", mono: true, two: true, hint: "The market's clock at that moment, UTC; in a replay it is another day and runs faster" },
   { title: "What", two: true },
   { title: "Model", two: true },
   { title: "Version" },
@@ -39,15 +39,21 @@ function row(event) {
   ];
 }
 
-/** Fill the table of workers. */
+const TROUBLE = /dropped|failed|refused|lost|trips/;
+
+/** Fill the list of workers: each with its state, and as many counters as it has. */
 export function showWorkers(element, workers) {
   setChildren(element, workers, () => {
     if (!workers.length) return [h("p", { class: "empty" }, "No worker has reported: ", h("code", {}, "ringcraft serve"), " starts one.")];
-    const names = [...new Set(workers.flatMap((worker) => Object.keys(worker.counters)))];
-    const columns = [{ title: "Worker" }, { title: "State" }, { title: "Feed port", right: true }, ...names.map((name) => ({ title: words(name), right: true }))];
-    return [table("Workers", columns, workers.map((worker) => [
-      worker.name, h("span", { class: `tag ${worker.alive ? "good" : "bad"}` }, worker.alive ? "alive" : "gone"), String(worker.feed_port),
-      ...names.map((name) => h("span", { class: /dropped|failed/.test(name) && worker.counters[name] > 0 ? "down" : null }, count(worker.counters[name] ?? null))),
-    ]))];
+    return workers.map(workerBlock);
   });
+}
+
+function workerBlock(worker) {
+  const state = h("span", { class: `tag ${worker.alive ? "good" : "bad"}` }, worker.alive ? "alive" : "gone");
+  const counters = Object.entries(worker.counters).map(([name, value]) =>
+    h("div", {}, h("dt", {}, words(name)), h("dd", { class: TROUBLE.test(name) && value > 0 ? "num down" : "num" }, count(value))));
+  return h("div", { class: "worker" },
+    h("p", {}, h("b", {}, worker.name), " ", state, h("span", { class: "muted" }, ` feed port ${worker.feed_port}`)),
+    h("dl", { class: "counters" }, ...counters));
 }

@@ -37,9 +37,9 @@ export function clock(ns) {
   return ns === null ? DASH : new Date(ns / 1e6).toISOString().slice(11, 19);
 }
 
-/** rolled_back as "rolled back". */
+/** rolled_back as "rolled back", ab:50% as "A/B 50 %". */
 export function words(name) {
-  return name.replaceAll("_", " ");
+  return name.replaceAll("_", " ").replace(/^ab(?=$|:)/, "A/B").replace(/^A\/B:(.*)%$/, "A/B $1 %");
 }
 
 /** good, bad, warn or nothing, by what a state, verdict or event means for the person who looks. */

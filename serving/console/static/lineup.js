@@ -9,7 +9,7 @@ const COLUMNS = [
   { title: "Family" },
   { title: "Status" },
   { title: "Share", unit: "set / served", right: true, two: true, hint: "Of live decisions: by the routing table / measured in this epoch" },
-  { title: "Decisions", right: true },
+  { title: "Decisions", right: true, hint: "Live, of the rollout shown below; without one, of the champion outside rollouts" },
   { title: "Trades", right: true, hint: "Live decisions with an action" },
   { title: "Live PnL", unit: "bps", right: true, hint: "Sum of mark-outs of its own live decisions, after costs" },
   { title: "Paper PnL", unit: "bps", right: true, hint: "As if it had taken every decision of the rollout, after costs" },
@@ -37,7 +37,7 @@ function row(model, arm, mlflow, colour) {
   const name = `v${arm.version}`;
   const link = address ? h("a", { href: `${address}/#/models/${encodeURIComponent(model.model)}/versions/${arm.version}`, rel: "noreferrer" }, name) : name;
   return [
-    h("span", {}, swatch, arm.arm), link, arm.family || "–", h("span", { class: `tag ${mood(arm.status)}` }, words(arm.status) || "–"),
+    h("span", {}, swatch, arm.arm), link, words(arm.family) || "–", h("span", { class: `tag ${mood(arm.status)}` }, words(arm.status) || "–"),
     `${percent(arm.share)} / ${percent(arm.served_share)}`, count(arm.decisions), count(arm.trades), signed(arm.pnl_bps), signed(arm.paper_pnl_bps),
     us(arm.latency_p50_us), us(arm.latency_p99_us), alarming(arm.late), alarming(arm.failed), arm.tier || "–",
   ];

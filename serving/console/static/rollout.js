@@ -52,17 +52,20 @@ function stepName(rollout, index, now) {
 }
 
 function facts(rollout) {
-  const needed = rollout.needed_in_step > 0 ? [" of ", h("b", {}, count(rollout.needed_in_step))] : [];
+  const over = rollout.folded_in_step > rollout.needed_in_step;
+  const needed = rollout.needed_in_step > 0 && !over ? [" of ", h("b", {}, count(rollout.needed_in_step))] : [];
+  const asked = over && rollout.needed_in_step > 0 ? ` (${count(rollout.needed_in_step)} needed)` : "";
+  const share = rollout.share > 0 && rollout.state !== "bake" ? ` at ${percent(rollout.share)}` : "";
   return h("p", { class: "facts-line" },
-    `${KINDS[rollout.kind] ?? rollout.kind} `, h("b", {}, `v${rollout.version}`), `, ${words(rollout.state)} · `,
-    h("b", {}, count(rollout.folded_in_step)), ...needed, " decisions in this step · ", h("b", {}, count(rollout.folded)), " judged in all");
+    h("span", {}, `${KINDS[rollout.kind] ?? rollout.kind} `, h("b", {}, `v${rollout.version}`), `, ${words(rollout.state)}${share}`),
+    h("span", {}, h("b", {}, count(rollout.folded_in_step)), ...needed, ` decisions in this step${asked} · `, h("b", {}, count(rollout.folded)), " judged in all"));
 }
 
 function evidence(rollout) {
   const rows = rollout.guards.map((guard) => bar(guard.name, guard.evidence, guard.detail, guard.evidence >= 1 ? "tripped" : guard.evidence >= 0.7 ? "near" : ""));
   return [
     h("h3", {}, "Evidence"),
-    h("div", { class: "guard scale", "aria-hidden": "true" }, h("div"), h("div", {}, h("span", {}, "acts here")), h("div")),
+    h("div", { class: "guard scale", "aria-hidden": "true" }, h("div"), h("div", {}, h("span", {}, "acts at 1")), h("div")),
     ...rows,
     rollout.kind !== "challenger" ? "" : bar("promotion", rollout.promotion_evidence, "for the version: as good as the champion, within the margin", "promotion"),
   ];

@@ -135,7 +135,7 @@ def test_quarantine_leaves_report_and_rows_and_names_rules_and_folder(tmp_path):
     folder = tmp_path / "quarantine" / "day.csv"
     assert caught.value.folder == folder
     assert "at most 25% bid above ask" in str(caught.value)
-    assert "1334 of 4000" in (folder / "report.md").read_text()
+    assert "1,334 of 4,000" in (folder / "report.md").read_text()
     assert "<td>crossed</td>" in (folder / "report.html").read_text()
     lines = (folder / "bad_rows.csv").read_text().splitlines()
     assert len(lines) == 1 + MAX_BAD_ROWS

@@ -73,7 +73,7 @@ def test_version_that_is_slow_is_rolled_back_on_latency() -> None:
     _, events = follow(begun(slow), POLICY, 3000)
     assert isinstance(events[-1], Concluded)
     assert (events[-1].verdict, events[-1].guardrail) == ("rolled_back", "latency")
-    assert "took over 500 us" in events[-1].reason
+    assert "took over 500 µs" in events[-1].reason
 
 
 def test_version_whose_answers_fail_is_rolled_back_on_errors() -> None:
