@@ -8,6 +8,7 @@ import click
 from data_contracts.errors import MissingDependencyError, UsageError
 from data_contracts.settings import Settings, load_settings
 from ringcraft.commands.options import config_option
+from ringcraft.prefect_home import keep_prefect_in
 from ringcraft.terminal import out
 
 
@@ -26,6 +27,7 @@ def schedule(config: Path | None, only_list: bool) -> None:
         out.print(f"{entry.name}: {entry.cron}: {entry.model} from {entry.source}")
     if only_list:
         return
+    keep_prefect_in(settings.state_dir)
     os.environ.setdefault("PREFECT_API_URL", f"http://127.0.0.1:{settings.prefect_port}/api")
     _require_server(os.environ["PREFECT_API_URL"])
     _serve(settings)

@@ -1,30 +1,12 @@
 """The serving tier as the demonstration starts it: its own settings file, its own processes, its own ports."""
 
-import os
-import signal
-import socket
-import subprocess
-import sys
 from pathlib import Path
-from types import TracebackType
 
 from data_contracts.settings import MlflowSettings, ServingSettings
+from ringcraft.child import Child, own_command
+from ringcraft.ports import free_port
 
 CONFIG_FILE = "ringcraft.toml"
-
-
-def free_port(preferred: int, host: str = "127.0.0.1") -> int:
-    """Return `preferred` where nobody listens on it, else a free port."""
-    for port in (preferred, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError:
-                continue
-            chosen: int = probe.getsockname()[1]
-            return chosen
-    raise AssertionError("binding port 0 cannot be refused")
 
 
 def write_config(work: Path, *, model: str, instrument: str, mlflow_uri: str) -> tuple[Path, str]:
@@ -56,39 +38,6 @@ def write_config(work: Path, *, model: str, instrument: str, mlflow_uri: str) ->
     return path, f"http://{serving.host}:{console}"
 
 
-class Tier:
-    """`ringcraft serve` as a child; ends with the block, its journal complete."""
-
-    def __init__(self, config: Path, log: Path) -> None:
-        self._config, self._log = config, log
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> "Tier":
-        command = [sys.executable, "-m", "ringcraft.cli", "serve", "--config", str(self._config)]
-        with self._log.open("wb") as log:
-            # A session of its own: Ctrl-C reaches the demonstration alone, which then stops the tier in order.
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-            )
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    @property
-    def alive(self) -> bool:
-        """Whether the supervisor still runs."""
-        return self._process is not None and self._process.poll() is None
-
-    def stop(self) -> None:
-        """Ask the tier to end, and make it after fifteen seconds."""
-        if self._process is None or self._process.poll() is not None:
-            return
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            self._process.wait(timeout=15.0)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+def serving_tier(config: Path, log: Path) -> Child:
+    """Return `ringcraft serve` as a child; once stopped, its journal is complete."""
+    return Child(own_command("serve", config), name="serve", log=log)
