@@ -6,5 +6,7 @@ from pathlib import Path
 
 def keep_prefect_in(work: Path) -> None:
     """Put Prefect's files under `work`; what the user set stays."""
+    import pipelines  # noqa: F401  sets the rest of Prefect's environment, which must come before Prefect too
+
     os.environ.setdefault("PREFECT_HOME", str(work.resolve() / "prefect"))
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

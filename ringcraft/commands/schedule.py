@@ -18,7 +18,8 @@ from ringcraft.terminal import out
 def schedule(config: Path | None, only_list: bool) -> None:
     """Serve the training flows of ringcraft.toml, [[schedules]], as Prefect deployments with cron, until Ctrl-C.
 
-    Needs a Prefect server: `ringcraft up` starts one, or set PREFECT_API_URL.
+    Needs a Prefect server: `ringcraft up` starts one, or set PREFECT_API_URL. Ctrl-C and SIGTERM end it with exit
+    code 0; a run that is under way then is given up.
     """
     settings = load_settings(config)
     if not settings.schedules:
@@ -47,14 +48,17 @@ def _require_server(api_url: str) -> None:
 
 
 def _serve(settings: Settings) -> None:
-    from prefect import serve
+    from prefect.flows import EntrypointType
 
     from pipelines.scheduled import scheduled_training
+    from ringcraft.prefect_runner import run_until_told
 
     deployments = [
         scheduled_training.to_deployment(
             name=entry.name,
             cron=entry.cron,
+            # By module: the process of a run finds it wherever it and this command were started.
+            entrypoint_type=EntrypointType.MODULE_PATH,
             parameters={
                 "source": str(entry.source.resolve()),
                 "format_name": entry.format,
@@ -69,4 +73,4 @@ def _serve(settings: Settings) -> None:
         )
         for entry in settings.schedules
     ]
-    serve(*deployments)
+    run_until_told(deployments)

@@ -87,11 +87,10 @@ def _console(settings: Settings) -> str:
 
 def _ports_must_be_free(settings: Settings) -> None:
     """Refuse before anything is started."""
-    from ringcraft.ports import must_be_free
+    from ringcraft.ports import must_be_free, serving_ports_must_be_free
 
     must_be_free("mlflow.uri", _mlflow_port(settings))
-    must_be_free("serving.feed_port", settings.serving.feed_port, settings.serving.host)
-    must_be_free("serving.console_port", settings.serving.console_port, settings.serving.host)
+    serving_ports_must_be_free(settings.serving)
     if settings.schedules:
         must_be_free("prefect_port", settings.prefect_port)
 
