@@ -4,9 +4,10 @@ import os
 from pathlib import Path
 
 import click
+from pydantic import ValidationError
 
 from data_contracts.errors import MissingDependencyError, UsageError
-from data_contracts.settings import Settings, load_settings
+from data_contracts.settings import ScheduledTraining, Settings, load_settings
 from ringcraft.commands.options import config_option
 from ringcraft.prefect_home import keep_prefect_in
 from ringcraft.terminal import out
@@ -53,24 +54,35 @@ def _serve(settings: Settings) -> None:
     from pipelines.scheduled import scheduled_training
     from ringcraft.prefect_runner import run_until_told
 
-    deployments = [
-        scheduled_training.to_deployment(
-            name=entry.name,
-            cron=entry.cron,
+    deployments = []
+    for entry in settings.schedules:
+        try:
             # By module: the process of a run finds it wherever it and this command were started.
-            entrypoint_type=EntrypointType.MODULE_PATH,
-            parameters={
-                "source": str(entry.source.resolve()),
-                "format_name": entry.format,
-                "instrument": entry.instrument,
-                "model": entry.model,
-                "horizon_s": entry.horizon_s,
-                "trials": entry.trials,
-                "alias": entry.alias,
-                "mlflow_uri": settings.mlflow.uri,
-                "work": str((settings.state_dir / "training" / entry.name).resolve()),
-            },
-        )
-        for entry in settings.schedules
-    ]
+            deployment = scheduled_training.to_deployment(
+                name=entry.name,
+                cron=entry.cron,
+                entrypoint_type=EntrypointType.MODULE_PATH,
+                parameters=_parameters(entry, settings),
+            )
+        except ValueError as error:  # pydantic's: the cron fields
+            raise UsageError(f"schedules: {entry.name}: cron: got {entry.cron!r}: {_reason(error)}") from None
+        deployments.append(deployment)
     run_until_told(deployments)
+
+
+def _parameters(entry: ScheduledTraining, settings: Settings) -> dict[str, object]:
+    return {
+        "source": str(entry.source.resolve()),
+        "format_name": entry.format,
+        "instrument": entry.instrument,
+        "model": entry.model,
+        "horizon_s": entry.horizon_s,
+        "trials": entry.trials,
+        "alias": entry.alias,
+        "mlflow_uri": settings.mlflow.uri,
+        "work": str((settings.state_dir / "training" / entry.name).resolve()),
+    }
+
+
+def _reason(error: ValueError) -> str:
+    return error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)

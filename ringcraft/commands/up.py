@@ -101,7 +101,7 @@ def _mlflow_port(settings: Settings) -> int:
         port = parts.port
     except ValueError:
         parts, port = urlsplit(""), None
-    if parts.scheme != "http" or parts.hostname not in ("127.0.0.1", "localhost") or port is None:
+    if parts.scheme != "http" or parts.hostname not in ("127.0.0.1", "localhost") or not port:
         raise UsageError(
             f"mlflow.uri: expected http://127.0.0.1:PORT for a server of `up`'s own, got {settings.mlflow.uri}; "
             "with a server elsewhere, `ringcraft serve` is enough"
