@@ -21,8 +21,8 @@ from ringcraft.ports import free_port
 STOP_S = 15.0
 SCHEDULE = """
 [[schedules]]
-name = "every minute"
-cron = "* * * * *"
+name = "nightly"
+cron = "0 3 * * *"
 source = "{folder}/day.itch50"
 model = "m"
 horizon_s = 2.0
@@ -46,7 +46,8 @@ class Up:
 
     @contextmanager
     def running(self) -> Iterator[subprocess.Popen[bytes]]:
-        process = start_ringcraft("up", "--config", "ringcraft.toml", cwd=self.folder, log=self.log)
+        command = ("up", "--config", "ringcraft.toml")
+        process = start_ringcraft(*command, cwd=self.folder, log=self.log, PREFECT_RUNNER_POLL_FREQUENCY="1")
         try:
             wait_for(lambda: process.poll() is not None or "Ctrl-C" in self.log.read_text(), "all to start", 120)
             assert process.poll() is None, self.log.read_text()
@@ -96,10 +97,10 @@ def test_schedule_is_deployed_and_its_run_publishes(tmp_path: Path) -> None:
     simulate(tmp_path / "day.itch50", seed=3, events=6000)
     up = Up(tmp_path, SCHEDULE.format(folder=tmp_path))
     with up.running() as process, httpx.Client(base_url=f"{up.prefect}/api", timeout=20) as prefect:
-        name = "/deployments/name/scheduled training/every minute"
+        name = "/deployments/name/scheduled training/nightly"
         wait_for(lambda: prefect.get(name).status_code == 200, "the deployment")
         deployment = prefect.get(name).json()
-        assert [entry["schedule"]["cron"] for entry in deployment["schedules"] if entry["active"]] == ["* * * * *"]
+        assert [entry["schedule"]["cron"] for entry in deployment["schedules"] if entry["active"]] == ["0 3 * * *"]
         run = prefect.post(f"/deployments/{deployment['id']}/create_flow_run", json={}).json()
 
         def state() -> str:

@@ -58,8 +58,20 @@ def test_help_comes_in_a_blink() -> None:
         (["train", "missing", "--model", "m"], "missing"),
         (["demo", "--data", "missing"], "missing"),
         (
-            ["publish", "missing.onnx", "--model", "m", "--feature-set", "touch_v1", "--golden", "g.json"]
-            + ["--threshold", "1", "--horizon-s", "1"],
+            [
+                "publish",
+                "missing.onnx",
+                "--model",
+                "m",
+                "--feature-set",
+                "touch_v1",
+                "--golden",
+                "g",
+                "--threshold",
+                "1",
+                "--horizon-s",
+                "1",
+            ],
             "missing.onnx",
         ),
     ],
