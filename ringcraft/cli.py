@@ -58,7 +58,7 @@ def ringcraft() -> None:
     """Take trading models from market data to live decisions and back out again.
 
     Start with `ringcraft demo`. Exit codes: 0 done, 1 the thing asked about is not so,
-    2 wrong use or bad input, 3 something needed is not there.
+    2 wrong use or bad input, 3 something needed is not there, 130 interrupted.
     """
 
 
@@ -66,7 +66,7 @@ def main() -> None:
     """Run the command line; every error made on purpose is one line, never a traceback."""
     _end_in_order()
     try:
-        code = ringcraft.main(standalone_mode=False)
+        code = ringcraft.main(prog_name="ringcraft", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         code = WRONG_USE
@@ -85,6 +85,11 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         code = 0
+    except OSError as error:
+        if error.filename is None:  # no file of the user's: a fault here, to be seen whole
+            raise
+        click.echo(f"ringcraft: {error.filename}: {error.strerror or error}", err=True)
+        code = WRONG_USE
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -1,14 +1,7 @@
 """An MLflow server of one's own, started and stopped with the work that needs it."""
 
-import ctypes
-import os
-import signal
-import socket
-import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
@@ -16,27 +9,26 @@ from typing import Final, Self
 
 import urllib3
 
-from data_contracts.errors import MissingDependencyError, UsageError
+from data_contracts.errors import MissingDependencyError
+from ringcraft.child import Child
+from ringcraft.ports import HOST, free_port, must_be_free
 
-HOST: Final = "127.0.0.1"
 LOG_FILE: Final = "mlflow.log"
 START_LIMIT_S: Final = 60.0
 """Measured: 6 to 8 s on an idle core, most of it MLflow importing itself twice; 14 s with cold files."""
-_STOP_LIMIT_S: Final = 5.0
+_STOP_LIMIT_S: Final = 3.0
 _ENVIRONMENT: Final = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # seven processes nobody here gives work to
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
 }
-_PR_SET_PDEATHSIG: Final = 1
 
 
 class MlflowServer:
     """`mlflow server` over SQLite and a folder of artifacts, on loopback.
 
     As a context manager it is ready inside the block. `start()` and `wait_ready()` apart let other work go on while it
-    starts. It dies with its parent, even a killed one; Linux ties that to the thread that called `start()`, so call it
-    from one that lives as long as the server is wanted.
+    starts. It dies with its parent, even a killed one: MLflow passes the SIGTERM it then gets on to its own child.
     """
 
     def __init__(self, folder: Path, port: int = 0) -> None:
@@ -47,8 +39,8 @@ class MlflowServer:
             port: 0 picks a free one now, so that `uri` is known at once.
         """
         self._folder = folder
-        self._port = port or _free_port()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._port = port or free_port()
+        self._child: Child | None = None
 
     @property
     def uri(self) -> str:
@@ -60,6 +52,11 @@ class MlflowServer:
         """What the server wrote."""
         return self._folder / LOG_FILE
 
+    @property
+    def alive(self) -> bool:
+        """Whether its process runs."""
+        return self._child is not None and self._child.alive
+
     def start(self) -> None:
         """Start the server without waiting for it.
 
@@ -68,19 +65,18 @@ class MlflowServer:
             UsageError: the port is taken; another server there would be mistaken for this one.
         """
         _must_be_installed()
-        _must_be_free(self._port)
+        must_be_free("mlflow server", self._port)
         (self._folder / "artifacts").mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                _command(self._folder.resolve(), self._port),
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                cwd=self._folder,
-                env={**os.environ, **_ENVIRONMENT},
-                start_new_session=True,
-                preexec_fn=_die_with_parent(),
-            )
+        command = _command(self._folder.resolve(), self._port)
+        self._child = Child(
+            command,
+            name="mlflow server",
+            log=self.log,
+            cwd=self._folder,
+            environment=_ENVIRONMENT,
+            stop_limit_s=_STOP_LIMIT_S,
+        )
+        self._child.start()
 
     def wait_ready(self, limit_s: float = START_LIMIT_S) -> None:
         """Return once the server answers; stop it and raise where it does not.
@@ -91,7 +87,7 @@ class MlflowServer:
         end = time.monotonic() + limit_s
         with urllib3.PoolManager(retries=False, timeout=1.0) as pool:
             while not self._answers(pool):
-                ended = self._process is None or self._process.poll() is not None
+                ended = not self.alive
                 if ended or time.monotonic() > end:
                     self.stop()
                     what = "ended while starting" if ended else f"did not answer within {limit_s:g} s"
@@ -100,15 +96,9 @@ class MlflowServer:
 
     def stop(self) -> None:
         """Stop the server and every process it started."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        _signal_group(process.pid, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(_STOP_LIMIT_S)
-        # The leader may have gone before its children did.
-        _signal_group(process.pid, signal.SIGKILL)
-        process.wait()
+        child, self._child = self._child, None
+        if child is not None:
+            child.stop()
 
     def __enter__(self) -> Self:
         self.start()
@@ -140,12 +130,6 @@ def _command(folder: Path, port: int) -> list[str]:
     ]
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
 def _must_be_installed() -> None:
     # Asked of the distribution: mlflow-skinny is a package of the same name without a server.
     try:
@@ -154,32 +138,3 @@ def _must_be_installed() -> None:
         raise MissingDependencyError(
             "mlflow server: expected the package mlflow, found none; pip install mlflow"
         ) from None
-
-
-def _must_be_free(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            raise UsageError(f"mlflow server: port {port}: expected a free one, got: {error.strerror}") from None
-
-
-def _die_with_parent() -> Callable[[], None] | None:
-    # SIGTERM for the child when its parent dies; MLflow passes it on to its own child.
-    if sys.platform != "linux":
-        return None
-    libc = ctypes.CDLL(None)
-    parent = os.getpid()
-
-    def tie() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it died before the tie held
-            os._exit(1)
-
-    return tie
-
-
-def _signal_group(leader: int, number: int) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(leader, number)

@@ -1,84 +1,112 @@
 """A Prefect server of one's own: schedules fire only where one runs."""
 
-import contextlib
-import os
-import signal
-import subprocess
 import sys
 import time
 import urllib.request
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Final, Self
 
 from data_contracts.errors import MissingDependencyError
+from ringcraft.child import Child
+from ringcraft.ports import HOST, must_be_free
 
+LOG_FILE: Final = "server.log"
 START_LIMIT_S: Final = 60.0
+_STOP_LIMIT_S: Final = 2.0
+"""It keeps everything in SQLite and waits for connections to end, its runner's among them."""
+# The services that watch schedules are what this server is for, whatever was inherited: the package `pipelines` turns
+# them off for the throw-away server that Prefect starts by itself.
+_ENVIRONMENT: Final = {
+    "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "true",
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "true",
+    "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED": "true",
+    "PREFECT_SERVER_SERVICES_FOREMAN_ENABLED": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+}
 
 
 class PrefectServer:
-    """`prefect server start` on loopback, its files in `folder`; ends with the block."""
+    """`prefect server start` on loopback, its files in `folder`; ends with the block, and with a killed parent."""
 
     def __init__(self, folder: Path, port: int) -> None:
         self._folder, self._port = folder.resolve(), port
-        self._process: subprocess.Popen[bytes] | None = None
+        command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
+        self._child = Child(
+            command,
+            name="prefect server",
+            log=self.log,
+            environment={**_ENVIRONMENT, **self.environment},
+            stop_limit_s=_STOP_LIMIT_S,
+        )
 
     @property
     def url(self) -> str:
         """Address of its page."""
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://{HOST}:{self._port}"
+
+    @property
+    def log(self) -> Path:
+        """What the server wrote."""
+        return self._folder / LOG_FILE
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process runs."""
+        return self._child.alive
 
     @property
     def environment(self) -> dict[str, str]:
         """What a flow's process needs to find this server."""
         return {"PREFECT_HOME": str(self._folder), "PREFECT_API_URL": f"{self.url}/api"}
 
-    def __enter__(self) -> "PrefectServer":
+    def start(self) -> None:
+        """Start the server without waiting for it.
+
+        Raises:
+            UsageError: the port is taken.
+        """
+        must_be_free("prefect_port", self._port)
         self._folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self._port)]
-        with (self._folder / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                command,
-                env={**os.environ, **self.environment},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        self._child.start()
+
+    def wait_ready(self, limit_s: float = START_LIMIT_S) -> None:
+        """Return once the server answers; stop it and raise where it does not.
+
+        Raises:
+            MissingDependencyError: it ended, or did not answer within `limit_s`; names the log.
+        """
+        end = time.monotonic() + limit_s
+        while not self._answers():
+            ended = not self.alive
+            if ended or time.monotonic() > end:
+                self.stop()
+                what = "ended while starting" if ended else f"did not answer within {limit_s:g} s"
+                raise MissingDependencyError(f"prefect server at {self.url} {what}; see {self.log}")
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """Stop the server."""
+        self._child.stop()
+
+    def __enter__(self) -> Self:
+        self.start()
         try:
-            self._wait()
+            self.wait_ready()
         except BaseException:
-            self._stop()
+            self.stop()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop()
+        self.stop()
 
-    def _wait(self) -> None:
-        end = time.monotonic() + START_LIMIT_S
-        while time.monotonic() < end:
-            if self._process is None or self._process.poll() is not None:
-                raise MissingDependencyError(f"prefect server ended while starting; see {self._folder / 'server.log'}")
-            try:
-                with urllib.request.urlopen(f"{self.url}/api/health", timeout=1.0) as reply:  # noqa: S310  loopback
-                    if reply.status == 200:
-                        return
-            except OSError:
-                time.sleep(0.1)
-        raise MissingDependencyError(f"prefect server did not answer at {self.url} within {START_LIMIT_S:.0f} s")
-
-    def _stop(self) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
+    def _answers(self) -> bool:
         try:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait(timeout=5.0)
-        except (ProcessLookupError, subprocess.TimeoutExpired):
-            pass
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+            with urllib.request.urlopen(f"{self.url}/api/health", timeout=1.0) as reply:  # noqa: S310  loopback
+                return bool(reply.status == 200)
+        except OSError:
+            return False

@@ -16,8 +16,8 @@ def reachable_registry(settings: Settings) -> ModelRegistry:
     registry = MlflowRegistry(settings.mlflow.uri, timeout_s=settings.mlflow.timeout_s)
     try:
         registry.models()
-    except RegistryUnavailableError as error:
+    except RegistryUnavailableError:  # the address is what a person can mend; the layers below tell it in five lines
         raise MissingDependencyError(
-            f"no MLflow server answers at {settings.mlflow.uri} ({error}); `ringcraft up` starts one"
+            f"no MLflow server answers at {settings.mlflow.uri}; `ringcraft up` starts one"
         ) from None
     return registry

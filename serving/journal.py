@@ -262,9 +262,10 @@ def _read_segment(path: Path, expected_index: int | None, *, last: bool) -> tupl
     """Return a segment's records, the bytes cut off, and the index that comes next."""
     raw = np.fromfile(path, dtype=np.uint8)
     if len(raw) < SEGMENT_HEADER_BYTES:
-        if last:  # torn before its first record
+        start = raw[: len(_MAGIC)].tobytes()
+        if last and not start.strip(b"\0").removeprefix(_MAGIC[: len(start)]):  # torn before its first record
             return np.empty((0, RECORD_BYTES), np.uint8), len(raw), expected_index or 0
-        raise JournalError(f"{path}: byte {len(raw)}: segment ends within its header")
+        raise JournalError(f"{path}: byte {len(raw)}: expected a journal segment's header, got the end of the file")
     first = _first_index(path, raw[:SEGMENT_HEADER_BYTES].tobytes(), expected_index)
     body = raw[SEGMENT_HEADER_BYTES:]
     whole = body[: len(body) // RECORD_BYTES * RECORD_BYTES].reshape(-1, RECORD_BYTES)

@@ -1,12 +1,14 @@
 """The supervisor: starts worker and controller side by side, starts a dead one again, leaves nothing behind."""
 
 import ctypes
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
@@ -15,6 +17,7 @@ from typing import Final
 import msgspec
 import structlog
 
+from data_contracts.errors import UsageError
 from data_contracts.settings import Settings
 from native._native import drain_ring
 from serving import shared_memory
@@ -25,6 +28,7 @@ CONSOLE_FILE: Final = "controller.json"
 """Where the controller states its port: {"console_port": n}."""
 WORKER: Final = "worker-0"
 CONTROLLER: Final = "controller"
+_LOCK_FILE: Final = ".supervisor.lock"
 _POLL_S: Final = 0.05
 _STOP_S: Final = 4.0
 _BACKOFF_FIRST_S: Final = 0.2
@@ -103,8 +107,15 @@ class Supervisor:
                 child.before_restart = self._drain
 
     def run(self, stop: Event) -> None:
-        """Keep the children running until `stop`; then stop them all."""
-        self._state_dir.mkdir(parents=True, exist_ok=True)
+        """Keep the children running until `stop`; then stop them all.
+
+        Raises:
+            UsageError: the state folder cannot be written, or another tier runs on it.
+        """
+        with _only_one(self._state_dir):
+            self._run(stop)
+
+    def _run(self, stop: Event) -> None:
         try:
             while not stop.wait(_POLL_S):
                 for child in self.children:
@@ -184,6 +195,23 @@ class Supervisor:
             for name in (shared_memory.rings(WORKER), shared_memory.ROUTING):
                 shared_memory.path(self._state_dir, name).unlink(missing_ok=True)
         (self._state_dir / SUPERVISOR_FILE).unlink(missing_ok=True)
+
+
+@contextmanager
+def _only_one(state_dir: Path) -> Iterator[None]:
+    # Two tiers on one folder would take each other's shared memory away. The lock goes with its holder, a killed one
+    # too.
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        lock = (state_dir / _LOCK_FILE).open("ab")
+    except OSError as error:
+        raise UsageError(f"state_dir {state_dir}: expected a folder to write to, got: {error.strerror}") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(f"state_dir {state_dir}: expected no other tier on it, got one that runs") from None
+        yield
 
 
 def _die_with_parent() -> None:

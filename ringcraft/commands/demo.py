@@ -11,6 +11,7 @@ from ringcraft.commands.options import FORMATS
 from ringcraft.demo.work import fresh
 from ringcraft.exits import NOT_SO
 from ringcraft.prefect_home import keep_prefect_in
+from ringcraft.signals import ends_in_order
 from ringcraft.terminal import out
 
 LINGER_S = 900.0
@@ -46,7 +47,9 @@ def demo(data: Path | None, format_name: str | None, instrument: str | None, wor
     from ringcraft.demo.run import Options, run_demo
 
     again = f"ringcraft up --config {work / 'ringcraft.toml'}"
-    if not run_demo(Options(data, format_name, instrument, folder, fast), partial(_linger, again)):
+    with ends_in_order():
+        passed = run_demo(Options(data, format_name, instrument, folder, fast), partial(_linger, again))
+    if not passed:
         sys.exit(NOT_SO)
 
 

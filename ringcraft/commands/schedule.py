@@ -4,10 +4,12 @@ import os
 from pathlib import Path
 
 import click
+from pydantic import ValidationError
 
 from data_contracts.errors import MissingDependencyError, UsageError
-from data_contracts.settings import Settings, load_settings
+from data_contracts.settings import ScheduledTraining, Settings, load_settings
 from ringcraft.commands.options import config_option
+from ringcraft.prefect_home import keep_prefect_in
 from ringcraft.terminal import out
 
 
@@ -17,7 +19,8 @@ from ringcraft.terminal import out
 def schedule(config: Path | None, only_list: bool) -> None:
     """Serve the training flows of ringcraft.toml, [[schedules]], as Prefect deployments with cron, until Ctrl-C.
 
-    Needs a Prefect server: `ringcraft up` starts one, or set PREFECT_API_URL.
+    Needs a Prefect server: `ringcraft up` starts one, or set PREFECT_API_URL. Ctrl-C and SIGTERM end it with exit
+    code 0; a run that is under way then is given up.
     """
     settings = load_settings(config)
     if not settings.schedules:
@@ -26,6 +29,7 @@ def schedule(config: Path | None, only_list: bool) -> None:
         out.print(f"{entry.name}: {entry.cron}: {entry.model} from {entry.source}")
     if only_list:
         return
+    keep_prefect_in(settings.state_dir)
     os.environ.setdefault("PREFECT_API_URL", f"http://127.0.0.1:{settings.prefect_port}/api")
     _require_server(os.environ["PREFECT_API_URL"])
     _serve(settings)
@@ -45,26 +49,40 @@ def _require_server(api_url: str) -> None:
 
 
 def _serve(settings: Settings) -> None:
-    from prefect import serve
+    from prefect.flows import EntrypointType
 
     from pipelines.scheduled import scheduled_training
+    from ringcraft.prefect_runner import run_until_told
 
-    deployments = [
-        scheduled_training.to_deployment(
-            name=entry.name,
-            cron=entry.cron,
-            parameters={
-                "source": str(entry.source.resolve()),
-                "format_name": entry.format,
-                "instrument": entry.instrument,
-                "model": entry.model,
-                "horizon_s": entry.horizon_s,
-                "trials": entry.trials,
-                "alias": entry.alias,
-                "mlflow_uri": settings.mlflow.uri,
-                "work": str((settings.state_dir / "training" / entry.name).resolve()),
-            },
-        )
-        for entry in settings.schedules
-    ]
-    serve(*deployments)
+    deployments = []
+    for entry in settings.schedules:
+        try:
+            # By module: the process of a run finds it wherever it and this command were started.
+            deployment = scheduled_training.to_deployment(
+                name=entry.name,
+                cron=entry.cron,
+                entrypoint_type=EntrypointType.MODULE_PATH,
+                parameters=_parameters(entry, settings),
+            )
+        except ValueError as error:  # pydantic's: the cron fields
+            raise UsageError(f"schedules: {entry.name}: cron: got {entry.cron!r}: {_reason(error)}") from None
+        deployments.append(deployment)
+    run_until_told(deployments)
+
+
+def _parameters(entry: ScheduledTraining, settings: Settings) -> dict[str, object]:
+    return {
+        "source": str(entry.source.resolve()),
+        "format_name": entry.format,
+        "instrument": entry.instrument,
+        "model": entry.model,
+        "horizon_s": entry.horizon_s,
+        "trials": entry.trials,
+        "alias": entry.alias,
+        "mlflow_uri": settings.mlflow.uri,
+        "work": str((settings.state_dir / "training" / entry.name).resolve()),
+    }
+
+
+def _reason(error: ValueError) -> str:
+    return error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)

@@ -1,18 +1,27 @@
 """ringcraft up."""
 
-import subprocess
-import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import click
 
-from data_contracts.errors import UsageError
+from data_contracts.errors import MissingDependencyError, UsageError
 from data_contracts.settings import Settings, load_settings
+from ringcraft.child import Child, own_command
 from ringcraft.commands.options import config_option
 from ringcraft.terminal import out
+
+_POLL_S = 0.2
+
+
+class _Running(Protocol):
+    @property
+    def alive(self) -> bool: ...
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
 
 
 @click.command()
@@ -20,69 +29,88 @@ from ringcraft.terminal import out
 def up(config: Path | None) -> None:
     """Run MLflow, the serving tier with its console, and scheduled flows together, until Ctrl-C.
 
-    What runs is what ringcraft.toml names: [mlflow], [[serving.models]], [[schedules]].
+    What runs is what ringcraft.toml names: [mlflow], [[serving.models]], [[schedules]]. Ctrl-C and SIGTERM end all of
+    it in order, with exit code 0; started again on the same state folder, it goes on where it was. Exit code 2: a
+    port is taken, or settings are wrong; 3: a part of it did not start, or ended by itself.
     """
+    from ringcraft.signals import ends_in_order
+
     settings = load_settings(config)
+    try:
+        with ends_in_order():
+            _run(settings, config)
+    except KeyboardInterrupt:
+        out.print("ended")
+
+
+def _run(settings: Settings, config: Path | None) -> None:
     from ringcraft.mlflow_server import MlflowServer
-    from ringcraft.prefect_home import keep_prefect_in
     from ringcraft.prefect_server import PrefectServer
 
+    mlflow = MlflowServer(settings.mlflow.folder, port=_mlflow_port(settings))
+    prefect = PrefectServer(settings.state_dir / "prefect", settings.prefect_port) if settings.schedules else None
+    _ports_must_be_free(settings)
     with ExitStack() as stack:
-        mlflow = stack.enter_context(MlflowServer(settings.mlflow.folder, port=_mlflow_port(settings)))
+        running: dict[str, _Running] = {f"mlflow server (log: {mlflow.log})": _start(stack, mlflow)}
+        if prefect is not None:  # both servers take seconds, so they start side by side
+            running[f"prefect server (log: {prefect.log})"] = _start(stack, prefect)
+        mlflow.wait_ready()
         out.print(f"MLflow   {mlflow.uri}")
-        children = []
-        if settings.schedules:
-            keep_prefect_in(settings.state_dir)
-            prefect = stack.enter_context(PrefectServer(settings.state_dir / "prefect", settings.prefect_port))
+        running["serve"] = _start(stack, Child(own_command("serve", config), name="serve", stop_limit_s=6.0))
+        out.print(f"Console  {_console(settings)}")
+        if prefect is not None:
+            prefect.wait_ready()
             out.print(f"Prefect  {prefect.url}")
-            children.append(stack.enter_context(_child("schedule", config, prefect.environment)))
-        children.append(stack.enter_context(_child("serve", config, {})))
-        out.print(f"Console  http://{settings.serving.host}:{settings.serving.console_port}")
+            schedule = Child(
+                own_command("schedule", config), name="schedule", environment=prefect.environment, stop_limit_s=4.0
+            )
+            running["schedule"] = _start(stack, schedule)
         out.print("Ctrl-C ends all of it.")
-        _wait(children)
+        _wait(running)
+
+
+_Part = TypeVar("_Part", bound=_Running)
+
+
+def _start(stack: ExitStack, part: _Part) -> _Part:
+    stack.callback(part.stop)
+    part.start()
+    return part
+
+
+def _console(settings: Settings) -> str:
+    serving = settings.serving
+    if not serving.console_port:
+        return f"on a free port: see console_url in {settings.state_dir / 'supervisor.json'}"
+    return f"http://{serving.host}:{serving.console_port}"
+
+
+def _ports_must_be_free(settings: Settings) -> None:
+    """Refuse before anything is started."""
+    from ringcraft.ports import must_be_free, serving_ports_must_be_free
+
+    must_be_free("mlflow.uri", _mlflow_port(settings))
+    serving_ports_must_be_free(settings.serving)
+    if settings.schedules:
+        must_be_free("prefect_port", settings.prefect_port)
 
 
 def _mlflow_port(settings: Settings) -> int:
-    parts = urlsplit(settings.mlflow.uri)
-    if parts.hostname not in ("127.0.0.1", "localhost") or parts.port is None:
+    try:
+        parts = urlsplit(settings.mlflow.uri)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme != "http" or parts.hostname not in ("127.0.0.1", "localhost") or not port:
         raise UsageError(
             f"mlflow.uri: expected http://127.0.0.1:PORT for a server of `up`'s own, got {settings.mlflow.uri}; "
             "with a server elsewhere, `ringcraft serve` is enough"
         )
-    return parts.port
+    return port
 
 
-def _child(command: str, config: Path | None, environment: dict[str, str]) -> "_Child":
-    return _Child(
-        [sys.executable, "-m", "ringcraft.cli", command, *(["--config", str(config)] if config else [])], environment
-    )
-
-
-class _Child:
-    """One of `ringcraft`'s own commands as a child that ends with the block."""
-
-    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
-        import os
-
-        self.name = command[3]
-        # A session of its own: Ctrl-C reaches `up` alone, which then ends its children in order.
-        self.process = subprocess.Popen(command, env={**os.environ, **environment}, start_new_session=True)
-
-    def __enter__(self) -> "_Child":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(timeout=15.0)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-
-
-def _wait(children: list[_Child]) -> None:
-    while all(child.process.poll() is None for child in children):
-        time.sleep(0.2)
-    ended = next(child for child in children if child.process.poll() is not None)
-    raise UsageError(f"{ended.name} ended by itself with exit code {ended.process.returncode}; its last lines say why")
+def _wait(running: dict[str, _Running]) -> None:
+    while all(part.alive for part in running.values()):
+        time.sleep(_POLL_S)
+    ended = next(name for name, part in running.items() if not part.alive)
+    raise MissingDependencyError(f"{ended} ended by itself; its last lines say why")

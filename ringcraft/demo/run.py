@@ -20,10 +20,11 @@ from ringcraft.demo.broken import broken
 from ringcraft.demo.live import Happenings, Replay, model_of, wait_until, watch
 from ringcraft.demo.plan import FAST, FULL, MODEL, Plan, Size, make_plan, make_policy
 from ringcraft.demo.report import disagreements, rollout_entry, show, show_models, summary, write_summary
-from ringcraft.demo.tier import Tier, free_port, write_config
+from ringcraft.demo.tier import serving_tier, write_config
 from ringcraft.demo.words import COLUMNS, KINDS, LIVE, WIDTHS, conclusion, event_row, market
 from ringcraft.mlflow_server import MlflowServer
 from ringcraft.policy_file import write_policy
+from ringcraft.ports import reserve_port
 from ringcraft.terminal import out, progress, say, say_row, words
 from serving.console.snapshot import RolloutSnapshot, Snapshot
 from serving.judge import judge_journal
@@ -58,7 +59,7 @@ def run_demo(options: Options, linger: Callable[[str, str], None]) -> bool:
     size = FAST if options.fast else FULL
     work = options.work
     with ExitStack() as stack:
-        mlflow = MlflowServer(work / "mlflow", port=free_port(5000))
+        mlflow = MlflowServer(work / "mlflow", port=reserve_port(5000))
         stack.callback(mlflow.stop)
         mlflow.start()  # takes seconds, while the recording is read and checked
         plan = _step_recording(options, size, work)
@@ -176,7 +177,7 @@ def _step_live(
     symbol = plan.live.instrument.symbol
     config, console = write_config(work, model=MODEL, instrument=symbol, mlflow_uri=mlflow_uri)
     registry.move_alias(MODEL, "champion", champion.version)
-    tier = stack.enter_context(Tier(config, work / "serving.log"))
+    tier = stack.enter_context(serving_tier(config, work / "serving.log"))
     snapshot = wait_until(console, lambda s: s.ready, timeout_s=60.0, what=f"a champion (log: {work / 'serving.log'})")
     say(f"console: {console}   champion: version {champion.version} ({champion.family})")
     for line in LIVE:

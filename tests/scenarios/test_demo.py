@@ -1,23 +1,20 @@
 """The whole loop on real recordings: bad versions come off by themselves, and the journal proves it."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.cli import ringcraft
 
 from registry.mlflow_registry import MlflowRegistry
 from ringcraft.mlflow_server import MlflowServer
 
-RINGCRAFT = Path(sys.executable).with_name("ringcraft")
 KEYS = {"recording", "models", "compression", "rollouts", "latency_us", "journal", "policy", "mlflow_uri"}
 
 
 def run_demo(data: Path, work: Path, *more: str) -> dict[str, Any]:
-    command = [RINGCRAFT, "demo", "--fast", "--data", data, "--work", work, *more]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    result = ringcraft("demo", "--fast", "--data", data, "--work", work, *more)
     assert result.returncode == 0, result.stdout + result.stderr
     summary: dict[str, Any] = json.loads((work / "summary.json").read_text())
     return summary
@@ -35,8 +32,7 @@ def check(summary: dict[str, Any], work: Path) -> None:
 
 
 def check_judge(summary: dict[str, Any], rollouts: dict[str, dict[str, Any]]) -> None:
-    command = [RINGCRAFT, "judge", summary["journal"], "--policy", summary["policy"], "--json"]
-    judged = subprocess.run(command, capture_output=True, text=True)
+    judged = ringcraft("judge", summary["journal"], "--policy", summary["policy"], "--json")
     assert judged.returncode == 1  # versions were taken off
     verdicts = {row["version"]: row for row in json.loads(judged.stdout)["rollouts"] if row["verdict"]}
     for rollout in rollouts.values():

@@ -1,5 +1,6 @@
 """The command line as a stranger meets it."""
 
+import gzip
 import subprocess
 import sys
 import time
@@ -8,17 +9,29 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from support.cli import one_line, ringcraft
 
 from data_contracts.policy import Policy
 from data_contracts.settings import Settings, load_settings
-from ringcraft.cli import COMMANDS
+from market_data.simulator import simulate
+from ringcraft.cli import COMMANDS, main
 from ringcraft.commands.init import policy_template, settings_template
+from ringcraft.ports import free_port
 
 
-def ringcraft(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [Path(sys.executable).with_name("ringcraft"), *arguments], capture_output=True, text=True, cwd=cwd, timeout=60
-    )
+@pytest.fixture
+def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Runs a command line in this process, in `tmp_path`: quick, for commands that start nothing."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["ringcraft", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), said.out, said.err)
+
+    return run
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -45,7 +58,20 @@ def test_help_comes_in_a_blink() -> None:
         (["train", "missing", "--model", "m"], "missing"),
         (["demo", "--data", "missing"], "missing"),
         (
-            ["publish", "missing.onnx", "--model", "m", "--feature-set", "touch_v1", "--golden", "g.json"],
+            [
+                "publish",
+                "missing.onnx",
+                "--model",
+                "m",
+                "--feature-set",
+                "touch_v1",
+                "--golden",
+                "g",
+                "--threshold",
+                "1",
+                "--horizon-s",
+                "1",
+            ],
             "missing.onnx",
         ),
     ],
@@ -55,6 +81,99 @@ def test_bad_input_is_one_line_and_exit_code_two(arguments: list[str], expected:
     assert result.returncode == 2
     assert expected in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[serving\n", "Expected ']'"),
+        ("nonsense = 1\n", "nonsense: Extra inputs are not permitted"),
+        ('[serving]\nfeed_port = "many"\n', "serving.feed_port"),
+        ("[serving]\nfeed_port = 70000\n", "less than or equal to 65535"),
+        ('[mlflow]\nuri = "http://127.0.0.1:port"\n', "mlflow.uri"),
+        ('[mlflow]\nuri = "https://elsewhere.example:5000"\n', "`ringcraft serve` is enough"),
+        (f'[mlflow]\nuri = "http://127.0.0.1:{free_port()}"\n[serving]\nhost = "999.1.1.1"\n', "999.1.1.1"),
+    ],
+)
+def test_wrong_settings_are_refused_before_anything_starts(text: str, expected: str, typed, tmp_path: Path) -> None:
+    (tmp_path / "ringcraft.toml").write_text(text)
+    result = typed("up")
+    assert result.returncode == 2
+    assert expected in one_line(result)
+    assert [path.name for path in tmp_path.iterdir()] == ["ringcraft.toml"]
+
+
+def test_settings_that_are_no_text_are_refused(typed, tmp_path: Path) -> None:
+    (tmp_path / "ringcraft.toml").write_bytes(b"\xff\xfe")
+    result = typed("status")
+    assert result.returncode == 2
+    assert "ringcraft.toml" in one_line(result)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[guardrails.pnl]\nerror_rate = 0.2\n", "error_rate"),
+        ("[guardrails.pnl]\nerror_rate = 0.04\n", "0.05"),
+        ("[guardrails.pnl]\nerror_rate = nan\n", "error_rate"),
+        ('[rollout]\nmax_decisions = "many"\n', "max_decisions"),
+        ("[rollout]\nsteps = []\n", "rollout.steps"),
+        ("nonsense = 1\n", "nonsense"),
+        ("[[[\n", "not TOML"),
+    ],
+)
+def test_policy_that_cannot_be_followed_is_refused(text: str, expected: str, typed, tmp_path: Path) -> None:
+    (tmp_path / "journal").mkdir()
+    (tmp_path / "policy.toml").write_text(text)
+    result = typed("judge", "journal", "--policy", "policy.toml")
+    assert result.returncode == 2
+    assert expected in one_line(result)
+
+
+@pytest.fixture(scope="module")
+def itch(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("itch") / "day.itch50"
+    simulate(path, seed=3, events=500)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("damage", ["cut", "garbled", "noise", "empty", "gzip cut", "gzip noise"])
+def test_damaged_recording_is_refused_and_named(itch: bytes, damage: str, typed, tmp_path: Path) -> None:
+    half = len(itch) // 2
+    name = "day.itch50.gz" if damage.startswith("gzip") else "day.itch50"
+    content = {
+        "cut": itch[: half + 7],
+        "garbled": itch[:half] + b"\xff" * 999 + itch[half + 999 :],
+        "noise": bytes(range(256)) * 40,
+        "empty": b"",
+        "gzip cut": gzip.compress(itch)[:-99],
+        "gzip noise": b"\x1f\x8b" + bytes(range(256)) * 40,
+    }[damage]
+    (tmp_path / name).write_bytes(content)
+    result = typed("replay", name)
+    assert result.returncode == 2
+    assert one_line(result).startswith(f"ringcraft: {name}: ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["init", "--folder", "file/inside"],
+        ["init", "--folder", "file"],
+        ["demo", "--work", "file"],
+        ["demo", "--work", "file/inside"],
+        ["judge", "file", "--policy", "policy.toml"],
+        ["judge", ".", "--policy", "."],
+        ["serve"],
+    ],
+)
+def test_file_where_a_folder_is_expected_is_named(arguments: list[str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a file")
+    (tmp_path / "policy.toml").touch()
+    (tmp_path / "ringcraft.toml").write_text('state_dir = "file/state"\n[serving]\nfeed_port = 0\nconsole_port = 0\n')
+    result = ringcraft(*arguments, cwd=tmp_path)
+    assert result.returncode == 2
+    assert "file" in one_line(result) or ".: " in one_line(result)
 
 
 def test_asking_a_tier_that_does_not_run_exits_three(tmp_path: Path) -> None:
@@ -67,7 +186,7 @@ def test_asking_a_tier_that_does_not_run_exits_three(tmp_path: Path) -> None:
 
 def test_init_writes_files_that_mean_the_defaults(tmp_path: Path) -> None:
     assert ringcraft("init", cwd=tmp_path).returncode == 0
-    assert load_settings(tmp_path / "ringcraft.toml") == Settings()
+    assert load_settings(tmp_path / "ringcraft.toml").model_dump() == Settings().model_dump()
     again = ringcraft("init", cwd=tmp_path)
     assert again.returncode == 2
     assert "already there" in again.stderr
