@@ -9,6 +9,8 @@ void bind_serving(nanobind::module_& module);
 }  // namespace ringcraft
 
 NB_MODULE(_native, module) {
+  // Python ends without taking its modules apart, and nanobind would report what they still hold as leaked.
+  nanobind::set_leak_warnings(false);
   ringcraft::bind_contracts(module);
   ringcraft::bind_market_data(module);
   ringcraft::bind_models(module);

@@ -36,6 +36,8 @@ from serving.lineup import (
 )
 from serving.slots import TIER, prepare_version
 
+INSTRUMENTS_MAX: Final = 1024
+"""Different instruments that feeds may introduce to one worker."""
 _POLL_S: Final = 0.05
 _STATUS_S: Final = 0.1
 
@@ -160,6 +162,11 @@ class PreparedWorker:
         symbols = [instrument.symbol for instrument in instruments]
         if not instruments or len(set(symbols)) != len(symbols):
             self._native.refuse_hello(f"hello: expected different instruments, got {symbols}")
+            return
+        if len(self._instruments.keys() | set(symbols)) > INSTRUMENTS_MAX:
+            # Each keeps megabytes of open mark-outs for as long as the worker lives.
+            known = len(self._instruments)
+            self._native.refuse_hello(f"hello: expected at most {INSTRUMENTS_MAX} instruments in all, {known} known")
             return
         self._instruments.update(zip(symbols, instruments, strict=True))
         self._native.accept_hello([(one.symbol, one.fee_bps, one.stale_after_ns) for one in instruments])

@@ -49,12 +49,13 @@ def _require_server(api_url: str) -> None:
 
 
 def _serve(settings: Settings) -> None:
-    from prefect.flows import EntrypointType
+    from prefect.deployments.runner import RunnerDeployment
+    from prefect.flows import EntrypointType  # type: ignore[attr-defined]  # documented there, not re-exported
 
     from pipelines.scheduled import scheduled_training
     from ringcraft.prefect_runner import run_until_told
 
-    deployments = []
+    deployments: list[RunnerDeployment] = []
     for entry in settings.schedules:
         try:
             # By module: the process of a run finds it wherever it and this command were started.
@@ -66,6 +67,8 @@ def _serve(settings: Settings) -> None:
             )
         except ValueError as error:  # pydantic's: the cron fields
             raise UsageError(f"schedules: {entry.name}: cron: got {entry.cron!r}: {_reason(error)}") from None
+        if not isinstance(deployment, RunnerDeployment):
+            raise TypeError("Prefect gave a coroutine although no event loop runs")
         deployments.append(deployment)
     run_until_told(deployments)
 
