@@ -50,7 +50,11 @@ def test_bad_versions_come_off_by_themselves_and_the_judge_agrees(tmp_path: Path
                 if name == "restless":  # a controller that dies takes up where it was
                     tier.until(lambda s: bool(s.models[0].rollout and s.models[0].rollout.folded), "a rollout")
                     os.kill(tier.pids()["controller"], signal.SIGKILL)
-                rollout = tier.until(ended(versions[name]), f"{name} to come off").models[0].rollout
+                shown = tier.until(ended(versions[name]), f"{name} to come off").models[0]
+                rollout = shown.rollout
+                assert [(a.version, a.status, a.share) for a in shown.arms][1:] == [
+                    (versions[name], "rolled_back", 0.0)
+                ]
                 assert rollout.verdict == "rolled_back", rollout
                 assert rollout.guardrail in guardrails, rollout
                 expected.append((rollout.rollout_id, rollout.version, rollout.decision, rollout.reason))
