@@ -50,7 +50,7 @@ def _require_server(api_url: str) -> None:
 
 def _serve(settings: Settings) -> None:
     from prefect.deployments.runner import RunnerDeployment
-    from prefect.flows import EntrypointType  # type: ignore[attr-defined]  # documented there, not re-exported
+    from prefect.types.entrypoint import EntrypointType
 
     from pipelines.scheduled import scheduled_training
     from ringcraft.prefect_runner import run_until_told
