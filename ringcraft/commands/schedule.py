@@ -49,12 +49,13 @@ def _require_server(api_url: str) -> None:
 
 
 def _serve(settings: Settings) -> None:
-    from prefect.flows import EntrypointType
+    from prefect.deployments.runner import RunnerDeployment
+    from prefect.types.entrypoint import EntrypointType
 
     from pipelines.scheduled import scheduled_training
     from ringcraft.prefect_runner import run_until_told
 
-    deployments = []
+    deployments: list[RunnerDeployment] = []
     for entry in settings.schedules:
         try:
             # By module: the process of a run finds it wherever it and this command were started.
@@ -66,6 +67,7 @@ def _serve(settings: Settings) -> None:
             )
         except ValueError as error:  # pydantic's: the cron fields
             raise UsageError(f"schedules: {entry.name}: cron: got {entry.cron!r}: {_reason(error)}") from None
+        assert isinstance(deployment, RunnerDeployment)  # noqa: S101  Prefect answers a coroutine inside a loop only
         deployments.append(deployment)
     run_until_told(deployments)
 
