@@ -64,7 +64,7 @@ $(SANITIZED)/native_tests: $(STAMPS)/dependencies $(STAMPS)/test-packages $(NATI
 test: setup $(SANITIZED)/native_tests ## native tests under sanitizers, then everything else
 	library="$$($(BIN)/python -c 'from native import onnxruntime_library; print(onnxruntime_library())')"; \
 	  RINGCRAFT_ONNXRUNTIME="$$library" $(SANITIZED)/native_tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: setup ## format, lint, types, arrows
 	$(BIN)/ruff format --check .
