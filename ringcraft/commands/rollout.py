@@ -19,7 +19,9 @@ def _verb(name: str, about: str) -> click.Command:
     @click.command(name, help=about)
     @click.argument("model")
     @click.option("--dry-run", is_flag=True, help="Say what would happen; change nothing.")
-    @click.option("--why", default="", help="Kept in the history beside your name.")
+    @click.option(
+        "--why", default="by hand, on the command line", show_default=True, help="Kept in the history beside your name."
+    )
     @config_option
     @json_option
     def run(model: str, dry_run: bool, why: str, config: Path | None, as_json: bool) -> None:
