@@ -33,11 +33,12 @@ class BlockSums:
         "blocks",
         "events",
         "margin_sd",
+        "skip_zeros",
         "warm_blocks",
         "warm_events",
     )
 
-    def __init__(self, *, overlap: int, margin_sd: float, warm: int | None = None) -> None:
+    def __init__(self, *, overlap: int, margin_sd: float, warm: int | None = None, skip_zeros: bool = True) -> None:
         """Start with nothing learnt.
 
         Args:
@@ -45,7 +46,9 @@ class BlockSums:
             margin_sd: added to every difference, in standard deviations of the difference.
             warm: events that only teach the scale of a difference; as many again, in blocks, then teach that
                 of a block. None: 200, and ten blocks, which is also the least.
+            skip_zeros: whether a difference of 0 says nothing; where a margin is per decision, it says "equal".
         """
+        self.skip_zeros = skip_zeros
         self.block = max(20, 2 * overlap)
         self.margin_sd = margin_sd
         self.warm_events = max(WARM_EVENTS, warm or 0)
@@ -58,9 +61,10 @@ class BlockSums:
     def push(self, difference: float) -> float | None:
         """Fold one difference; return the block's standardised sum when it closes a judged block.
 
-        A difference of 0 says nothing and is skipped. NaN and infinity come back as NaN.
+        Zeros are skipped where that was asked for, and always before the first that is none: without any there is no
+        scale. NaN and infinity come back as NaN.
         """
-        if difference == 0.0:
+        if difference == 0.0 and (self.skip_zeros or self._long == 0.0):
             return None
         if not isfinite(difference):
             return difference - difference

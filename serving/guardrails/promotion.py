@@ -12,7 +12,8 @@ class PromotionTest:
     """Tests "the mean paired difference is at most -margin" against "above it".
 
     The same block sums and bets as the PnL guard with the sign turned; all bets start together, since
-    a version is promoted for what it did over the whole rollout and not for its best stretch.
+    a version is promoted for what it did over the whole rollout and not for its best stretch. The margin is per
+    decision, so a decision on which both did the same is evidence too, and its 0 is folded.
     """
 
     def __init__(self, *, error_rate: float, overlap: int, margin_sd: float) -> None:
@@ -24,7 +25,7 @@ class PromotionTest:
             margin_sd: in sd of the difference; above 0 asks for non-inferior, 0 for superior.
         """
         self.error_rate = error_rate
-        self.sums = BlockSums(overlap=overlap, margin_sd=margin_sd)
+        self.sums = BlockSums(overlap=overlap, margin_sd=margin_sd, skip_zeros=False)
         self.passed = False
         self._wealth = [1.0 / len(BETS)] * len(BETS)
         self._total = 1.0

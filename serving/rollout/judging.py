@@ -1,13 +1,11 @@
 """One rollout's guardrails, fed with folded decisions."""
 
-from math import isfinite
-
 from data_contracts.policy import Policy
 from serving.guardrails.pnl_guard import PnlGuard
 from serving.guardrails.promotion import PromotionTest
 from serving.guardrails.rate_guard import RateGuard
 from serving.rollout.evidence import GuardReading
-from serving.rollout.overlap import LEAST, measure_overlap
+from serving.rollout.overlap import Opening
 
 PNL, LATENCY, ERRORS = "pnl", "latency", "errors"
 
@@ -15,8 +13,8 @@ PNL, LATENCY, ERRORS = "pnl", "latency", "errors"
 class Guards:
     """PnL, latency and error guards of one rollout, and its test for promotion.
 
-    The PnL guard begins once the overlap of outcomes can be read off the first differences; what came
-    before is then folded into it, so nothing is lost but the looking.
+    Each test on PnL begins once the overlap of outcomes can be read off the first differences it takes; they are
+    then folded into it, so nothing is lost but the looking.
     """
 
     def __init__(self, policy: Policy, control: str) -> None:
@@ -33,46 +31,47 @@ class Guards:
         self.pnl: PnlGuard | None = None
         self.promotion: PromotionTest | None = None
         self.overlap = 0
+        """Of the outcomes that the PnL guard folds; 0 until it is known."""
         self.difference_sum = 0.0
         self.differences = 0
-        self._waiting: list[tuple[int, float]] = []
-        self._earliest, self._latest = 1 << 63, -(1 << 63)
+        self._for_pnl, self._for_promotion = Opening(), Opening()
 
     def fold_difference(self, event_ns: int, difference: float, horizon_ns: int) -> None:
-        """Fold one paired difference in bps; 0 says nothing about which is better."""
+        """Fold one paired difference in bps; to the PnL guard, 0 says nothing about which is better."""
         self.differences += 1
         self.difference_sum += difference
-        if self.pnl is not None and self.promotion is not None:
-            self.pnl.update(difference)
+        if self.promotion is not None:
             self.promotion.update(difference)
-        elif difference != 0.0:
-            self._wait(event_ns, difference, horizon_ns)
+        elif self._for_promotion.add(event_ns, difference, horizon_ns):
+            self._begin_promotion(self._for_promotion.overlap(horizon_ns))
+        if difference == 0.0:
+            return
+        if self.pnl is not None:
+            self.pnl.update(difference)
+        elif self._for_pnl.add(event_ns, difference, horizon_ns):
+            self._begin_pnl(self._for_pnl.overlap(horizon_ns))
 
     def fold_answer(self, *, late: bool, failed: bool) -> None:
         """Fold one answer of the version that is judged."""
         self.latency.update(late)
         self.errors.update(failed)
 
-    def _wait(self, event_ns: int, difference: float, horizon_ns: int) -> None:
-        self._waiting.append((event_ns, difference))
-        self._earliest, self._latest = min(self._earliest, event_ns), max(self._latest, event_ns)
-        enough = len(self._waiting) >= LEAST and self._latest - self._earliest >= horizon_ns
-        if enough or not isfinite(difference):
-            self._begin(measure_overlap([at for at, _ in self._waiting], horizon_ns))
-
-    def _begin(self, overlap: int) -> None:
-        guard, rollout = self._policy.guardrails.pnl, self._policy.rollout
+    def _begin_pnl(self, overlap: int) -> None:
         self.overlap = overlap
+        guard = self._policy.guardrails.pnl
         self.pnl = PnlGuard(
             error_rate=guard.error_rate, horizon=guard.horizon_decisions, overlap=overlap, margin_sd=guard.margin_sd
         )
+        for difference in self._for_pnl.release():
+            self.pnl.update(difference)
+
+    def _begin_promotion(self, overlap: int) -> None:
+        rollout = self._policy.rollout
         superior = rollout.on_success == "promote_if_superior"
         margin = 0.0 if superior else rollout.non_inferiority_margin_sd
         self.promotion = PromotionTest(error_rate=rollout.promotion_error_rate, overlap=overlap, margin_sd=margin)
-        for _, difference in self._waiting:
-            self.pnl.update(difference)
+        for difference in self._for_promotion.release():
             self.promotion.update(difference)
-        self._waiting.clear()
 
     def broken(self) -> tuple[str, ...]:
         """Return the guardrails that have tripped, PnL first."""
@@ -113,7 +112,7 @@ class Guards:
             e_value=e_value,
             threshold=1.0 / self._policy.guardrails.pnl.error_rate,
             evidence=0.0 if self.pnl is None else self.pnl.evidence,
-            events=len(self._waiting) if self.pnl is None else self.pnl.events,
+            events=len(self._for_pnl) if self.pnl is None else self.pnl.events,
             detail=f"earned {apart} {self._control}",
         )
 

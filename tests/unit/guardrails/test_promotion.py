@@ -32,6 +32,25 @@ def test_version_worse_by_the_margin_is_not_passed() -> None:
     assert sum(passed_at(non_inferior(), draw(s) - 0.1) is not None for s in range(40)) <= 4
 
 
+def mostly_alike(seed: int, shift: float = 0.0) -> np.ndarray:
+    """Differences of two versions that act alike at five decisions out of six."""
+    values = np.where(np.random.default_rng([7, seed]).random(EVENTS) < 1 / 6, draw(seed), 0.0)
+    return values + shift * values.std()
+
+
+def test_decisions_on_which_both_act_alike_are_evidence_of_equality() -> None:
+    passed = [passed_at(non_inferior(), mostly_alike(s)) for s in range(20)]
+    assert sum(at is not None and at < 6000 for at in passed) >= 18
+
+
+def test_version_worse_by_the_margin_a_decision_is_not_passed_for_acting_alike_otherwise() -> None:
+    assert sum(passed_at(non_inferior(), mostly_alike(s, -0.1)) is not None for s in range(40)) <= 4
+
+
+def test_versions_that_never_differ_are_never_passed() -> None:
+    assert passed_at(non_inferior(), np.zeros(EVENTS)) is None
+
+
 def test_equal_version_is_not_called_superior() -> None:
     superior = [passed_at(PromotionTest(error_rate=0.05, overlap=1, margin_sd=0.0), draw(s)) for s in range(40)]
     assert sum(at is not None for at in superior) <= 4
