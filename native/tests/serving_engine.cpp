@@ -6,20 +6,11 @@
 #include <string>
 
 #include "serving/worker.hpp"
+#include "tests/folder.hpp"
 #include "tests/serving_allocations.hpp"
 
 namespace ringcraft {
 namespace {
-
-struct Folder {
-  Folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "ringcraft-XXXXXX").string();
-    path = ::mkdtemp(pattern.data());
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-  [[nodiscard]] std::string file(const std::string& name) const { return path + "/" + name; }
-  std::string path;
-};
 
 MarketEvent event_at(std::int64_t number) {
   MarketEvent event{};

@@ -13,19 +13,10 @@
 #include <vector>
 
 #include "serving/worker.hpp"
+#include "tests/folder.hpp"
 
 namespace ringcraft {
 namespace {
-
-struct Folder {
-  Folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "ringcraft-XXXXXX").string();
-    path = ::mkdtemp(pattern.data());
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-  [[nodiscard]] std::string file(const std::string& name) const { return path + "/" + name; }
-  std::string path;
-};
 
 /// A publisher that may break every rule of the feed.
 class Publisher {

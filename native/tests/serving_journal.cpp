@@ -11,19 +11,10 @@
 #include "serving/clock.hpp"
 #include "serving/journal_drain.hpp"
 #include "serving/journal_repair.hpp"
+#include "tests/folder.hpp"
 
 namespace ringcraft {
 namespace {
-
-struct Folder {
-  Folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "ringcraft-XXXXXX").string();
-    path = ::mkdtemp(pattern.data());
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-  [[nodiscard]] std::string file(const std::string& name) const { return path + "/" + name; }
-  std::string path;
-};
 
 template <class Record>
 RecordBytes bytes_of(RecordType type, Record record) {

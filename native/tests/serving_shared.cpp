@@ -12,21 +12,12 @@
 #include "serving/crc32c.hpp"
 #include "serving/record_ring.hpp"
 #include "serving/routing_table.hpp"
+#include "tests/folder.hpp"
 
 namespace ringcraft {
 namespace {
 
 /// A folder that goes with the test.
-struct Folder {
-  Folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "ringcraft-XXXXXX").string();
-    path = ::mkdtemp(pattern.data());
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-  [[nodiscard]] std::string file(const std::string& name) const { return path + "/" + name; }
-  std::string path;
-};
-
 RecordBytes record_with(std::uint64_t value) {
   RecordBytes record{};
   std::memcpy(record.data() + 64, &value, sizeof value);
