@@ -60,7 +60,7 @@ def _run(settings: Settings, config: Path | None) -> None:
         out.print(f"Console  {_console(settings)}")
         if prefect is not None:
             prefect.wait_ready()
-            out.print(f"Prefect  {prefect.url}")
+            out.print(f"Prefect  {prefect.uri}")
             schedule = Child(
                 own_command("schedule", config), name="schedule", environment=prefect.environment, stop_limit_s=4.0
             )

@@ -16,7 +16,6 @@ from data_contracts.settings import Settings, load_settings
 from market_data.simulator import simulate
 from ringcraft.cli import COMMANDS, main
 from ringcraft.commands.init import policy_template, settings_template
-from ringcraft.ports import free_port
 
 
 @pytest.fixture
@@ -96,7 +95,7 @@ def test_bad_input_is_one_line_and_exit_code_two(arguments: list[str], expected:
     ],
 )
 def test_wrong_settings_are_refused_before_anything_starts(text: str, expected: str, typed, tmp_path: Path) -> None:
-    (tmp_path / "ringcraft.toml").write_text(text)
+    (tmp_path / "ringcraft.toml").write_text(text.replace("FREE", str(free_port())))
     result = typed("up")
     assert result.returncode == 2
     assert expected in one_line(result)

@@ -1,14 +1,12 @@
-"""The whole loop on real recordings: bad versions come off by themselves, and the journal proves it."""
+"""Runs a demonstration and checks what it left: bad versions off, the journal and MLflow agreeing on why."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-from support.cli import ringcraft
-
 from registry.mlflow_registry import MlflowRegistry
 from ringcraft.mlflow_server import MlflowServer
+from support.cli import ringcraft
 
 KEYS = {"recording", "models", "compression", "rollouts", "latency_us", "journal", "policy", "mlflow_uri"}
 
@@ -53,17 +51,3 @@ def check_mlflow(work: Path, rollouts: dict[str, dict[str, Any]]) -> None:
             assert tags["ringcraft.evidence"]
             assert version not in aliases.values()
         assert aliases["champion"] not in (rollouts["harmful"]["version"], rollouts["slow"]["version"])
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_bad_versions_come_off_on_futures_ticks(test_data: Path, tmp_path: Path) -> None:
-    work = tmp_path / "demo"
-    check(run_demo(test_data / "cffex-if-ticks-202101", work), work)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_bad_versions_come_off_on_gold_quotes(test_data: Path, tmp_path: Path) -> None:
-    work = tmp_path / "demo"
-    check(run_demo(test_data / "fx-gold-ticks-201405" / "oanda_xauusd", work), work)

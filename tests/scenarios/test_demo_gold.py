@@ -1,0 +1,16 @@
+"""The whole loop on gold quotes: bad versions come off by themselves, and the journal proves it.
+
+A file of its own, so that it runs beside the other demonstrations and not after them.
+"""
+
+from pathlib import Path
+
+import pytest
+from support.demonstration import check, run_demo
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_bad_versions_come_off_on_gold_quotes(test_data: Path, tmp_path: Path) -> None:
+    work = tmp_path / "demo"
+    check(run_demo(test_data / "fx-gold-ticks-201405" / "oanda_xauusd", work), work)
