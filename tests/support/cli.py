@@ -21,7 +21,7 @@ def environment(**more: str) -> dict[str, str]:
 
 def ringcraft(*arguments: object, cwd: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
     command = [*PROGRAM, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=280, env=environment(**more))
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=500, env=environment(**more))
 
 
 def start_ringcraft(*arguments: object, cwd: Path, log: Path, **more: str) -> subprocess.Popen[bytes]:

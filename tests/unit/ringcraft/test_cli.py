@@ -16,6 +16,7 @@ from data_contracts.settings import Settings, load_settings
 from market_data.simulator import simulate
 from ringcraft.cli import COMMANDS, main
 from ringcraft.commands.init import policy_template, settings_template
+from ringcraft.ports import free_port
 
 
 @pytest.fixture
