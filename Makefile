@@ -7,6 +7,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 STAMPS := build/stamps
 DATA ?=
+INSTRUMENT ?=
 NATIVE := $(shell find native -name '*.cpp' -o -name '*.hpp' -o -name CMakeLists.txt)
 CXX_FILES = $(shell git ls-files 'native/*.cpp' 'native/*.hpp')
 SANITIZED := build/native-sanitize
@@ -47,8 +48,8 @@ $(STAMPS)/installed: $(STAMPS)/dependencies $(NATIVE)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pip install -qq --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: setup ## the whole loop; DATA=PATH takes a real recording
-	$(BIN)/ringcraft demo $(if $(DATA),--data $(DATA))
+demo: setup ## the whole loop; DATA=PATH takes a real recording, INSTRUMENT=V:S one of several
+	$(BIN)/ringcraft demo $(if $(DATA),--data $(DATA)) $(if $(INSTRUMENT),--instrument $(INSTRUMENT))
 
 $(STAMPS)/test-packages: $(STAMPS)/python
 	$(call debian,doctest-dev chromium)

@@ -2,6 +2,7 @@
 
 RingcraftError
 ├── UsageError               wrong arguments or settings: the caller's to mend
+│   └── InstrumentChoiceError  several instruments, or none, fit what was asked for
 ├── MissingDependencyError   a program, extra or server that is needed is not there
 ├── MarketDataError          market data cannot be used as it stands
 │   ├── FormatError          bytes or columns are not what the format says
@@ -29,6 +30,16 @@ class RingcraftError(Exception):
 
 class UsageError(RingcraftError):
     """Wrong arguments or settings."""
+
+
+class InstrumentChoiceError(UsageError):
+    """Several instruments of a recording, or none, fit what was asked for."""
+
+    def __init__(self, source: str | Path, *, choices: tuple[str, ...], got: str | None) -> None:
+        shown = ", ".join(choices[:12]) + (", ..." if len(choices) > 12 else "")
+        said = "none was named" if got is None else f"got {got!r}"
+        super().__init__(f"{source}: instrument: expected one of {shown}; {said}")
+        self.choices, self.got = choices, got
 
 
 class MissingDependencyError(RingcraftError):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data_contracts.errors import UsageError
+from data_contracts.errors import InstrumentChoiceError
 from data_contracts.market_event import EventFlag, MarketEvents
 
 
@@ -31,11 +31,9 @@ def choose(source: Path, symbols: list[str], instrument: str | None) -> str:
     """Return the one symbol that is meant: VENUE:SYMBOL, or SYMBOL alone where that is unambiguous.
 
     Raises:
-        UsageError: none or several fit; names the choices.
+        InstrumentChoiceError: none or several fit; names the choices.
     """
     fitting = [each for each in symbols if instrument in (None, each, each.partition(":")[2])]
     if len(fitting) == 1:
         return fitting[0]
-    shown = ", ".join(symbols[:12]) + (", ..." if len(symbols) > 12 else "")
-    got = "none was named" if instrument is None else f"got {instrument!r}"
-    raise UsageError(f"{source}: instrument: expected one of {shown}; {got}")
+    raise InstrumentChoiceError(source, choices=tuple(symbols), got=instrument)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from data_contracts.errors import FormatError, UsageError
+from data_contracts.errors import FormatError, InstrumentChoiceError, UsageError
 from data_contracts.policy import Decisions, Guardrails, LatencyGuard, Outcomes, Policy, Rollout, Step
 from data_contracts.recording import Recording
 from market_data.reading import read_recordings
@@ -161,7 +161,14 @@ def _simulated(size: Size, work: Path) -> Plan:
 def _read(data: Path, format_name: str | None, instrument: str | None) -> tuple[tuple[Recording, ...], tuple[str, ...]]:
     if not data.exists():
         raise UsageError(f"--data {data}: no such file or folder")
-    return _big_enough(read_recordings(data, format=format_name, instrument=instrument), data)
+    try:
+        return _big_enough(read_recordings(data, format=format_name, instrument=instrument), data)
+    except InstrumentChoiceError as error:
+        if instrument is not None:
+            raise
+        chosen, others = error.choices[-1], ", ".join(error.choices[:-1])
+    days, notes = _big_enough(read_recordings(data, format=format_name, instrument=chosen), data)
+    return days, (f"several instruments: {chosen} is taken; --instrument names another ({others})", *notes)
 
 
 def _big_enough(days: tuple[Recording, ...], data: Path) -> tuple[tuple[Recording, ...], tuple[str, ...]]:
