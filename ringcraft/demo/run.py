@@ -30,6 +30,8 @@ from serving.console.snapshot import RolloutSnapshot, Snapshot
 from serving.judge import judge_journal
 
 MARKER = "summary.json"
+ALIAS_FREE_LIMIT_S = 20.0
+"""For the tier to write a verdict back to MLflow."""
 CARD = "card.md"
 """Becomes the description that MLflow shows of a version."""
 
@@ -232,6 +234,15 @@ def _seconds_per_decision(plan: Plan) -> float:
     return max(gap_ns, plan.min_interval_ns) / 1e9
 
 
+def _wait_for_the_alias(registry: MlflowRegistry) -> None:
+    # MLflow has no compare-and-set: an alias moved while the tier is about to delete it would be deleted too.
+    end = time.monotonic() + ALIAS_FREE_LIMIT_S
+    while "challenger" in registry.aliases(MODEL):
+        if time.monotonic() > end:
+            raise RingcraftError(f"the alias challenger was not taken back within {ALIAS_FREE_LIMIT_S:.0f} s")
+        time.sleep(0.1)
+
+
 def _rollout(
     registry: MlflowRegistry, console: str, kind: str, version: int, replay: Replay, max_decisions: int
 ) -> dict[str, Any]:
@@ -239,6 +250,7 @@ def _rollout(
     say(f"[bold]alias challenger -> version {version}[/], {kind}: {KINDS[kind]}")
     say_row([f"[dim]{name}[/]" for name in COLUMNS], WIDTHS, indent=6)
     happenings = Happenings(MODEL, version)
+    _wait_for_the_alias(registry)
     registry.move_alias(MODEL, "challenger", version)
     with progress() as bars:
         market_bar = bars.add_task("market events", total=len(replay.recording), note="")
