@@ -1,5 +1,6 @@
 """Every command that the README shows works as it stands there, in the order in which it stands there."""
 
+import json
 import os
 import re
 import shlex
@@ -59,6 +60,12 @@ def feed_of(folder: Path) -> str:
     return f"127.0.0.1:{port[1]}"
 
 
+def verdicts(folder: Path) -> dict[str, str]:
+    """The planted edge must earn its promotion, and the bad versions must come off."""
+    summary = json.loads((folder / "build" / "demo" / "summary.json").read_text())
+    return {rollout["kind"]: rollout["verdict"] for rollout in summary["rollouts"]}
+
+
 def run(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(shlex.split(line), cwd=folder, capture_output=True, text=True, timeout=280)
 
@@ -86,6 +93,8 @@ def test_every_command_of_the_readme_works(workspace: Path) -> None:
             allowed = {0, 1} if any(word in shlex.split(command) for word in MAY_SAY_NO) else {0}
             assert result.returncode in allowed, f"{command}\n{result.stdout}\n{result.stderr}"
             assert "Traceback" not in result.stderr
+            if line == "make demo":
+                assert verdicts(workspace) == {"honest": "promoted", "harmful": "rolled_back", "slow": "rolled_back"}
     finally:
         for process in background:
             process.send_signal(signal.SIGINT)
