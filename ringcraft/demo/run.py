@@ -15,6 +15,7 @@ from pipelines.request import TrainedVersion, TrainRequest, TrainResult
 from pipelines.scheduled import net_pnl_bps
 from pipelines.steps.contract import hold_to_contract
 from registry.mlflow_registry import MlflowRegistry
+from ringcraft.child import Child
 from ringcraft.console_client import read_snapshot
 from ringcraft.demo.broken import broken
 from ringcraft.demo.live import Happenings, Replay, model_of, wait_until, watch
@@ -180,7 +181,9 @@ def _step_live(
     config, console = write_config(work, model=MODEL, instrument=symbol, mlflow_uri=mlflow_uri)
     registry.move_alias(MODEL, "champion", champion.version)
     tier = stack.enter_context(serving_tier(config, work / "serving.log"))
-    snapshot = wait_until(console, lambda s: s.ready, timeout_s=60.0, what=f"a champion (log: {work / 'serving.log'})")
+    # Asked with every look: a tier that could not have its ports is gone, and who answers there is another's.
+    log = f"(log: {work / 'serving.log'})"
+    snapshot = wait_until(console, _ready_while(tier, log), timeout_s=60.0, what=f"a champion {log}")
     say(f"console: {console}   champion: version {champion.version} ({champion.family})")
     for line in LIVE:
         say(line)
@@ -232,6 +235,15 @@ def _seconds_per_decision(plan: Plan) -> float:
 
     gap_ns = float(np.median(np.diff(events))) * plan.events_per_decision
     return max(gap_ns, plan.min_interval_ns) / 1e9
+
+
+def _ready_while(tier: Child, log: str) -> Callable[[Snapshot], bool]:
+    def ready(snapshot: Snapshot) -> bool:
+        if not tier.alive:
+            raise RingcraftError(f"the serving tier ended with exit code {tier.exit_code} {log}")
+        return snapshot.ready and any(model.model == MODEL for model in snapshot.models)
+
+    return ready
 
 
 def _wait_for_the_alias(registry: MlflowRegistry) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from data_contracts.settings import MlflowSettings, ServingSettings
+from data_contracts.settings import MlflowSettings, load_settings
 from ringcraft.child import Child, own_command
 from ringcraft.ports import reserve_port
 
@@ -10,8 +10,11 @@ CONFIG_FILE = "ringcraft.toml"
 
 
 def write_config(work: Path, *, model: str, instrument: str, mlflow_uri: str) -> tuple[Path, str]:
-    """Write the settings by which the demonstration, and later `ringcraft up`, run; return file and console address."""
-    serving = ServingSettings()
+    """Write the settings by which the demonstration, and later `ringcraft up`, run; return file and console address.
+
+    The ports are those of the settings found here, or free ones where another listens or waits to listen on them.
+    """
+    serving = load_settings().serving
     console = reserve_port(serving.console_port)
     lines = [
         "# Written by `ringcraft demo`. To look around later: ringcraft up --config " + str(work / CONFIG_FILE),
