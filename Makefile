@@ -12,10 +12,10 @@ NATIVE := $(shell find native -name '*.cpp' -o -name '*.hpp' -o -name CMakeLists
 CXX_FILES = $(shell git ls-files 'native/*.cpp' 'native/*.hpp')
 SANITIZED := build/native-sanitize
 
-.PHONY: help setup demo test check bench format clean
+.PHONY: help setup demo test test-long check bench format clean
 
 help: ## say what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 setup: $(STAMPS)/installed ## environment, dependencies and the native extension
 
@@ -65,7 +65,10 @@ $(SANITIZED)/native_tests: $(STAMPS)/dependencies $(STAMPS)/test-packages $(NATI
 test: setup $(SANITIZED)/native_tests ## native tests under sanitizers, then everything else
 	library="$$($(BIN)/python -c 'from native import onnxruntime_library; print(onnxruntime_library())')"; \
 	  RINGCRAFT_ONNXRUNTIME="$$library" $(SANITIZED)/native_tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long"
+
+test-long: setup ## what takes minutes: demonstrations and experiments on a live tier
+	$(BIN)/python -m pytest -m long --timeout=3600
 
 check: setup ## format, lint, types, arrows
 	$(BIN)/ruff format --check .
