@@ -53,6 +53,10 @@ class AbstainReason(IntEnum):
     BAD_FEATURE = 9
     BAD_OUTPUT = 10
     MODEL_FAILED = 11
+    POSITION_LIMIT = 12
+    NOTIONAL_LIMIT = 13
+    RATE_LIMIT = 14
+    STALE_MODEL = 15
 
 
 class MarkoutStatus(IntEnum):
@@ -72,6 +76,16 @@ class TripKind(IntEnum):
     LATE_OR_FAILED = 2
     LOSS_BUDGET = 3
     JOURNAL_DROPS = 4
+    DRAWDOWN = 5
+
+
+class AssignBy(IntEnum):
+    """What decides which arm a decision falls to."""
+
+    DECISION = 0
+    INSTRUMENT = 1
+    ACCOUNT = 2
+    REQUEST_KEY = 3
 
 
 _HEADER = [("crc32c", "<u4"), ("type", "u1"), ("worker", "u1"), ("reserved", "<u2"), ("index", "<u8")]
@@ -103,6 +117,7 @@ EPOCH: Final = _record(
         ("phase", "u1"),
         ("step", "u1"),
         ("heartbeat_lost", "u1"),
+        ("assign_by", "u1"),
     ]
 )
 
@@ -130,6 +145,8 @@ DECISION: Final = _record(
         ("abstain", "u1"),
         ("late", "u1"),
         ("expected_shadows", "u1"),
+        ("overridden", "u1"),
+        ("assigned_by", "u1"),
     ]
 )
 
@@ -165,6 +182,7 @@ MARKOUT: Final = _record(
         ("instrument", "<u4"),
         ("model", "<u2"),
         ("status", "u1"),
+        ("horizon", "u1"),
     ]
 )
 

@@ -58,6 +58,7 @@ class EpochRecord(NamedTuple):
     phase: int
     step: int
     heartbeat_lost: int
+    assign_by: int
 
 
 class DecisionRecord(NamedTuple):
@@ -85,6 +86,8 @@ class DecisionRecord(NamedTuple):
     abstain: int
     late: int
     expected_shadows: int
+    overridden: int
+    assigned_by: int
 
 
 class ShadowRecord(NamedTuple):
@@ -120,6 +123,7 @@ class MarkoutRecord(NamedTuple):
     instrument: int
     model: int
     status: int
+    horizon: int
 
 
 class TripRecord(NamedTuple):

@@ -15,10 +15,10 @@ void bind_contracts(nb::module_& module) {
   layout["MarketEvent.size"] = sizeof(MarketEvent);
   layout["MarketEvent.trade_lots"] = offsetof(MarketEvent, trade_lots);
   layout["MarketEvent.flags"] = offsetof(MarketEvent, flags);
-  layout["Epoch.heartbeat_lost"] = offsetof(EpochRecord, heartbeat_lost);
-  layout["Decision.expected_shadows"] = offsetof(DecisionRecord, expected_shadows);
+  layout["Epoch.assign_by"] = offsetof(EpochRecord, assign_by);
+  layout["Decision.assigned_by"] = offsetof(DecisionRecord, assigned_by);
   layout["Shadow.late"] = offsetof(ShadowRecord, late);
-  layout["Markout.status"] = offsetof(MarkoutRecord, status);
+  layout["Markout.horizon"] = offsetof(MarkoutRecord, horizon);
   layout["Trip.arm"] = offsetof(TripRecord, arm);
   layout["Name.name"] = offsetof(NameRecord, name);
   module.attr("LAYOUT") = layout;

@@ -32,6 +32,10 @@ enum class AbstainReason : std::uint8_t {
   kBadFeature = 9,  ///< NaN or infinite feature
   kBadOutput = 10,  ///< NaN, infinite or out-of-range output
   kModelFailed = 11,
+  kPositionLimit = 12,  ///< acting would take more open lots than the policy allows
+  kNotionalLimit = 13,
+  kRateLimit = 14,   ///< more decisions a second than the policy allows
+  kStaleModel = 15,  ///< trained on data older than the policy allows
 };
 
 enum class MarkoutStatus : std::uint8_t {
@@ -42,7 +46,16 @@ enum class MarkoutStatus : std::uint8_t {
   kNever = 4
 };
 
-enum class TripKind : std::uint8_t { kBadOutput = 1, kLateOrFailed = 2, kLossBudget = 3, kJournalDrops = 4 };
+enum class TripKind : std::uint8_t {
+  kBadOutput = 1,
+  kLateOrFailed = 2,
+  kLossBudget = 3,
+  kJournalDrops = 4,
+  kDrawdown = 5,  ///< fell too far below the best that its own live trades had summed to
+};
+
+/// What decides which arm a decision falls to.
+enum class AssignBy : std::uint8_t { kDecision = 0, kInstrument = 1, kAccount = 2, kRequestKey = 3 };
 
 inline constexpr std::uint32_t kNoVersion = 0;
 
@@ -77,7 +90,8 @@ struct EpochRecord {
   Phase phase;
   std::uint8_t step;            ///< index into the policy's steps
   std::uint8_t heartbeat_lost;  ///< 1: shares returned to the champion for want of a controller
-  std::uint8_t pad[45];
+  AssignBy assign_by;           ///< what keys are asked for; a decision without one goes by its id
+  std::uint8_t pad[44];
 };
 
 struct DecisionRecord {
@@ -101,7 +115,9 @@ struct DecisionRecord {
   AbstainReason abstain;
   std::uint8_t late;              ///< 1: over the latency budget
   std::uint8_t expected_shadows;  ///< kShadow records that will follow for this decision
-  std::uint8_t pad[11];
+  std::uint8_t overridden;        ///< 1: the arm was asked for, not drawn; never judged
+  AssignBy assigned_by;           ///< the key that drew the arm
+  std::uint8_t pad[9];
 };
 
 struct ShadowRecord {
@@ -133,7 +149,8 @@ struct MarkoutRecord {
   std::uint32_t instrument;
   std::uint16_t model;
   MarkoutStatus status;
-  std::uint8_t pad[41];
+  std::uint8_t horizon;  ///< 0: the label's, which is judged; 1 to 3: the policy's extra ones
+  std::uint8_t pad[40];
 };
 
 struct TripRecord {

@@ -87,13 +87,14 @@ class Ledger {
 
   void take_markout(const MarkoutRecord& record) {
     const auto found = open.find(record.decision_id);
-    if (found == open.end()) {
+    if (found == open.end() || record.horizon != 0) {
       return;
     }
     found->second.marked = true;
     const DecisionRecord& decision = found->second.decision;
     const auto epoch = epochs_.find({decision.model, decision.epoch});
-    if (decision.arm == Arm::kChallenger && record.status == MarkoutStatus::kOk && epoch != epochs_.end()) {
+    if (decision.arm == Arm::kChallenger && decision.overridden == 0 && record.status == MarkoutStatus::kOk &&
+        epoch != epochs_.end()) {
       const double earned = decision.action > 0 ? record.buy_pnl_bps : record.sell_pnl_bps;
       result.earned_bps[{decision.model, epoch->second.rollout_id}] += decision.action == 0 ? 0.0 : earned;
     }

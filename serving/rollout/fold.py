@@ -98,14 +98,16 @@ class ModelFold:
         self._pending.append(pending)
         self._by_id[row.decision_id] = pending
         self.last_event_ns = row.event_ns
-        if row.arm <= _CHALLENGER:
+        if row.arm <= _CHALLENGER and not row.overridden:
             self.epoch_arms[row.arm] += 1
         for record in self._early.pop(row.decision_id, ()):
             self._attach(pending, record)
         return self._advance()
 
     def on_outcome(self, row: ShadowRow | MarkoutRow) -> list[FoldEvent]:
-        """Join a shadow score or a mark-out to its decision."""
+        """Join a shadow score or a mark-out to its decision; mark-outs at extra horizons are not judged."""
+        if isinstance(row, MarkoutRow) and row.horizon:
+            return []
         pending = self._by_id.get(row.decision_id)
         if pending is None:
             self._hold(row)

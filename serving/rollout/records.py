@@ -31,6 +31,7 @@ class EpochRow(NamedTuple):
     phase: int
     step: int
     heartbeat_lost: int
+    assign_by: int
 
 
 class DecisionRow(NamedTuple):
@@ -47,6 +48,8 @@ class DecisionRow(NamedTuple):
     action: int
     abstain: int
     expected_shadows: int
+    overridden: int
+    assigned_by: int
 
 
 class ShadowRow(NamedTuple):
@@ -72,6 +75,7 @@ class MarkoutRow(NamedTuple):
     sell_pnl_bps: float
     model: int
     status: int
+    horizon: int
 
 
 class TripRow(NamedTuple):

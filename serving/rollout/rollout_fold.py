@@ -51,9 +51,12 @@ class RolloutFold:
         shadows: list[ShadowRow],
         horizon_ns: int,
     ) -> FoldEvent | None:
-        """Fold one complete decision; return what follows from it, if anything does."""
+        """Fold one complete decision; return what follows from it, if anything does.
+
+        One whose arm was asked for is tallied and never judged: nobody drew it.
+        """
         earned = self._tally(epoch, decision, markout, shadows)
-        if self.concluded or epoch.phase not in _JUDGED:
+        if self.concluded or epoch.phase not in _JUDGED or decision.overridden:
             return None
         self._count(epoch, decision)
         difference = self._difference(epoch, decision, markout, shadows)
@@ -66,7 +69,7 @@ class RolloutFold:
     def skip(self, epoch: EpochRow, decision: DecisionRow) -> FoldEvent | None:
         """Fold a decision whose outcome never came: it counts, and says nothing about PnL."""
         self.given_up += 1
-        if self.concluded or epoch.phase not in _JUDGED:
+        if self.concluded or epoch.phase not in _JUDGED or decision.overridden:
             return None
         self._count(epoch, decision)
         return self._conclude(decision.decision_id)

@@ -10,10 +10,10 @@ from native import _native
 OFFSETS = {
     "MarketEvent.trade_lots": (MARKET_EVENT, "trade_lots"),
     "MarketEvent.flags": (MARKET_EVENT, "flags"),
-    "Epoch.heartbeat_lost": (journal.EPOCH, "heartbeat_lost"),
-    "Decision.expected_shadows": (journal.DECISION, "expected_shadows"),
+    "Epoch.assign_by": (journal.EPOCH, "assign_by"),
+    "Decision.assigned_by": (journal.DECISION, "assigned_by"),
     "Shadow.late": (journal.SHADOW, "late"),
-    "Markout.status": (journal.MARKOUT, "status"),
+    "Markout.horizon": (journal.MARKOUT, "horizon"),
     "Trip.arm": (journal.TRIP, "arm"),
 }
 

@@ -186,6 +186,41 @@ def test_unusable_mark_out_counts_as_no_difference() -> None:
     assert (rollout.folded, rollout.guards.difference_sum) == (1, 0.0)
 
 
+def test_decision_whose_arm_was_asked_for_is_tallied_and_not_judged() -> None:
+    writer = begun(equal).writer
+    for id_, overridden in ((1, 1), (2, 0)):
+        writer.add(
+            RecordType.DECISION,
+            decision_id=id_,
+            event_ns=id_,
+            version=2,
+            arm=int(Arm.CHALLENGER),
+            action=1,
+            expected_shadows=1,
+            overridden=overridden,
+        )
+        writer.add(RecordType.SHADOW, decision_id=id_, version=1, arm=int(Arm.CHAMPION), action=-1)
+        writer.add(RecordType.MARKOUT, decision_id=id_, buy_pnl_bps=9.0, sell_pnl_bps=-9.0)
+    fold = JournalFold(POLICY)
+    fold.consume(writer.bytes())
+    rollout = fold.models[0].rollouts[1]
+    assert fold.models[0].epoch_arms == [0, 1]
+    assert (rollout.folded, rollout.live_pnl_bps, rollout.guards.difference_sum) == (1, 9.0, 18.0)
+    assert (rollout.arms[2].decisions, rollout.arms[2].pnl_bps) == (2, 18.0)
+
+
+def test_mark_outs_at_extra_horizons_complete_no_decision_and_are_not_judged() -> None:
+    writer = begun(equal).writer
+    writer.add(RecordType.DECISION, decision_id=1, event_ns=1, version=1, arm=0, action=1)
+    writer.add(RecordType.MARKOUT, decision_id=1, buy_pnl_bps=50.0, horizon=1)
+    fold = JournalFold(POLICY)
+    fold.consume(writer.bytes())
+    assert (fold.models[0].waiting, fold.models[0].late_outcomes) == (1, 0)
+    writer.add(RecordType.MARKOUT, decision_id=1, buy_pnl_bps=9.0)
+    fold.consume(writer.records[-1])
+    assert fold.models[0].rollouts[1].arms[1].pnl_bps == 9.0
+
+
 def test_hard_limit_in_the_worker_ends_the_rollout_at_its_decision() -> None:
     worker = begun(equal)
     worker.decide(40)

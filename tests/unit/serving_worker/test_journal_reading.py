@@ -49,10 +49,10 @@ def ids(path: Path) -> list[int]:
 
 
 def test_dtypes_lie_where_native_code_writes() -> None:
-    assert LAYOUT["Epoch.heartbeat_lost"] == EPOCH.fields["heartbeat_lost"][1]
-    assert LAYOUT["Decision.expected_shadows"] == DECISION.fields["expected_shadows"][1]
+    assert LAYOUT["Epoch.assign_by"] == EPOCH.fields["assign_by"][1]
+    assert LAYOUT["Decision.assigned_by"] == DECISION.fields["assigned_by"][1]
     assert LAYOUT["Shadow.late"] == SHADOW.fields["late"][1]
-    assert LAYOUT["Markout.status"] == MARKOUT.fields["status"][1]
+    assert LAYOUT["Markout.horizon"] == MARKOUT.fields["horizon"][1]
     assert LAYOUT["Trip.arm"] == TRIP.fields["arm"][1]
 
 
