@@ -25,5 +25,6 @@ def mlflow_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a real MLflow server, one for the whole session: give models names of your own."""
     from ringcraft.mlflow_server import MlflowServer
 
+    os.environ["MLFLOW_WEBHOOK_CACHE_TTL"] = "0"  # a webhook registered by one test is known at once
     with MlflowServer(tmp_path_factory.mktemp("mlflow")) as server:
         yield server.uri

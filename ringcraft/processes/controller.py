@@ -1,5 +1,6 @@
 """`python -m ringcraft.processes.controller [--config FILE]`: follows the registry, judges, shows the console."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from ringcraft.processes.options import settings_from_arguments
 from serving import shared_memory
 from serving.console.app import console_app
 from serving.console.server import ConsoleServer
+from serving.console.webhook import SECRET_VARIABLE, webhook_routes
 from serving.controller.commands import ControllerCommands
 from serving.controller.controller import Controller
 from serving.controller.loop import run_loop
@@ -47,7 +49,8 @@ def run_controller(settings: Settings) -> None:
         poll_s=serving.registry_poll_ms / 1000.0,
         mlflow_uri=settings.mlflow.uri,
     )
-    app = console_app(lambda: controller.snapshot, ControllerCommands(controller))
+    webhook = webhook_routes(os.environ.get(SECRET_VARIABLE, ""), controller.follower.poll_sooner)
+    app = console_app(lambda: controller.snapshot, ControllerCommands(controller), routes=webhook)
     with ConsoleServer(app, host=serving.host, port=serving.console_port) as console:
         _state_port(state_dir, console.port)
         log.info("controller_started", console=console.url, models=[model.name for model in serving.models])
