@@ -18,7 +18,8 @@ RingcraftError
 │   ├── AliasNotSetError
 │   └── RegistryUnavailableError
 ├── PolicyError              a rollout policy that cannot be followed
-└── JournalError             a journal that cannot be read
+├── JournalError             a journal that cannot be read
+└── OutcomeStoreUnavailableError  posted outcomes cannot be kept just now
 """
 
 from pathlib import Path
@@ -137,3 +138,7 @@ class PolicyError(RingcraftError):
 
 class JournalError(RingcraftError):
     """A journal that cannot be read."""
+
+
+class OutcomeStoreUnavailableError(RingcraftError):
+    """The store of posted outcomes cannot be reached just now; posting again is safe."""

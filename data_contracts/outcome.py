@@ -1,6 +1,6 @@
 """What a trading system reports of a decision: a fill, or what it earned in the end."""
 
-from decimal import Decimal, InvalidOperation
+import re
 from math import isfinite
 from typing import Annotated, Final, Literal
 
@@ -9,7 +9,8 @@ from msgspec import Meta, Struct
 INT64_MAX: Final = 2**63 - 1
 """Databases keep whole numbers so far."""
 
-_Id = Annotated[str, Meta(min_length=1, max_length=100)]
+_Id = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
+_DECIMAL: Final = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?")
 _Whole = Annotated[int, Meta(ge=0, le=INT64_MAX)]
 _Positive = Annotated[int, Meta(ge=1, le=INT64_MAX)]
 Kind = Literal["fill", "realised"]
@@ -47,7 +48,7 @@ class PostedOutcome(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             number = getattr(self, name)
             if number is not None and not isfinite(number):
                 raise ValueError(f"{name}: expected a finite number, got {number}")
-        if self.price is not None and not _decimal(self.price):
+        if self.price is not None and not _DECIMAL.fullmatch(self.price):
             raise ValueError(f"price: expected a decimal number in a string, got {self.price!r}")
         if self.kind == "fill":
             for name in ("price", "lots", "side"):
@@ -70,10 +71,3 @@ class StoredOutcome(Struct, frozen=True, kw_only=True):
     status: Status
     """unknown: no decision of that number had been seen by then; it is joined if the decision comes."""
     outcome: PostedOutcome
-
-
-def _decimal(text: str) -> bool:
-    try:
-        return Decimal(text).is_finite()
-    except InvalidOperation:
-        return False

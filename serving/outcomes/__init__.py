@@ -1,0 +1,1 @@
+"""Outcomes that the trading system posts: kept once, joined to their decisions, compared with paper."""
