@@ -1,13 +1,26 @@
 """One rollout's guardrails, fed with folded decisions."""
 
+from typing import Final, NamedTuple
+
 from data_contracts.policy import Policy
 from serving.guardrails.pnl_guard import PnlGuard
 from serving.guardrails.promotion import PromotionTest
 from serving.guardrails.rate_guard import RateGuard
+from serving.guardrails.sign_test import SignTest
 from serving.rollout.evidence import GuardReading
 from serving.rollout.overlap import Opening
 
 PNL, LATENCY, ERRORS = "pnl", "latency", "errors"
+
+
+class Answered(NamedTuple):
+    """What became of one answer."""
+
+    late: bool
+    failed: bool
+
+
+_FINE: Final = Answered(late=False, failed=False)
 
 
 class Guards:
@@ -28,6 +41,14 @@ class Guards:
             guards.latency.burst_decisions,
         )
         self.errors = RateGuard(guards.errors.budget, guards.errors.error_rate, guards.pnl.horizon_decisions)
+        # Each at its guard's own error rate. Both must agree, so a version within its budget is taken off no more
+        # often than the rate guard trips, and one no later than its control no more often than the sign test does:
+        # whichever of the two makes a version honest, the guard's error rate holds and the policy's sum stands.
+        burst = guards.latency.burst_decisions
+        self.later = SignTest(guards.latency.error_rate, block=1 if burst <= 1 else 10 * burst)
+        self.failing = SignTest(guards.errors.error_rate)
+        self.paired = False
+        """A decision was scored by both: from then on the sign tests must agree."""
         self.pnl: PnlGuard | None = None
         self.promotion: PromotionTest | None = None
         self.overlap = 0
@@ -56,6 +77,15 @@ class Guards:
         self.latency.update(late)
         self.errors.update(failed)
 
+    def fold_pair(self, judged: Answered | None, control: Answered | None) -> None:
+        """Fold what both made of one decision; None: its score was dropped, which is held against neither."""
+        if judged is None and control is None:
+            return
+        self.paired = True
+        mine, other = judged or _FINE, control or _FINE
+        self.later.update(mine.late, other.late)
+        self.failing.update(mine.failed, other.failed)
+
     def _begin_pnl(self, overlap: int) -> None:
         self.overlap = overlap
         guard = self._policy.guardrails.pnl
@@ -77,8 +107,21 @@ class Guards:
         """Return the guardrails that have tripped, PnL first."""
         if not (self.latency.tripped or self.errors.tripped or (self.pnl is not None and self.pnl.tripped)):
             return ()
-        tripped = ((PNL, self.pnl is not None and self.pnl.tripped), (LATENCY, self.latency.tripped))
-        return tuple(name for name, hit in (*tripped, (ERRORS, self.errors.tripped)) if hit)
+        tripped = (
+            (PNL, self.pnl is not None and self.pnl.tripped),
+            (LATENCY, self._agreed(self.latency, self.later)),
+            (ERRORS, self._agreed(self.errors, self.failing)),
+        )
+        return tuple(name for name, hit in tripped if hit)
+
+    def _agreed(self, rate: RateGuard, sign: SignTest) -> bool:
+        """Whether the rate is over budget and, where pairs are known, worse than the control's; both of them now.
+
+        At once and not ever: a stall long ago that hit both must not stand against a version for good.
+        """
+        if not self.paired:
+            return rate.tripped
+        return not rate.e_value < 1.0 / rate.error_rate and sign.tripped
 
     @property
     def promotable(self) -> bool:
@@ -93,15 +136,23 @@ class Guards:
         """Return one guardrail as a person reads it."""
         if name == PNL:
             return self._pnl_reading()
-        guard = self.latency if name == LATENCY else self.errors
+        guard, sign = (self.latency, self.later) if name == LATENCY else (self.errors, self.failing)
+        weakest: RateGuard | SignTest = guard
+        if self.paired and sign.e_value < guard.e_value:
+            weakest = sign
         return GuardReading(
             name=name,
-            e_value=guard.e_value,
+            e_value=weakest.e_value,
             threshold=1.0 / guard.error_rate,
-            evidence=guard.evidence,
+            evidence=weakest.evidence,
             events=guard.events,
-            detail=self._late_detail() if name == LATENCY else self._failed_detail(),
+            detail=(self._late_detail() if name == LATENCY else self._failed_detail()) + self._against(sign),
         )
+
+    def _against(self, sign: SignTest) -> str:
+        if not sign.pairs:
+            return ""
+        return f"; it alone on {sign.worse}, {self._control} alone on {sign.better}"
 
     def _pnl_reading(self) -> GuardReading:
         e_value = 0.5 if self.pnl is None else self.pnl.e_value

@@ -8,7 +8,7 @@ from data_contracts.journal import AbstainReason, Arm, MarkoutStatus, Phase
 from data_contracts.policy import Policy
 from serving.rollout.events import Concluded, FoldEvent, Kind, ReadyToPromote, StepAdvanced
 from serving.rollout.evidence import Evidence
-from serving.rollout.judging import PNL, Guards
+from serving.rollout.judging import PNL, Answered, Guards
 from serving.rollout.machine import Verdict, next_step
 from serving.rollout.paired import augmented_difference, paired_difference
 from serving.rollout.records import DecisionRow, EpochRow, MarkoutRow, ShadowRow
@@ -157,15 +157,17 @@ class RolloutFold:
 
     def _fold_answers(self, decision: DecisionRow, shadows: list[ShadowRow]) -> None:
         budget_ns = self.policy.guardrails.latency.budget_us * 1000.0
-        if decision.arm == self.judged_arm:
-            if decision.abstain in _ANSWERS:
-                late = not decision.answer_ns - decision.receive_ns <= budget_ns
-                self.guards.fold_answer(late=late, failed=decision.abstain in FAILURES)
-            return
+        answers: dict[int, Answered] = {}
+        if decision.abstain in _ANSWERS:
+            late = not decision.answer_ns - decision.receive_ns <= budget_ns
+            answers[decision.arm] = Answered(late, decision.abstain in FAILURES)
         for shadow in shadows:
-            if shadow.arm == self.judged_arm and not shadow.dropped and shadow.abstain in _ANSWERS:
-                late = not shadow.latency_ns <= budget_ns
-                self.guards.fold_answer(late=late, failed=shadow.abstain in FAILURES)
+            if shadow.arm != _SHADOW_ARM and not shadow.dropped and shadow.abstain in _ANSWERS:
+                answers[shadow.arm] = Answered(not shadow.latency_ns <= budget_ns, shadow.abstain in FAILURES)
+        judged = answers.get(self.judged_arm)
+        if judged is not None:
+            self.guards.fold_answer(late=judged.late, failed=judged.failed)
+        self.guards.fold_pair(judged, answers.get(1 - self.judged_arm))
 
     def _loss(self) -> tuple[str, ...]:
         met = self.live_pnl_bps >= -self.policy.limits.loss_budget_bps  # NaN does not meet it

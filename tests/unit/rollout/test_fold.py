@@ -76,6 +76,20 @@ def test_version_that_is_slow_is_rolled_back_on_latency() -> None:
     assert "took over 500 µs" in events[-1].reason
 
 
+def test_stall_that_hits_both_versions_rolls_nobody_back() -> None:
+    def stalled(random: np.random.Generator, id_: int) -> World:
+        world = equal(random, id_)
+        if 400 <= id_ < 480 or 900 <= id_ < 960:  # in shadow, and in the A/B step
+            world.champion.latency_ns = world.challenger.latency_ns = 5_000_000
+        return world
+
+    fold, events = follow(begun(stalled), POLICY, 1500)
+    assert [type(event) for event in events] == [StepAdvanced, ReadyToPromote]
+    guards = fold.models[0].rollouts[1].guards
+    assert guards.latency.tripped, "the rate guard alone would have taken it off"
+    assert guards.later.pairs == 0
+
+
 def test_version_whose_answers_fail_is_rolled_back_on_errors() -> None:
     def failing(random: np.random.Generator, id_: int) -> World:
         world = equal(random, id_)
