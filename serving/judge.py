@@ -7,6 +7,7 @@ from msgspec import Struct
 from data_contracts.policy import Policy
 from serving.journal import read_journal
 from serving.rollout.fold import JournalFold
+from serving.rollout.policies import policies_beside
 
 
 class RolloutVerdict(Struct, frozen=True, kw_only=True):
@@ -25,17 +26,18 @@ class RolloutVerdict(Struct, frozen=True, kw_only=True):
     reason: str
 
 
-def judge_journal(path: Path, policy: Policy) -> list[RolloutVerdict]:
+def judge_journal(path: Path, policy: Policy | None = None) -> list[RolloutVerdict]:
     """Return the verdict on every rollout in the journal, in order of rollout id.
 
     Args:
         path: a worker's journal folder, the folder above it, or one segment.
-        policy: by which the rollouts are judged.
+        policy: by which every rollout is judged, which is what would have been; None: each by the policy it had,
+            as it is kept beside the journal.
 
     Raises:
-        JournalError: there is no journal, or it is not one.
+        JournalError: there is no journal, or it is not one, or a rollout's policy is not there.
     """
-    fold = JournalFold(policy)
+    fold = JournalFold(policy if policy is not None else policies_beside(path).of)
     fold.consume(read_journal(path).records)
     return verdicts(fold)
 

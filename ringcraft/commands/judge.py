@@ -18,17 +18,22 @@ NEGATIVE = ("rolled_back", "refused")
 
 @click.command()
 @click.argument("journal", type=click.Path(path_type=Path))
-@click.option("--policy", "policy_file", type=click.Path(path_type=Path), required=True, help="Policy to judge by.")
+@click.option(
+    "--policy",
+    "policy_file",
+    type=click.Path(path_type=Path),
+    help="Judge every rollout by this policy, to see what would have been; without it, each by the one it had.",
+)
 @json_option
-def judge(journal: Path, policy_file: Path, as_json: bool) -> None:
-    """Replay JOURNAL offline and say what the policy would have done, rollout by rollout.
+def judge(journal: Path, policy_file: Path | None, as_json: bool) -> None:
+    """Replay JOURNAL offline and say how each rollout ends by its policy.
 
     Same journal, same policy, same verdict and same decision number as the live tier.
     Exit code 1: at least one version was taken off.
     """
     if not journal.exists():
         raise JournalError(f"{journal}: expected a journal folder or segment, found no such path")
-    verdicts = judge_journal(journal, read_policy(policy_file))
+    verdicts = judge_journal(journal, read_policy(policy_file) if policy_file else None)
     if as_json:
         print_json({"rollouts": msgspec.to_builtins(verdicts)})
     else:

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from serving.rollout.desk import DeskState, Rollout
+from serving.rollout.desk_state import DeskState, Rollout
 from serving.rollout.effects import Ended
 
 BOOK_FILE = "rollouts.json"

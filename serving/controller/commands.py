@@ -5,7 +5,8 @@ from collections.abc import Callable
 from data_contracts.errors import ModelNotFoundError
 from serving.console.commands import CommandResult
 from serving.controller.controller import Controller
-from serving.rollout.desk import CHAMPION, Desk
+from serving.rollout.desk import Desk
+from serving.rollout.desk_state import CHAMPION
 from serving.rollout.effects import MoveAlias
 
 

@@ -22,16 +22,15 @@ from data_contracts.settings import ServedModel
 from native._native import Route
 from registry.history import History
 from registry.port import ModelRegistry
-from serving import shared_memory
 from serving.console.snapshot import EventSnapshot, Snapshot
 from serving.controller.book import BOOK_FILE, RolloutIds, read_book, write_book
 from serving.controller.evidence import evidence_document
 from serving.controller.follower import Follower
+from serving.controller.judging import Judging
 from serving.controller.preparer import Answer, Postponed, Prepared, Preparer, Refusal, prepare
 from serving.controller.publisher import Publisher, Table, route_of, same_route
 from serving.controller.snapshot import model_snapshot, worker_snapshot
 from serving.controller.writer import Evidence, Writer
-from serving.journal import JournalFollower
 from serving.lineup import SlotStatus, WorkerStatus
 from serving.rollout.desk import Desk
 from serving.rollout.effects import DeleteAlias, Effect, Ended, MoveAlias, Noted
@@ -43,7 +42,6 @@ WORKER: Final = "worker-0"
 RETRY_REFUSED_S: Final = 5.0
 POSTPONED_S: Final = 1.0
 SNAPSHOT_S: Final = 0.25
-CHUNK_RECORDS: Final = 8192
 EVENTS_MAX: Final = 200
 
 
@@ -82,9 +80,8 @@ class Controller:
         self._prepared: dict[tuple[str, int], Prepared] = {}
         self._families: dict[tuple[str, int], str] = {}
         """Of every version that was ever prepared: one that came off is shown with its family all the same."""
-        self._publisher = Publisher(state_dir, WORKER, policy)
-        self.fold = JournalFold(policy)
-        self._journal = JournalFollower(shared_memory.journal_folder(state_dir, WORKER))
+        self._publisher = Publisher(state_dir, WORKER)
+        self._judging = Judging(state_dir, WORKER, policy)
         self._journal_broken = ""
         self._followed: set[str] = set()
         self._ask_again: dict[tuple[str, int], float] = {}
@@ -99,6 +96,11 @@ class Controller:
         self._was_reachable = False
         self._save()
         self.snapshot = self._make_snapshot()
+
+    @property
+    def fold(self) -> JournalFold:
+        """What the journal has shown so far."""
+        return self._judging.fold
 
     def start(self) -> None:
         """Begin to follow the registry and to write back."""
@@ -131,6 +133,7 @@ class Controller:
         A crash in between leaves the book as it was: the journal gives the same conclusions again, and writing
         back twice does no harm.
         """
+        self._keep_policies()
         self._publish()
         self._write_lineup()
         self._ask_for_versions()
@@ -234,7 +237,7 @@ class Controller:
 
     def _take_journal(self) -> bool:
         try:
-            batch = self._journal.poll(CHUNK_RECORDS)
+            events, more = self._judging.take()
         except JournalError as error:
             if str(error) != self._journal_broken:
                 self._journal_broken = str(error)
@@ -242,13 +245,19 @@ class Controller:
                 for desk in self.desks.values():
                     desk.pause(f"the journal cannot be read: {error}")
             return False
-        for event in self.fold.consume(batch):
+        for event in events:
             if event.model in self.desks:
                 log.info("rollout_event", **msgspec.to_builtins(event))
                 self.desks[event.model].folded(event)
-        return len(batch) == CHUNK_RECORDS
+        return more
 
     # --- what goes out --------------------------------------------------------
+
+    def _keep_policies(self) -> None:
+        for desk in self.desks.values():
+            rollout = desk.state.rollout
+            if rollout is not None and rollout.live:
+                self._judging.keep_policy(rollout.rollout_id, desk.policy)
 
     def _publish(self) -> None:
         if self._status is None:
@@ -312,7 +321,7 @@ class Controller:
             return
         fold = self.fold.model(model)
         judged = fold.rollouts.get(ended.rollout_id) if fold is not None else None
-        content = evidence_document(ended, model, self.policy, judged, self._journal.next_index)
+        content = evidence_document(ended, model, self._judging.policy_of(ended.rollout_id), judged, self.fold.records)
         name = f"rollout-{ended.rollout_id}.json"
         evidence = Evidence(version=ended.version, name=name, content=content)
         self.writer.add(model, evidence, since=self._now_text())

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from data_contracts.journal import Phase
-from data_contracts.policy import Policy
 from native._native import Route
 from serving.controller.preparer import Prepared
 from serving.lineup import (
@@ -95,11 +94,10 @@ class SlotBook:
 class Publisher:
     """Writes lineup.json and reads status.json; generation by generation."""
 
-    def __init__(self, state_dir: Path, worker: str, policy: Policy) -> None:
+    def __init__(self, state_dir: Path, worker: str) -> None:
         """Take up the generation where the last controller left it."""
         self._lineup_path = state_dir / LINEUP_FILE
         self._status_path = state_dir / worker / "status.json"
-        self._policy = policy
         earlier = read_whole(self._lineup_path, Lineup)
         self._generation = earlier.generation if earlier else 0
         self._models = earlier.models if earlier else ()
@@ -121,7 +119,7 @@ class Publisher:
             return None
         book = self._books.setdefault(desk.state.index, SlotBook({}))
         slots = book.assign([version.version for version in here], [v for v in routed if v in prepared])
-        policy, lead = self._policy, here[0].manifest
+        policy, lead = desk.policy, here[0].manifest
         budget_ns = int(policy.guardrails.latency.budget_us * 1000)
         return ModelLineup(
             index=desk.state.index,

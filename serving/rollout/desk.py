@@ -4,69 +4,28 @@ The desk wants what the aliases say and serves what has passed its checks. docs/
 """
 
 from collections.abc import Callable, Mapping
-from typing import Literal
-
-import msgspec
-from msgspec import Struct
 
 from data_contracts.policy import Policy
+from serving.rollout.desk_state import CHALLENGER, CHAMPION, DeskState, Rollout, implied
 from serving.rollout.effects import DeleteAlias, Effect, Ended, MoveAlias, Noted, SetTags
 from serving.rollout.events import Concluded, FoldEvent, Paused, ReadyToPromote, StepAdvanced
-
-CHAMPION, CHALLENGER = "champion", "challenger"
-Stage = Literal["checking", "shadow", "ab", "ready", "bake"]
-
-
-class Rollout(Struct, kw_only=True):
-    """The rollout under way."""
-
-    rollout_id: int
-    """0 while it is being checked."""
-    kind: Literal["challenger", "bake"]
-    version: int
-    control: int | None
-    stage: Stage
-    step: int = 0
-    paused: str = ""
-    """Why; empty: it is not."""
-    paused_at: int = 0
-    """Decision of the last pause that the journal asked for: read again after a restart, it asks no more."""
-
-    @property
-    def live(self) -> bool:
-        """Whether it has a place in the routing table."""
-        return self.stage != "checking"
-
-
-class DeskState(Struct, kw_only=True):
-    """What must survive a restart."""
-
-    model: str
-    index: int
-    champion: int | None = None
-    """The version that is served."""
-    rollout: Rollout | None = None
-    settled: int | None = None
-    """Version that alias `challenger` holds and that was dealt with; it begins again once the alias has moved."""
-    unfit: int | None = None
-    """Version that alias `champion` holds and that did not pass its checks."""
-    last: Ended | None = None
 
 
 class Desk:
     """Decides for one model; every method leaves what is to be done outside in `effects`."""
 
-    def __init__(self, state: DeskState, policy: Policy, next_id: Callable[[], int]) -> None:
+    def __init__(self, state: DeskState, policy: Policy | Callable[[], Policy], next_id: Callable[[], int]) -> None:
         """Take up where `state` left off.
 
         Args:
             state: changed in place.
-            policy: shares of the steps.
+            policy: the policy now in force, or what to ask for it whenever a rollout begins.
             next_id: gives the next rollout id, never the same twice.
         """
-        self.state, self.policy = state, policy
+        self.state = state
+        self._policy_now = policy if callable(policy) else lambda: policy
         self.effects: list[Effect] = []
-        self.wanted = _implied(state)
+        self.wanted = implied(state)
         self._heard = False
         """The aliases were seen at least once; until then nothing that is served goes for want of its alias."""
         self._next_id = next_id
@@ -189,6 +148,12 @@ class Desk:
         self._reconcile()
 
     @property
+    def policy(self) -> Policy:
+        """The running rollout's, which nothing changes under it; between rollouts the one now in force."""
+        rollout = self.state.rollout
+        return rollout.policy if rollout is not None and rollout.policy is not None else self._policy_now()
+
+    @property
     def share(self) -> float:
         """The challenger's share by its step, paused or not."""
         rollout = self.state.rollout
@@ -279,6 +244,7 @@ class Desk:
         assert rollout is not None  # noqa: S101  set above
         if rollout.stage == "checking" and version in self._passed and state.champion is not None:
             rollout.rollout_id, rollout.control, rollout.stage = self._next_id(), state.champion, "shadow"
+            rollout.policy = self._policy_now()
             against = f"scores live decisions in shadow, against version {state.champion}"
             self._say(version, "shadow", against, tagged="shadow")
 
@@ -337,10 +303,11 @@ class Desk:
             self._delete(CHALLENGER, version, reason, who)
 
     def _bake(self, version: int, old: int) -> None:
-        if self.policy.rollout.bake_decisions <= 0:
+        policy = self._policy_now()
+        if policy.rollout.bake_decisions <= 0:
             return
         self.state.rollout = Rollout(
-            rollout_id=self._next_id(), kind="bake", version=version, control=old, stage="bake"
+            rollout_id=self._next_id(), kind="bake", version=version, control=old, stage="bake", policy=policy
         )
 
     def _withdraw(self, reason: str) -> None:
@@ -393,19 +360,6 @@ class Desk:
 
     def _note(self, kind: str, version: int | None, text: str, decision: int | None = None) -> None:
         self.effects.append(Noted(kind=kind, version=version, text=text, decision=decision))
-
-
-def _implied(state: DeskState) -> dict[str, int]:
-    """Return the aliases as the state implies them, until they are seen again."""
-    rollout = state.rollout
-    challenger = rollout.version if rollout is not None and rollout.kind == "challenger" else None
-    implied = {CHAMPION: state.champion, CHALLENGER: challenger}
-    return {alias: version for alias, version in implied.items() if version is not None}
-
-
-def copy_of(state: DeskState) -> DeskState:
-    """Return an independent copy, as it would be read back after a restart."""
-    return msgspec.json.decode(msgspec.json.encode(state), type=DeskState)
 
 
 def _where(guardrail: str, decision: int | None) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from data_contracts.journal import Arm, MarkoutStatus, Phase, TripKind
 from data_contracts.policy import Policy
 from serving.rollout.events import FoldEvent, Paused
+from serving.rollout.policies import PolicyOf, as_policy_of
 from serving.rollout.records import (
     DecisionRow,
     EpochRow,
@@ -49,9 +50,9 @@ class Pending(Struct):
 class ModelFold:
     """The journal of one model."""
 
-    def __init__(self, policy: Policy, name: str) -> None:
+    def __init__(self, policy_of: PolicyOf, name: str) -> None:
         """Start before the first record."""
-        self.policy, self.name = policy, name
+        self._policy_of, self.name = policy_of, name
         self.epoch: EpochRow | None = None
         self.rollouts: dict[int, RolloutFold] = {}
         self.current: RolloutFold | None = None
@@ -86,7 +87,7 @@ class ModelFold:
         ended = self.current.withdraw(row) if self.current else None
         self.current = None
         if row.rollout_id and row.phase != Phase.IDLE:
-            self.current = self.rollouts.setdefault(row.rollout_id, RolloutFold(self.policy, self.name, row))
+            self.current = self._rollout(row)
         return [ended] if ended else []
 
     def on_decision(self, row: DecisionRow) -> list[FoldEvent]:
@@ -180,27 +181,36 @@ class ModelFold:
         """Whether a later decision is complete and event time has passed the head's watermark."""
         if self._horizon_ns is None or self._newest_complete <= head.decision.decision_id:
             return False
-        patience = self._horizon_ns + int(self.policy.outcomes.watermark_seconds * 1e9)
+        patience = self._horizon_ns + self._rollout(head.epoch).watermark_ns
         return self.last_event_ns > head.decision.event_ns + patience
 
     def _fold(self, head: Pending) -> FoldEvent | None:
-        rollout = self.rollouts.get(head.epoch.rollout_id) or self._idle(head.epoch)
+        rollout = self._rollout(head.epoch)
         if head.markout is None or not head.complete:
             self.given_up += 1
             return rollout.skip(head.epoch, head.decision)
         return rollout.fold(head.epoch, head.decision, head.markout, head.shadows, self._horizon_ns or 0)
 
-    def _idle(self, epoch: EpochRow) -> RolloutFold:
-        # Decisions outside every rollout are only tallied: an idle phase is never judged.
-        return self.rollouts.setdefault(0, RolloutFold(self.policy, self.name, epoch))
+    def _rollout(self, epoch: EpochRow) -> RolloutFold:
+        """Return the epoch's rollout; 0 for decisions outside every one, which are tallied and never judged."""
+        rollout = self.rollouts.get(epoch.rollout_id)
+        if rollout is None:
+            rollout = RolloutFold(self._policy_of(epoch.rollout_id), self.name, epoch)
+            self.rollouts[epoch.rollout_id] = rollout
+        return rollout
 
 
 class JournalFold:
     """The whole journal of a worker, model by model."""
 
-    def __init__(self, policy: Policy) -> None:
-        """Start before the first record."""
-        self.policy = policy
+    def __init__(self, policy: Policy | PolicyOf) -> None:
+        """Start before the first record.
+
+        Args:
+            policy: by which every rollout is judged, or what gives a rollout's own by its id; it is asked once for
+                each, when the journal first names the rollout, and whatever it raises comes out of `consume`.
+        """
+        self._policy_of = as_policy_of(policy)
         self.models: dict[int, ModelFold] = {}
         self.records = 0
         self._names: dict[int, str] = {}
@@ -238,7 +248,7 @@ class JournalFold:
         fold = self.models.get(row.model)
         if fold is None:
             name = self._names.get(row.model, f"model-{row.model}")
-            fold = self.models[row.model] = ModelFold(self.policy, name)
+            fold = self.models[row.model] = ModelFold(self._policy_of, name)
         if isinstance(row, DecisionRow):
             return fold.on_decision(row)
         if isinstance(row, EpochRow):

@@ -5,7 +5,7 @@ from typing import Final, Literal
 import msgspec
 
 from data_contracts.journal import AbstainReason, Arm, MarkoutStatus, Phase
-from data_contracts.policy import Policy
+from data_contracts.policy import Outcomes, Policy
 from serving.rollout.events import Concluded, FoldEvent, Kind, ReadyToPromote, StepAdvanced
 from serving.rollout.evidence import Evidence
 from serving.rollout.judging import PNL, Answered, Guards
@@ -31,6 +31,9 @@ class RolloutFold:
     def __init__(self, policy: Policy, model: str, epoch: EpochRow) -> None:
         """Begin with the rollout's first epoch."""
         self.policy, self.model, self.rollout_id = policy, model, epoch.rollout_id
+        # Outside rollouts the default holds, so that the journal alone says when a decision is given up.
+        seconds = policy.outcomes.watermark_seconds if epoch.rollout_id else Outcomes().watermark_seconds
+        self.watermark_ns = int(seconds * 1e9)
         bake = epoch.phase == Phase.BAKE
         self.kind: Kind = "bake" if bake else "challenger"
         self.version, self.control = (epoch.champion, epoch.challenger) if bake else (epoch.challenger, epoch.champion)

@@ -44,7 +44,7 @@ def over(tier: Tier, version: int) -> bool:
 
 
 def same_as_judge(tier: Tier) -> bool:
-    judged = judge_journal(tier.state_dir / "journal", tier.policy)
+    judged = judge_journal(tier.state_dir / "journal")
     said = [(v.rollout_id, v.version, v.verdict, v.guardrail, v.decision) for v in judged if v.verdict]
     return said == [end for end in tier.ended() if end[0]]
 
@@ -234,3 +234,17 @@ def test_verdicts_can_be_told_as_json(tmp_path: Path) -> None:
     verdicts = judge_journal(tier.state_dir / "journal", POLICY)
     assert verdicts[0].verdict == ""
     assert msgspec.json.decode(msgspec.json.encode(verdicts), type=list[RolloutVerdict]) == verdicts
+
+
+def test_rollout_keeps_its_policy_when_the_file_changes_under_it(tmp_path: Path) -> None:
+    tier = tier_with_champion(tmp_path)
+    version = challenge(tier, equal)
+    tier.until(lambda: tier.route.phase == Phase.SHADOW)
+    tier.turn(decisions=50)
+    tier.policy = msgspec.structs.replace(POLICY, rollout=msgspec.structs.replace(POLICY.rollout, max_decisions=100))
+    tier.restart_controller()
+    tier.until(lambda: over(tier, version), decisions=50)
+    assert tier.ended()[-1][1:3] == (version, "promoted")  # by the new policy it would have ended after 100
+    assert judge_journal(tier.state_dir / "journal", tier.policy)[0].verdict == "inconclusive"
+    tier.turn(decisions=10)
+    assert same_as_judge(tier)

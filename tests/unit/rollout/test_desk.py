@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from data_contracts.policy import Policy
-from serving.rollout.desk import Desk, DeskState, copy_of
+from serving.rollout.desk import Desk
+from serving.rollout.desk_state import DeskState, copy_of
 from serving.rollout.effects import DeleteAlias, Ended, MoveAlias, SetTags
 from serving.rollout.events import Concluded, Paused, ReadyToPromote, StepAdvanced
 

@@ -1,0 +1,63 @@
+"""What a desk keeps of its model over a restart."""
+
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from data_contracts.policy import Policy
+from serving.rollout.effects import Ended
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+Stage = Literal["checking", "shadow", "ab", "ready", "bake"]
+
+
+class Rollout(Struct, kw_only=True):
+    """The rollout under way."""
+
+    rollout_id: int
+    """0 while it is being checked."""
+    kind: Literal["challenger", "bake"]
+    version: int
+    control: int | None
+    stage: Stage
+    step: int = 0
+    paused: str = ""
+    """Why; empty: it is not."""
+    policy: Policy | None = None
+    """By which it is judged to its end, whatever becomes of the file and of tags; None while it is being checked."""
+    paused_at: int = 0
+    """Decision of the last pause that the journal asked for: read again after a restart, it asks no more."""
+
+    @property
+    def live(self) -> bool:
+        """Whether it has a place in the routing table."""
+        return self.stage != "checking"
+
+
+class DeskState(Struct, kw_only=True):
+    """What must survive a restart."""
+
+    model: str
+    index: int
+    champion: int | None = None
+    """The version that is served."""
+    rollout: Rollout | None = None
+    settled: int | None = None
+    """Version that alias `challenger` holds and that was dealt with; it begins again once the alias has moved."""
+    unfit: int | None = None
+    """Version that alias `champion` holds and that did not pass its checks."""
+    last: Ended | None = None
+
+
+def implied(state: DeskState) -> dict[str, int]:
+    """Return the aliases as the state implies them, until they are seen again."""
+    rollout = state.rollout
+    challenger = rollout.version if rollout is not None and rollout.kind == "challenger" else None
+    implied = {CHAMPION: state.champion, CHALLENGER: challenger}
+    return {alias: version for alias, version in implied.items() if version is not None}
+
+
+def copy_of(state: DeskState) -> DeskState:
+    """Return an independent copy, as it would be read back after a restart."""
+    return msgspec.json.decode(msgspec.json.encode(state), type=DeskState)
