@@ -1,6 +1,7 @@
 """Journal records as small tuples, in journal order."""
 
 from collections.abc import Iterator
+from math import nan
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,7 +36,7 @@ class EpochRow(NamedTuple):
 
 
 class DecisionRow(NamedTuple):
-    """An answer that was acted on."""
+    """An answer that was acted on; `outputs` counts what the model gave, `score` is what its rule reads of that."""
 
     decision_id: int
     receive_ns: int
@@ -50,10 +51,13 @@ class DecisionRow(NamedTuple):
     expected_shadows: int
     overridden: int
     assigned_by: int
+    instrument: int = 0
+    score: float = nan
+    outputs: int = 0
 
 
 class ShadowRow(NamedTuple):
-    """What another version would have answered."""
+    """What another version would have answered; outputs and score as a decision's."""
 
     decision_id: int
     latency_ns: int
@@ -63,6 +67,8 @@ class ShadowRow(NamedTuple):
     action: int
     abstain: int
     dropped: int
+    score: float = nan
+    outputs: int = 0
 
 
 class MarkoutRow(NamedTuple):
@@ -129,5 +135,16 @@ def _decode(table: NDArray[np.uint8], kind: RecordType) -> Iterator[Row]:
         texts = (bytes(row).rstrip(b"\0").decode("utf-8", "replace") for row in table[:, 24:])
         return map(NameRow, typed["kind"].tolist(), typed["name_index"].tolist(), texts)
     row = _ROWS[kind]
-    columns = [typed[name].tolist() for name in row._fields]
+    derived = _outputs(typed) if "score" in row._fields else {}
+    columns = [(derived[name] if name in derived else typed[name]).tolist() for name in row._fields]
     return map(row, *columns)
+
+
+def _outputs(typed: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Return score and number of outputs: P(up) - P(down) of three, else the first; NaN stands where there is none.
+
+    See data_contracts.manifest.DecisionRule.
+    """
+    outputs = np.stack([typed[f"output_{i}"] for i in range(4)], axis=1).astype(np.float64)
+    count = (~np.isnan(outputs)).sum(axis=1)
+    return {"outputs": count, "score": np.where(count == 3, outputs[:, 2] - outputs[:, 0], outputs[:, 0])}

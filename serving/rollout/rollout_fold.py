@@ -6,6 +6,7 @@ import msgspec
 
 from data_contracts.journal import AbstainReason, Arm, MarkoutStatus, Phase
 from data_contracts.policy import Outcomes, Policy
+from serving.rollout.divergence import Divergences
 from serving.rollout.events import Concluded, FoldEvent, Kind, ReadyToPromote, StepAdvanced
 from serving.rollout.evidence import Evidence
 from serving.rollout.judging import PNL, Answered, Guards
@@ -40,6 +41,7 @@ class RolloutFold:
         self.judged_arm = int(Arm.CHAMPION if bake else Arm.CHALLENGER)
         self.state = RolloutState(kind=self.kind, step=epoch.step, announced=epoch.step)
         self.guards = Guards(policy, "the one it replaced" if bake else "the champion")
+        self.divergences = Divergences()
         self.arms: dict[int, ArmTally] = {}
         self.concluded: Concluded | None = None
         self.folded = self.folded_in_step = self.unpaired = self.given_up = 0
@@ -58,6 +60,7 @@ class RolloutFold:
 
         One whose arm was asked for is tallied and never judged: nobody drew it.
         """
+        self.divergences.fold(decision, shadows)
         earned = self._tally(epoch, decision, markout, shadows)
         if self.concluded or epoch.phase not in _JUDGED or decision.overridden:
             return None
