@@ -77,6 +77,8 @@ class ControllerCommands:
             raise ModelNotFoundError(model) from None
 
     def _do(self, action: Callable[[], None], text: str, *, dry_run: bool) -> CommandResult:
+        if not self._controller.caught_up:
+            return _no("the journal is still being read after the start: ask again in a moment")
         if dry_run:
             return CommandResult(done=True, text=f"would do: {text}")
         action()

@@ -83,6 +83,8 @@ class Controller:
         self._publisher = Publisher(state_dir, WORKER)
         self._judging = Judging(state_dir, WORKER, policy)
         self._journal_broken = ""
+        self.caught_up = False
+        """The journal has been read to its end once: until then nothing is routed, for it may say otherwise."""
         self._followed: set[str] = set()
         self._ask_again: dict[tuple[str, int], float] = {}
         self.lock = threading.RLock()
@@ -92,6 +94,8 @@ class Controller:
         self._routes: list[Route] | None = None
         self._events: deque[EventSnapshot] = deque(maxlen=EVENTS_MAX)
         self._saved = b""
+        self._begun: set[int] = set()
+        """Rollouts that the book on the disk knows; no other is routed."""
         self._retry_at = self._snapshot_at = 0.0
         self._was_reachable = False
         self._save()
@@ -118,20 +122,21 @@ class Controller:
     def turn(self) -> bool:
         """Go round once; return whether more of the journal is waiting to be read."""
         with self.lock:
-            self._take_aliases()
+            if self.caught_up:  # what the journal says of a rollout comes before what its alias says now
+                self._take_aliases()
             self._take_prepared()
             self._take_status()
-            more = self._take_journal()
+            more = self._take_journal()  # last: what it makes the desks move is in the outbox before aliases are read
             self.settle()
             if time.monotonic() - self._snapshot_at > SNAPSHOT_S:
                 self.snapshot = self._make_snapshot()
         return more
 
     def settle(self) -> None:
-        """Make true what the desks want: routing first, then line-up and write-backs, the book last.
+        """Make true what the desks want: routing first, then line-up, write-backs and the book; then what begins.
 
         A crash in between leaves the book as it was: the journal gives the same conclusions again, and writing
-        back twice does no harm.
+        back twice does no harm. A rollout is routed once the book knows it, so that every one in the journal is known.
         """
         self._keep_policies()
         self._publish()
@@ -143,6 +148,7 @@ class Controller:
             for effect in sorted(effects, key=lambda one: not isinstance(one, MoveAlias | DeleteAlias)):
                 self._carry_out(desk, effect)
         self._save()
+        self._publish()
 
     def refresh(self) -> None:
         """Make the snapshot anew at once."""
@@ -182,7 +188,7 @@ class Controller:
                 self._ask_again[key] = time.monotonic() + RETRY_REFUSED_S
                 if answer.version == desk.state.champion:
                     self._note("unfit", answer.model, answer.version, answer.reason)
-                desk.refused(answer.version, answer.reason, keep_status=answer.keep_status)
+                desk.refused(answer.version, answer.reason, status=answer.status)
                 continue
             reason = self._misfit(desk, answer)
             if reason:
@@ -239,6 +245,7 @@ class Controller:
         try:
             events, more = self._judging.take()
         except JournalError as error:
+            self.caught_up = True  # as far as it goes: every rollout is paused
             if str(error) != self._journal_broken:
                 self._journal_broken = str(error)
                 log.error("journal_damaged", error=str(error))
@@ -249,6 +256,7 @@ class Controller:
             if event.model in self.desks:
                 log.info("rollout_event", **msgspec.to_builtins(event))
                 self.desks[event.model].folded(event)
+        self.caught_up = self.caught_up or not more
         return more
 
     # --- what goes out --------------------------------------------------------
@@ -260,9 +268,12 @@ class Controller:
                 self._judging.keep_policy(rollout.rollout_id, desk.policy)
 
     def _publish(self) -> None:
-        if self._status is None:
+        if self._status is None or not self.caught_up:
             return
-        routes = [route_of(desk, self._ready[name], secrets.randbits(64)) for name, desk in self.desks.items()]
+        routes = [
+            route_of(desk, self._ready[name], secrets.randbits(64), begun=self._begun)
+            for name, desk in self.desks.items()
+        ]
         before = self._routes
         if before is not None and len(before) == len(routes) and all(map(same_route, before, routes)):
             return
@@ -297,6 +308,9 @@ class Controller:
 
     def _ask_for_versions(self) -> None:
         for name, desk in self.desks.items():
+            for version in [v for model, v in self._prepared if model == name]:
+                if version not in desk.versions() and version not in self._routed(desk):
+                    del self._prepared[name, version]  # looked at again, files and tags, before it serves again
             for version in desk.versions():
                 due = self._ask_again.get((name, version), 0.0) <= time.monotonic()
                 if (name, version) not in self._prepared and due:
@@ -335,6 +349,7 @@ class Controller:
         if encoded != self._saved:
             write_book(self._state_dir / BOOK_FILE, self._book)
             self._saved = encoded
+            self._begun = {entry.rollout_id for entry in self._book.entries}
 
     def _note(self, kind: str, model: str, version: int | None, text: str, decision: int | None = None) -> None:
         fold = self.fold.model(model)

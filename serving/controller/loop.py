@@ -21,7 +21,8 @@ def run_loop(controller: Controller, heartbeat: Heartbeat, stop: Event) -> None:
     try:
         while not stop.is_set():
             more = _turn(controller)
-            heartbeat.turned()
+            if controller.caught_up:  # before that nobody has judged: shares stay with the champion
+                heartbeat.turned()
             if not more:
                 stop.wait(TURN_S)
     finally:

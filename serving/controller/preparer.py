@@ -2,7 +2,7 @@
 
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -12,7 +12,7 @@ from data_contracts.errors import FeatureMismatchError, ModelError, RegistryErro
 from data_contracts.manifest import Manifest, verify_files
 from market_data.feature_sets import feature_set
 from registry.port import ModelRegistry
-from serving.controller.writer import BARRED, STATUS_TAG
+from serving.controller.writer import BARRED, QUARANTINED, REASON_TAG, STATUS_TAG
 
 
 class Prepared(Struct, frozen=True, kw_only=True):
@@ -30,8 +30,8 @@ class Refusal(Struct, frozen=True, kw_only=True):
     model: str
     version: int
     reason: str
-    keep_status: bool = False
-    """Its status tag says why already and must stay."""
+    status: str = "refused"
+    """Tag that says so: quarantined where it came off before and nobody has cleared its tag since."""
 
 
 class Postponed(Struct, frozen=True, kw_only=True):
@@ -60,10 +60,10 @@ def prepare(
     folder = versions / model.replace("/", "_") / str(version)
     try:
         if not serving:
-            tag = status or registry.version(model, version).tags.get(STATUS_TAG, "")
+            tags = registry.version(model, version).tags
+            tag = status or tags.get(STATUS_TAG, "")
             if tag in BARRED:
-                reason = f"version {version} is tagged {tag}: clear its tag ringcraft.status to try it again"
-                return Refusal(model=model, version=version, reason=reason, keep_status=True)
+                return Refusal(model=model, version=version, reason=_barred(tag, version, tags), status=QUARANTINED)
         manifest = _verified(registry, folder, model, version)
         live = feature_set(manifest.feature_set).hash
         if manifest.feature_hash != live:
@@ -73,6 +73,15 @@ def prepare(
     except (ModelError, RegistryError, UsageError) as error:
         return Refusal(model=model, version=version, reason=str(error))
     return Prepared(model=model, version=version, folder=folder, manifest=manifest)
+
+
+def _barred(tag: str, version: int, tags: Mapping[str, str]) -> str:
+    said = tags.get(REASON_TAG, "")
+    if tag == QUARANTINED and said:
+        return said  # it was put under an alias before: what it says there holds on
+    return f"version {version} is tagged {tag}: clear its tag {STATUS_TAG} to try it again" + (
+        f" ({said})" if said else ""
+    )
 
 
 def _verified(registry: ModelRegistry, folder: Path, model: str, version: int) -> Manifest:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -46,7 +46,7 @@ class Heartbeat:
     def __init__(self, table: Table, clock: Callable[[], float] = time.monotonic) -> None:
         """Prepare; `turned` must be called from the loop."""
         self._table, self._clock = table, clock
-        self._turned = clock()
+        self._turned = float("-inf")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
@@ -151,12 +151,15 @@ class Publisher:
         return {slot.version: slot.slot for line in self._models if line.name == model for slot in line.slots}
 
 
-def route_of(desk: Desk, ready: Mapping[int, int], salt: int) -> Route:
+def route_of(desk: Desk, ready: Mapping[int, int], salt: int, *, begun: Collection[int]) -> Route:
     """Return who answers for the model: only versions that the worker has, or had, ready.
 
-    A live rollout keeps its id whatever is ready just now: another id would end it in the journal.
+    A live rollout keeps its id whatever is ready just now: another id would end it in the journal. One whose id is
+    not in `begun` is not routed yet.
     """
     state, rollout = desk.state, desk.state.rollout
+    if rollout is not None and rollout.rollout_id not in begun:
+        rollout = None
     champion = state.champion if state.champion in ready else None
     route: dict[str, int] = {"model": state.index, "salt": salt}
     if champion is not None:

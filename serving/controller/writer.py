@@ -23,8 +23,10 @@ from serving.rollout.effects import DeleteAlias, MoveAlias, SetTags
 log = structlog.get_logger()
 
 STATUS_TAG: Final = "ringcraft.status"
+REASON_TAG: Final = "ringcraft.reason"
 CHECKING: Final = "checking"
-BARRED: Final = ("rolled_back", "quarantined")
+QUARANTINED: Final = "quarantined"
+BARRED: Final = ("rolled_back", QUARANTINED)
 """Statuses that keep a version out until a person clears the tag."""
 _RETRY_S: Final = 0.5
 
@@ -133,7 +135,7 @@ class Writer:
             if job.status == CHECKING and self._registry.version(model, job.version).tags.get(STATUS_TAG) in BARRED:
                 return  # the bar is the version's own tag: being looked at must not lift it
             status = {STATUS_TAG: job.status, "ringcraft.since": line.since} if job.status else {}
-            self._registry.set_version_tags(model, job.version, {**status, "ringcraft.reason": job.reason[:4000]})
+            self._registry.set_version_tags(model, job.version, {**status, REASON_TAG: job.reason[:4000]})
         elif isinstance(job, Evidence):
             where = self._registry.log_evidence(model, job.version, job.name, job.content.encode())
             self._registry.set_version_tags(model, job.version, {"ringcraft.evidence": where})

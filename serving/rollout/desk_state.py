@@ -1,14 +1,16 @@
-"""What a desk keeps of its model over a restart."""
+"""What a desk must know again after a restart."""
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 from msgspec import Struct
 
 from data_contracts.policy import Policy
 from serving.rollout.effects import Ended
+from serving.rollout.events import Concluded, Kind
 
-CHAMPION, CHALLENGER = "champion", "challenger"
+CHAMPION: Final = "champion"
+CHALLENGER: Final = "challenger"
 Stage = Literal["checking", "shadow", "ab", "ready", "bake"]
 
 
@@ -17,7 +19,7 @@ class Rollout(Struct, kw_only=True):
 
     rollout_id: int
     """0 while it is being checked."""
-    kind: Literal["challenger", "bake"]
+    kind: Kind
     version: int
     control: int | None
     stage: Stage
@@ -28,6 +30,8 @@ class Rollout(Struct, kw_only=True):
     """By which it is judged to its end, whatever becomes of the file and of tags; None while it is being checked."""
     paused_at: int = 0
     """Decision of the last pause that the journal asked for: read again after a restart, it asks no more."""
+    earned: Concluded | None = None
+    """A promotion that the evidence gave just as the rollout was paused: carried out when it goes on."""
 
     @property
     def live(self) -> bool:
@@ -36,7 +40,7 @@ class Rollout(Struct, kw_only=True):
 
 
 class DeskState(Struct, kw_only=True):
-    """What must survive a restart."""
+    """Where one model's deployment stands."""
 
     model: str
     index: int
@@ -48,9 +52,11 @@ class DeskState(Struct, kw_only=True):
     unfit: int | None = None
     """Version that alias `champion` holds and that did not pass its checks."""
     last: Ended | None = None
+    outside: list[Ended] = []
+    """Last ends that came from outside and that the journal has not confirmed yet."""
 
 
-def implied(state: DeskState) -> dict[str, int]:
+def implied_aliases(state: DeskState) -> dict[str, int]:
     """Return the aliases as the state implies them, until they are seen again."""
     rollout = state.rollout
     challenger = rollout.version if rollout is not None and rollout.kind == "challenger" else None

@@ -83,6 +83,8 @@ class ModelFold:
         self.epoch = row
         self.epoch_arms = [0, 0]
         if row.rollout_id == (self.current.rollout_id if self.current else 0):
+            if self.current:
+                self.current.route(row)
             return []
         ended = self.current.withdraw(row) if self.current else None
         self.current = None

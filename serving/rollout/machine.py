@@ -37,6 +37,8 @@ def next_step(state: RolloutState, evidence: Evidence, policy: Policy) -> Verdic
         return _STAY
     if evidence.broken:
         return Verdict(action="rolled_back", guardrail=evidence.broken[0])
+    if state.paused:
+        return _STAY
     if state.kind == "bake":
         baked = evidence.folded >= policy.rollout.bake_decisions
         return Verdict(action="promoted") if baked else _STAY

@@ -80,6 +80,12 @@ class RolloutFold:
         self._count(epoch, decision)
         return self._conclude(decision.decision_id)
 
+    def route(self, epoch: EpochRow) -> None:
+        """Take note that routing goes on, paused or not; where it was paused, it is judged again from here."""
+        paused = epoch.phase == Phase.PAUSED
+        if paused != self.state.paused:
+            self.state = msgspec.structs.replace(self.state, paused=paused)
+
     def limit(self, name: str, decision: int, reason: str) -> FoldEvent | None:
         """End the rollout on a hard limit."""
         if self.concluded:

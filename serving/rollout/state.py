@@ -15,4 +15,6 @@ class RolloutState(Struct, frozen=True, kw_only=True):
     """Highest step that was asked for; above `step` until routing has followed."""
     ready: bool = False
     """A person was asked to promote."""
+    paused: bool = False
+    """Routing is paused: what was decided before may still take it off, and do no more."""
     verdict: str = ""

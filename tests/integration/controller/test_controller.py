@@ -137,7 +137,7 @@ def test_verdict_reached_while_controller_and_registry_were_away_is_carried_out(
     tier.worker.decide(3000)
     tier.worker.finish()
     tier.restart_controller()
-    tier.until(lambda: over(tier, version))
+    tier.until(lambda: over(tier, version) and tier.controller.caught_up)
     assert (tier.route.champion_version, tier.route.challenger_version) == (1, 0)
     assert tier.ended()[-1][2] == "rolled_back"
     tier.registry.reachable = True
@@ -153,7 +153,7 @@ def test_rolled_back_version_is_refused_until_its_tag_is_cleared(tmp_path: Path,
     tier.turn()
     tier.registry.move_alias(MODEL, "challenger", version)
     tier.until(lambda: tier.ended()[-1][2] == "refused")
-    assert tier.status_of(version) == "rolled_back"
+    assert tier.status_of(version) == "quarantined"
     assert "clear its tag" in tier.registry.version(MODEL, version).tags["ringcraft.reason"]
     tier.registry.set_version_tags(MODEL, version, {"ringcraft.status": ""})
     tier.until(lambda: tier.desk.state.rollout is not None and tier.desk.state.rollout.live)

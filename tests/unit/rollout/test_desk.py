@@ -2,11 +2,13 @@
 
 import itertools
 
+import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from data_contracts.policy import Policy
+from data_contracts.policy import Policy, Step
+from data_contracts.policy import Rollout as PolicyRollout
 from serving.rollout.desk import Desk
 from serving.rollout.desk_state import DeskState, copy_of
 from serving.rollout.effects import DeleteAlias, Ended, MoveAlias, SetTags
@@ -171,12 +173,119 @@ def test_refused_champion_leaves_the_old_one_serving() -> None:
 def test_event_of_an_earlier_rollout_changes_nothing() -> None:
     made = serving(1, 2)
     old = concluded(made)
+    made.folded(old)
     made.aliases({"champion": 1, "challenger": 3})
     made.passed(3)
     made.effects.clear()
     made.folded(old)
     assert made.state.rollout.version == 3
     assert made.effects == []
+
+
+def test_verdict_found_in_the_journal_after_the_alias_was_moved_has_the_last_word() -> None:
+    """Decisions taken before routing followed the alias are evidence too, and the offline judge reads them."""
+    made = serving(1, 2)
+    found = concluded(made)
+    made.aliases({"champion": 1, "challenger": 3})
+    made.passed(3)
+    made.effects.clear()
+    made.folded(found)
+    (amended,) = [effect for effect in made.effects if isinstance(effect, Ended)]
+    assert (amended.rollout_id, amended.verdict, amended.decision) == (found.rollout_id, "rolled_back", 77)
+    assert tags(made) == {2: "rolled_back"}
+    assert made.state.rollout.version == 3
+
+
+def test_promotion_that_came_too_late_leaves_the_withdrawal_standing() -> None:
+    made = serving(1, 2)
+    found = concluded(made, "promoted", "")
+    made.aliases({"champion": 1})
+    made.effects.clear()
+    made.folded(found)
+    assert (made.state.champion, made.effects) == (1, [])
+
+
+def test_promotion_earned_just_as_it_is_paused_waits_for_the_resume() -> None:
+    made = serving(1, 2)
+    made.pause("lunch")
+    made.folded(concluded(made, "promoted", ""))
+    assert (made.state.champion, ended(made)) == (1, [])
+    made = desk(copy_of(made.state), first_id=50)
+    made.aliases({"champion": 1, "challenger": 2})
+    made.resume()
+    assert made.state.champion == 2
+    assert made.state.last.decision == 77
+
+
+def test_rollout_that_its_journal_calls_withdrawn_begins_anew() -> None:
+    """Routing had ended it, then a crash came before the book; its evidence is closed for good."""
+    made = serving(1, 2)
+    before = made.state.rollout.rollout_id
+    made.folded(msgspec.structs.replace(concluded(made, "withdrawn", ""), decision=None))
+    assert ended(made) == [("challenger", 2, "withdrawn")]
+    assert made.state.rollout.rollout_id != before
+    assert made.state.outside == []
+
+
+def test_live_challenger_that_can_no_longer_be_served_ends_under_its_own_id() -> None:
+    made = serving(1, 2)
+    made.refused(2, "files touched")
+    assert ended(made) == [("challenger", 2, "withdrawn")]
+    assert tags(made)[2] == "refused"
+    assert made.retryable() == [2]
+
+
+def test_control_that_can_no_longer_be_served_ends_the_bake() -> None:
+    made = serving(1, 2)
+    made.folded(concluded(made, "promoted", ""))
+    made.effects.clear()
+    made.refused(1, "files touched")
+    assert ended(made) == [("bake", 2, "withdrawn")]
+    assert (made.state.champion, made.state.rollout) == (2, None)
+
+
+def test_version_that_was_unloaded_is_checked_again_before_it_serves() -> None:
+    made = serving(1, 2)
+    made.aliases({"champion": 1})
+    made.aliases({"champion": 2})
+    assert made.state.champion == 1
+    made.passed(2)
+    assert made.state.champion == 2
+
+
+def test_refused_shadow_is_tried_again_while_its_alias_stays() -> None:
+    made = serving(1)
+    made.aliases({"champion": 1, "shadow": 5})
+    made.refused(5, "tampered")
+    assert made.retryable() == [5]
+    made.retry(5)
+    assert made.versions() == [1, 5]
+
+
+def test_former_champion_that_is_challenger_too_begins_once_another_is_champion() -> None:
+    made = serving(1)
+    made.aliases({"champion": 1, "challenger": 1})
+    made.aliases({"champion": 2, "challenger": 1})
+    made.passed(2)
+    made.passed(1)
+    assert (made.state.champion, made.state.rollout.version, made.state.rollout.control) == (2, 1, 2)
+
+
+def test_version_that_keeps_failing_is_told_of_once() -> None:
+    made = serving(1)
+    made.aliases({"champion": 1, "challenger": 2})
+    for _ in range(3):
+        made.refused(2, "cannot be loaded")
+        made.retry(2)
+    assert ended(made) == [("challenger", 2, "refused")]
+
+
+def test_status_of_a_small_share_says_how_small() -> None:
+    steps = (Step(share=0.0, min_decisions=1), Step(share=0.005, min_decisions=1))
+    made = serving(1, 2)
+    made.state.rollout.policy = Policy(rollout=PolicyRollout(steps=steps))
+    made.state.rollout.step, made.state.rollout.stage = 1, "ab"
+    assert made.status == "ab:0.5%"
 
 
 def test_end_of_a_rollout_heard_of_before_the_aliases_leaves_the_champion_serving() -> None:

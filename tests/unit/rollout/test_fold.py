@@ -300,6 +300,22 @@ def test_paused_decisions_are_not_judged() -> None:
     assert fold.models[0].rollouts[1].folded == 20
 
 
+def test_decisions_taken_before_a_pause_neither_advance_nor_promote_while_it_lasts() -> None:
+    worker = begun(equal)
+    worker.decide(302)  # five outcomes are still to come
+    worker.adopt(rollout_id=1, champion=1, challenger=2, phase=Phase.PAUSED)
+    worker.decide(20)
+    fold = JournalFold(POLICY)
+    assert fold.consume(worker.writer.bytes()) == []
+    assert fold.models[0].rollouts[1].folded == 302
+    read = len(worker.writer.records)
+    worker.adopt(rollout_id=1, champion=1, challenger=2, phase=Phase.SHADOW)
+    worker.decide(20)
+    (advanced,) = fold.consume(b"".join(worker.writer.records[read:]))
+    assert isinstance(advanced, StepAdvanced)
+    assert advanced.decision == 323
+
+
 def test_ab_with_unequal_keys_and_dropped_scores_is_unbiased() -> None:
     """Half the other arm's scores are dropped: folded with weights, the sum stays around zero."""
 

@@ -28,6 +28,7 @@ STATES = st.builds(
     step=st.integers(0, 1),
     announced=st.integers(0, 1),
     ready=st.booleans(),
+    paused=st.booleans(),
     verdict=st.sampled_from(["", "promoted", "rolled_back"]),
 )
 
@@ -68,6 +69,12 @@ def test_broken_guardrail_beats_everything_but_an_end(at: RolloutState, seen: Ev
         assert (verdict.action, verdict.guardrail) == ("rolled_back", seen.broken[0])
     else:
         assert verdict.action != "rolled_back"
+
+
+@given(STATES, EVIDENCE)
+def test_paused_rollout_can_only_come_off(at: RolloutState, seen: Evidence) -> None:
+    if at.paused:
+        assert next_step(at, seen, POLICY).action in ("stay", "rolled_back")
 
 
 @given(STATES, EVIDENCE)
