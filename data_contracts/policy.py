@@ -52,6 +52,10 @@ class PnlGuard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     error_rate: _Rate = 0.03
     margin_sd: Annotated[float, Meta(ge=0)] = 0.01
     horizon_decisions: Annotated[int, Meta(gt=0)] = 100_000
+    outcome: Literal["markout", "realised"] = "markout"
+    """What an action of the live arm earned: its mark-out, or what the trading system posts of it."""
+    silent_decisions: Annotated[int, Meta(ge=1)] = 500
+    """Decisions in a row that somebody acted on and that brought no usable outcome: so many pause the rollout."""
 
 
 class LatencyGuard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -94,6 +98,8 @@ class Outcomes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     entry_latency_ms: Annotated[float, Meta(ge=0)] = 1.0
     watermark_seconds: Annotated[float, Meta(ge=0)] = 5.0
     """Event time after the horizon at which a missing outcome is given up."""
+    realised_watermark_seconds: Annotated[float, Meta(ge=0)] = 60.0
+    """Event time after the horizon for which a posted outcome is waited for, where PnL is judged by those."""
 
 
 class Decisions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

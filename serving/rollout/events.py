@@ -28,7 +28,7 @@ class ReadyToPromote(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Paused(Struct, frozen=True, kw_only=True, tag=True):
-    """The journal lost records, so the rollout cannot be judged just now."""
+    """The journal lost records, or the PnL feed is silent: the rollout cannot be judged just now."""
 
     model: str
     rollout_id: int

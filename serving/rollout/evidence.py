@@ -28,3 +28,5 @@ class Evidence(Struct, frozen=True, kw_only=True):
     """Guardrails and limits that tripped, in order."""
     promotable: bool = False
     """The promotion test has passed."""
+    alive: bool = True
+    """The newest decision that somebody acted on brought its outcome."""

@@ -31,6 +31,12 @@ _OK: Final = int(MarkoutStatus.OK)
 _CHALLENGER: Final = int(Arm.CHALLENGER)
 EARLY_MAX: Final = 65_536
 """Records held for decisions that are not there yet, a model."""
+PENDING_MAX: Final = 262_144
+"""Decisions that wait for outcomes, a model; beyond it the oldest is given up."""
+LATER: Final = 64
+"""Decisions taken after one was due that tell a silent feed from a gap, behind which outcomes come in a burst."""
+UNSEEN_HORIZON_NS: Final = 3_600 * 10**9
+"""Taken for the horizon until the first mark-out shows it."""
 
 
 class Pending(Struct):
@@ -180,17 +186,21 @@ class ModelFold:
         return events
 
     def _overdue(self, head: Pending) -> bool:
-        """Whether a later decision is complete and event time has passed the head's watermark."""
-        if self._horizon_ns is None or self._newest_complete <= head.decision.decision_id:
+        """Whether event time has passed the head's watermark, and more than a gap in the feed shows it."""
+        if len(self._pending) > PENDING_MAX:
+            return True
+        horizon_ns = UNSEEN_HORIZON_NS if self._horizon_ns is None else self._horizon_ns
+        due_ns = head.decision.event_ns + horizon_ns + self._rollout(head.epoch).watermark_ns
+        if self.last_event_ns <= due_ns:
             return False
-        patience = self._horizon_ns + self._rollout(head.epoch).watermark_ns
-        return self.last_event_ns > head.decision.event_ns + patience
+        later = self._pending[-LATER].decision.event_ns > due_ns if len(self._pending) > LATER else False
+        return later or self._newest_complete > head.decision.decision_id
 
     def _fold(self, head: Pending) -> FoldEvent | None:
         rollout = self._rollout(head.epoch)
         if head.markout is None or not head.complete:
             self.given_up += 1
-            return rollout.skip(head.epoch, head.decision)
+            return rollout.skip(head.epoch, head.decision, head.shadows)
         return rollout.fold(head.epoch, head.decision, head.markout, head.shadows, self._horizon_ns or 0)
 
     def _rollout(self, epoch: EpochRow) -> RolloutFold:

@@ -40,7 +40,7 @@ def next_step(state: RolloutState, evidence: Evidence, policy: Policy) -> Verdic
     if state.paused:
         return _STAY
     if state.kind == "bake":
-        baked = evidence.folded >= policy.rollout.bake_decisions
+        baked = evidence.folded >= policy.rollout.bake_decisions and evidence.alive
         return Verdict(action="promoted") if baked else _STAY
     verdict = _climb(state, evidence, policy)
     if verdict.action == "stay" and not evidence.folded < policy.rollout.max_decisions:
@@ -50,6 +50,8 @@ def next_step(state: RolloutState, evidence: Evidence, policy: Policy) -> Verdic
 
 def _climb(state: RolloutState, evidence: Evidence, policy: Policy) -> Verdict:
     steps = policy.rollout.steps
+    if not evidence.alive:
+        return _STAY  # a silent PnL feed says nothing for a version: nothing is won by waiting it out
     if state.announced > state.step or not covers(evidence, steps[min(state.step, len(steps) - 1)]):
         return _STAY
     if state.step + 1 < len(steps):

@@ -7,7 +7,7 @@ import msgspec
 from data_contracts.journal import AbstainReason, Arm, MarkoutStatus, Phase
 from data_contracts.policy import Outcomes, Policy
 from serving.rollout.divergence import Divergences
-from serving.rollout.events import Concluded, FoldEvent, Kind, ReadyToPromote, StepAdvanced
+from serving.rollout.events import Concluded, FoldEvent, Kind, Paused, ReadyToPromote, StepAdvanced
 from serving.rollout.evidence import Evidence
 from serving.rollout.judging import PNL, Answered, Guards
 from serving.rollout.machine import Verdict, next_step
@@ -46,6 +46,8 @@ class RolloutFold:
         self.concluded: Concluded | None = None
         self.folded = self.folded_in_step = self.unpaired = self.given_up = 0
         self.live_pnl_bps = 0.0
+        self.silent = 0
+        """Decisions in a row that somebody acted on and that brought no usable outcome."""
         self._step_from = self._step_to = 0
 
     def fold(
@@ -62,7 +64,9 @@ class RolloutFold:
         """
         self.divergences.fold(decision, shadows)
         earned = self._tally(epoch, decision, markout, shadows)
-        if self.concluded or epoch.phase not in _JUDGED or decision.overridden:
+        judged = epoch.phase in _JUDGED and not decision.overridden
+        silence = self._hear(decision, shadows, usable=markout.status == _OK, judged=judged)
+        if self.concluded or not judged:
             return None
         self._count(epoch, decision)
         difference = self._difference(epoch, decision, markout, shadows)
@@ -70,15 +74,36 @@ class RolloutFold:
         self._fold_answers(decision, shadows)
         if decision.arm == self.judged_arm:
             self.live_pnl_bps += earned
-        return self._conclude(decision.decision_id)
+        return self._conclude(decision.decision_id, alive=not self.silent) or silence
 
-    def skip(self, epoch: EpochRow, decision: DecisionRow) -> FoldEvent | None:
+    def skip(self, epoch: EpochRow, decision: DecisionRow, shadows: list[ShadowRow]) -> FoldEvent | None:
         """Fold a decision whose outcome never came: it counts, and says nothing about PnL."""
         self.given_up += 1
         if self.concluded or epoch.phase not in _JUDGED or decision.overridden:
             return None
+        silence = self._hear(decision, shadows, usable=False, judged=True)
         self._count(epoch, decision)
-        return self._conclude(decision.decision_id)
+        self._fold_answers(decision, shadows)
+        return self._conclude(decision.decision_id, alive=False) or silence
+
+    def _hear(self, decision: DecisionRow, shadows: list[ShadowRow], *, usable: bool, judged: bool) -> Paused | None:
+        """Count a decision that somebody acted on into the silence of the PnL feed, or end that."""
+        if not decision.action and not any(shadow.action and shadow.arm != _SHADOW_ARM for shadow in shadows):
+            return None
+        if usable:
+            self.silent = 0  # while it is paused too: that is how one sees that the feed is back
+            return None
+        limit = self.policy.guardrails.pnl.silent_decisions
+        self.silent += judged
+        if not judged or self.silent % limit:
+            return None
+        return Paused(
+            model=self.model,
+            rollout_id=self.rollout_id,
+            version=self.version,
+            decision=decision.decision_id,
+            reason=f"the PnL feed is silent: {self.silent} decisions in a row brought no outcome, limit {limit}",
+        )
 
     def route(self, epoch: EpochRow) -> None:
         """Take note that routing goes on, paused or not; where it was paused, it is judged again from here."""
@@ -101,7 +126,7 @@ class RolloutFold:
             return self._end("promoted", "", None, "made champion by a person")
         return self._end("withdrawn", "", None, "its alias was moved or taken away")
 
-    def evidence(self) -> Evidence:
+    def evidence(self, *, alive: bool = True) -> Evidence:
         """Return what the rollout has shown so far."""
         return Evidence(
             folded=self.folded,
@@ -109,6 +134,7 @@ class RolloutFold:
             seconds_in_step=max(0, self._step_to - self._step_from) / 1e9,
             broken=self.guards.broken() or self._loss(),
             promotable=self.guards.promotable,
+            alive=alive,
         )
 
     def arm(self, version: int, name: str) -> ArmTally:
@@ -185,8 +211,8 @@ class RolloutFold:
         met = self.live_pnl_bps >= -self.policy.limits.loss_budget_bps  # NaN does not meet it
         return () if met else ("limit:loss_budget",)
 
-    def _conclude(self, decision: int) -> FoldEvent | None:
-        verdict = next_step(self.state, self.evidence(), self.policy)
+    def _conclude(self, decision: int, *, alive: bool) -> FoldEvent | None:
+        verdict = next_step(self.state, self.evidence(alive=alive), self.policy)
         if verdict.action == "stay":
             return None
         return self._apply(verdict, decision)
