@@ -116,7 +116,7 @@ def test_unknown_model_or_action_is_404(client: httpx.Client, tier: Tier) -> Non
     [
         ('{"dry_run": 1, "why": "x"}', "dry_run: expected bool, got int"),
         ('{"dry_run": true}', "why: expected a value, got none"),
-        ('{"why": ""}', "why: expected str of length >= 1, got something else"),
+        ('{"why": ""}', 'why: expected str of length >= 1, got ""'),
         ('{"why": "x", "force": true}', "force: expected no such field, got one"),
         ("[]", "body: expected object, got array"),
         ("", "body: expected JSON, got: Input data was truncated"),
