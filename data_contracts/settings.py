@@ -5,7 +5,7 @@ Strongest first: arguments, RINGCRAFT_* variables (RINGCRAFT_SERVING__CONSOLE_PO
 
 from pathlib import Path
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from data_contracts.errors import UsageError
@@ -44,6 +44,16 @@ class ServingSettings(BaseModel, frozen=True, extra="forbid"):
     policy: Path = Field(default=Path("policy.toml"), description="Rollout policy.")
 
 
+class OutcomeSettings(BaseModel, frozen=True, extra="forbid"):
+    """Where posted outcomes are kept."""
+
+    url: SecretStr = Field(
+        default=SecretStr(""),
+        description="postgresql://USER@HOST/DATABASE, one database a tier; empty: SQLite in the state folder. "
+        "The password belongs in RINGCRAFT_OUTCOMES__URL, PGPASSWORD or ~/.pgpass rather than in a file.",
+    )
+
+
 class ScheduledTraining(BaseModel, frozen=True, extra="forbid"):
     """A training flow that runs by the clock."""
 
@@ -69,6 +79,7 @@ class Settings(BaseSettings):
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="JSON logs on stderr.")
     mlflow: MlflowSettings = MlflowSettings()
     serving: ServingSettings = ServingSettings()
+    outcomes: OutcomeSettings = OutcomeSettings()
     prefect_port: int = Field(default=4200, ge=1, le=65_535, description="Prefect server that `up` starts.")
     schedules: tuple[ScheduledTraining, ...] = Field(default=(), description="Flows that run by the clock.")
 

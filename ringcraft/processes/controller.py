@@ -21,6 +21,8 @@ from serving.controller.commands import ControllerCommands
 from serving.controller.controller import Controller
 from serving.controller.loop import run_loop
 from serving.controller.publisher import Heartbeat
+from serving.outcomes.api import outcome_routes
+from serving.outcomes.sql_store import SqlOutcomeStore, outcome_url
 from serving.supervisor import CONSOLE_FILE
 from serving.worker import stop_on_signals
 
@@ -32,6 +34,7 @@ def run_controller(settings: Settings) -> None:
 
     Raises:
         UsageError: the console's port is taken, or settings are wrong.
+        MissingDependencyError: outcomes go to PostgreSQL and its driver is not installed.
         PolicyError: the policy cannot be followed.
         RegistryError: the alias history is damaged.
     """
@@ -48,9 +51,14 @@ def run_controller(settings: Settings) -> None:
         table=table,
         poll_s=serving.registry_poll_ms / 1000.0,
         mlflow_uri=settings.mlflow.uri,
+        outcomes=SqlOutcomeStore(outcome_url(settings.outcomes.url.get_secret_value(), state_dir)),
     )
     webhook = webhook_routes(os.environ.get(SECRET_VARIABLE, ""), controller.follower.poll_sooner)
-    app = console_app(lambda: controller.snapshot, ControllerCommands(controller), routes=webhook)
+    app = console_app(
+        lambda: controller.snapshot,
+        ControllerCommands(controller),
+        routes=[*webhook, *outcome_routes(controller.intake)],
+    )
     with ConsoleServer(app, host=serving.host, port=serving.console_port) as console:
         _state_port(state_dir, console.port)
         log.info("controller_started", console=console.url, models=[model.name for model in serving.models])

@@ -32,6 +32,9 @@ from serving.controller.publisher import Publisher, Table, route_of, same_route
 from serving.controller.snapshot import model_snapshot, worker_snapshot
 from serving.controller.writer import Evidence, Writer
 from serving.lineup import SlotStatus, WorkerStatus
+from serving.outcomes.intake import Intake
+from serving.outcomes.port import OutcomeStore
+from serving.outcomes.sql_store import SqlOutcomeStore, outcome_url
 from serving.rollout.desk import Desk
 from serving.rollout.effects import DeleteAlias, Effect, Ended, MoveAlias, Noted
 from serving.rollout.fold import JournalFold
@@ -58,12 +61,16 @@ class Controller:
         table: Table,
         poll_s: float = 0.5,
         mlflow_uri: str = "",
+        outcomes: OutcomeStore | None = None,
         wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         """Take up where the state folder says the last controller was.
 
+        Posted outcomes are kept in a file of the state folder where no other store is given.
+
         Raises:
             RegistryError: the alias history is damaged.
+            JournalError: the order in which posted outcomes were taken is.
             msgspec.DecodeError: rollouts.json is.
         """
         state_dir.mkdir(parents=True, exist_ok=True)
@@ -81,7 +88,8 @@ class Controller:
         self._families: dict[tuple[str, int], str] = {}
         """Of every version that was ever prepared: one that came off is shown with its family all the same."""
         self._publisher = Publisher(state_dir, WORKER)
-        self._judging = Judging(state_dir, WORKER, policy)
+        store = outcomes if outcomes is not None else SqlOutcomeStore(outcome_url("", state_dir))
+        self._judging = Judging(state_dir, WORKER, policy, store)
         self._journal_broken = ""
         self.caught_up = False
         """The journal has been read to its end once: until then nothing is routed, for it may say otherwise."""
@@ -106,8 +114,14 @@ class Controller:
         """What the journal has shown so far."""
         return self._judging.fold
 
+    @property
+    def intake(self) -> Intake:
+        """Where outcomes are posted."""
+        return self._judging.intake
+
     def start(self) -> None:
         """Begin to follow the registry and to write back."""
+        self.intake.start()
         self.follower.start()
         self.writer.start()
 
@@ -116,6 +130,7 @@ class Controller:
         self.follower.stop()
         self._preparer.stop()
         self.writer.stop()
+        self.intake.stop()
         self._save()
         self.history.close()
 

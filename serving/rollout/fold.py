@@ -12,6 +12,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from data_contracts.journal import Arm, MarkoutStatus, Phase, TripKind
+from data_contracts.outcome import StoredOutcome
 from data_contracts.policy import Policy
 from serving.rollout.events import FoldEvent, Paused
 from serving.rollout.policies import PolicyOf, as_policy_of
@@ -225,6 +226,8 @@ class JournalFold:
         self._policy_of = as_policy_of(policy)
         self.models: dict[int, ModelFold] = {}
         self.records = 0
+        self.outcomes = 0
+        """Posted outcomes taken so far; they are taken in the order in which they are kept."""
         self._names: dict[int, str] = {}
 
     def consume(self, records: bytes | memoryview | NDArray[Any]) -> list[FoldEvent]:
@@ -241,6 +244,11 @@ class JournalFold:
             self.records += 1
             events.extend(self._consume(row))
         return events
+
+    def take_outcome(self, stored: StoredOutcome) -> list[FoldEvent]:  # noqa: ARG002  nothing judges it yet
+        """Take a posted outcome, when `records` is its position; return what follows."""
+        self.outcomes += 1
+        return []
 
     def model(self, name: str) -> ModelFold | None:
         """Return the fold of the model of that name; None before its first record."""
