@@ -1,4 +1,4 @@
-"""Every alias change that was seen or made, kept for good: MLflow keeps none.
+"""Every alias change that was seen or made, and every time nobody looked, kept for good: MLflow keeps none.
 
 One JSON object a line, appended and fsynced; nothing is ever rewritten but a last line that a crash cut short.
 """
@@ -14,25 +14,29 @@ from msgspec import Struct
 from data_contracts.errors import RegistryError
 from registry.changes import AliasChange
 
+HISTORY_FILE: Final = "history.jsonl"
 CHAMPION: Final = "champion"
 
 
 class HistoryEntry(Struct, frozen=True, kw_only=True):
-    """One alias change, as the file keeps it."""
+    """One alias change, or a time in which nobody looked, as the file keeps it."""
 
     wall_ns: int
-    """When it was made by us, or noticed by the poll."""
+    """When it was made by us, or noticed by the poll; of a gap: when it ended."""
     model: str
     alias: str
+    """Empty: of a gap, which concerns all of the model's aliases."""
     before: int | None = msgspec.field(name="from")
     after: int | None = msgspec.field(name="to")
     why: str = ""
     who: str | None = None
     """None: not known; MLflow does not say who moved an alias."""
-    seen: Literal["polled", "made"] = "polled"
-    """made: moved by the platform, or by a person through it; polled: found moved."""
+    seen: Literal["polled", "made", "gap"] = "polled"
+    """made: moved by the platform, or by a person through it; polled: found moved; gap: nobody looked."""
     gap: bool = False
     """Nobody was looking just before (first look, restart, registry away): other moves may be missing."""
+    since_ns: int | None = None
+    """The look before: a polled change came after it, a gap began with it. None: none before, or made by us."""
 
 
 class History:
@@ -54,6 +58,9 @@ class History:
         content = path.read_bytes() if path.exists() else b""
         whole = content[: content.rfind(b"\n") + 1]
         self._entries = _decoded(path, whole)
+        self._aliases: dict[str, dict[str, int]] = {}
+        for entry in self._entries:
+            self._take(entry)
         self.cut_bytes = len(content) - len(whole)
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         if self.cut_bytes:
@@ -72,6 +79,7 @@ class History:
             _write_all(self._file, msgspec.json.encode(entry) + b"\n")
             os.fsync(self._file)
             self._entries.append(entry)
+            self._take(entry)
 
     def record(
         self,
@@ -82,6 +90,7 @@ class History:
         why: str = "",
         who: str | None = None,
         gap: bool = False,
+        since_ns: int | None = None,
     ) -> HistoryEntry:
         """Keep a change that the poll found or that was made here; return the entry."""
         entry = HistoryEntry(
@@ -94,9 +103,18 @@ class History:
             who=who,
             seen=seen,
             gap=gap,
+            since_ns=since_ns,
         )
         self.append(entry)
         return entry
+
+    def record_gap(self, model: str, *, from_ns: int, to_ns: int, why: str) -> None:
+        """Keep that nobody looked at the model between two times, and why."""
+        self.append(
+            HistoryEntry(
+                wall_ns=to_ns, model=model, alias="", before=None, after=None, why=why, seen="gap", since_ns=from_ns
+            )
+        )
 
     def between(self, from_ns: int, to_ns: int, model: str | None = None) -> list[HistoryEntry]:
         """Return entries with from_ns <= wall_ns < to_ns, oldest first; of one model where it is named."""
@@ -104,15 +122,7 @@ class History:
 
     def aliases(self, model: str) -> dict[str, int]:
         """Return the alias map as it stood after the last entry: what the next poll is compared with."""
-        held: dict[str, int] = {}
-        for entry in self._entries:
-            if entry.model != model:
-                continue
-            if entry.after is None:
-                held.pop(entry.alias, None)
-            else:
-                held[entry.alias] = entry.after
-        return held
+        return dict(self._aliases.get(model, {}))
 
     def last_champion_before(self, model: str, version: int) -> int | None:
         """Return the champion that `version` last took the place of: where a rollback goes.
@@ -127,6 +137,23 @@ class History:
     def close(self) -> None:
         """Close the file; everything appended is on the disk already."""
         os.close(self._file)
+
+    def _take(self, entry: HistoryEntry) -> None:
+        held = self._aliases.setdefault(entry.model, {})
+        if entry.after is not None:
+            held[entry.alias] = entry.after
+        else:
+            held.pop(entry.alias, None)
+
+
+def read_history(path: Path) -> list[HistoryEntry]:
+    """Return what the file holds, oldest first, whoever is writing it; nothing where there is none.
+
+    Raises:
+        RegistryError: a line is not an entry.
+    """
+    content = path.read_bytes() if path.exists() else b""
+    return _decoded(path, content[: content.rfind(b"\n") + 1])
 
 
 def _decoded(path: Path, content: bytes) -> list[HistoryEntry]:

@@ -1,7 +1,7 @@
 """A registry in this process's memory: for tests, and for trying a rollout without a server."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,8 @@ from data_contracts.errors import (
     VersionNotFoundError,
 )
 from registry.files import empty_folder, read_files, write_files
-from registry.port import ModelVersion
+from registry.port import ModelLook, ModelVersion
+from registry.swap import Swap
 
 _ALIAS: Final = re.compile(r"[\w-]{1,255}")
 _RESERVED_ALIAS: Final = re.compile(r"latest|v\d+", re.IGNORECASE)
@@ -68,9 +69,18 @@ class MemoryRegistry:
         """See ModelRegistry."""
         return dict(self._model(model).tags)
 
+    def look(self, model: str) -> ModelLook:
+        """See ModelRegistry."""
+        kept = self._model(model)
+        return ModelLook(aliases=dict(kept.aliases), tags=dict(kept.tags))
+
     def set_model_tags(self, model: str, tags: Mapping[str, str]) -> None:
-        """Set tags on the registered model itself, as a person does in MLflow's UI."""
+        """See ModelRegistry."""
         self._model(model).tags.update(tags)
+
+    def delete_model_tag(self, model: str, key: str) -> None:
+        """See ModelRegistry."""
+        self._model(model).tags.pop(key, None)
 
     def resolve(self, model: str, alias: str) -> int:
         """See ModelRegistry."""
@@ -91,6 +101,17 @@ class MemoryRegistry:
     def delete_alias(self, model: str, alias: str) -> int | None:
         """See ModelRegistry."""
         return self._model(model).aliases.pop(alias, None)
+
+    def swap_alias(self, model: str, alias: str, *, expected: Collection[int | None], target: int | None) -> Swap:
+        """See ModelRegistry; nothing can come in between here."""
+        held = self._model(model).aliases.get(alias)
+        if held == target or held not in expected:
+            return Swap(held=held, made=False)
+        if target is None:
+            self.delete_alias(model, alias)
+        else:
+            self.move_alias(model, alias, target)
+        return Swap(held=held, made=True)
 
     def set_version_tags(self, model: str, version: int, tags: Mapping[str, str]) -> None:
         """See ModelRegistry."""

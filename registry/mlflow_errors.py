@@ -10,16 +10,15 @@ from data_contracts.errors import RegistryError, RegistryUnavailableError
 from registry.mlflow_vendor import MlflowException
 
 _NOT_FOUND: Final = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"})
+# A log-in that is refused is none of these: tokens run out and come back, and what waits must not be given up for it.
 _REFUSED: Final = frozenset(
     {
         "ALREADY_EXISTS",
         "BAD_REQUEST",
         "INVALID_PARAMETER_VALUE",
         "INVALID_STATE",
-        "PERMISSION_DENIED",
         "RESOURCE_ALREADY_EXISTS",
         "RESOURCE_LIMIT_EXCEEDED",
-        "UNAUTHENTICATED",
     }
 )
 

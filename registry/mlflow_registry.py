@@ -6,7 +6,7 @@ Only what mlflow-skinny offers is used, and only over HTTP: the controller carri
 import math
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -22,7 +22,8 @@ from registry.mlflow_vendor import (
     download_artifacts,
     list_artifacts,
 )
-from registry.port import ModelVersion
+from registry.port import ModelLook, ModelVersion
+from registry.swap import Swap, swap
 
 EXPERIMENT: Final = "ringcraft"
 """Experiment of the runs that publish and log_evidence make."""
@@ -103,6 +104,23 @@ class MlflowRegistry:
         """See ModelRegistry."""
         return self._rest.registered_model(model).tag_map()
 
+    def look(self, model: str) -> ModelLook:
+        """See ModelRegistry."""
+        found = self._rest.registered_model(model)
+        return ModelLook(aliases=found.alias_map(), tags=found.tag_map())
+
+    def set_model_tags(self, model: str, tags: Mapping[str, str]) -> None:
+        """See ModelRegistry."""
+        with said_plainly(self._uri, ModelNotFoundError(model)):
+            for key, value in tags.items():
+                self._client.set_registered_model_tag(model, key, value)
+
+    def delete_model_tag(self, model: str, key: str) -> None:
+        """See ModelRegistry."""
+        if key in self.model_tags(model):
+            with said_plainly(self._uri, ModelNotFoundError(model)):
+                self._client.delete_registered_model_tag(model, key)
+
     def resolve(self, model: str, alias: str) -> int:
         """See ModelRegistry."""
         version = self.aliases(model).get(alias)
@@ -127,6 +145,19 @@ class MlflowRegistry:
             with said_plainly(self._uri, ModelNotFoundError(model)):
                 self._client.delete_registered_model_alias(model, alias)
         return before
+
+    def swap_alias(self, model: str, alias: str, *, expected: Collection[int | None], target: int | None) -> Swap:
+        """See ModelRegistry."""
+
+        def write(version: int | None) -> None:
+            if version is None:
+                with said_plainly(self._uri, ModelNotFoundError(model)):
+                    self._client.delete_registered_model_alias(model, alias)
+                return
+            with said_plainly(self._uri, VersionNotFoundError(model, version)):
+                self._client.set_registered_model_alias(model, alias, str(version))
+
+        return swap(lambda: self.aliases(model).get(alias), write, expected=expected, target=target)
 
     def set_version_tags(self, model: str, version: int, tags: Mapping[str, str]) -> None:
         """See ModelRegistry."""

@@ -11,6 +11,7 @@ from data_contracts.errors import ModelNotFoundError, RegistryError, RegistryUna
 
 _PATH: Final = "/api/2.0/mlflow/registered-models/get"
 _OK: Final = 200
+_NO_LOGIN: Final = (401, 403)
 _NOT_FOUND: Final = 404
 _SERVER_ERROR: Final = 500
 
@@ -48,14 +49,15 @@ class MlflowRest:
 
         Raises:
             ModelNotFoundError: never registered.
-            RegistryUnavailableError: no answer in time, or a server error.
+            RegistryUnavailableError: no answer in time, a server error, or a log-in that is not taken (any more).
             RegistryError: refused.
         """
         response = self._get(model)
         if response.status == _NOT_FOUND and b"RESOURCE_DOES_NOT_EXIST" in response.data:
             raise ModelNotFoundError(model)
         if response.status != _OK:
-            kind = RegistryUnavailableError if response.status >= _SERVER_ERROR else RegistryError
+            away = response.status >= _SERVER_ERROR or response.status in _NO_LOGIN
+            kind = RegistryUnavailableError if away else RegistryError
             raise kind(f"MLflow at {self._uri}: asked for model {model!r}, answered HTTP {response.status}")
         try:
             return msgspec.json.decode(response.data, type=_Answer).registered_model

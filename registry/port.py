@@ -1,10 +1,12 @@
 """The registry port: versions of a model, the aliases that point at them, the tags that answer in its UI."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Protocol
 
 from msgspec import Struct
+
+from registry.swap import Swap
 
 
 class ModelVersion(Struct, frozen=True, kw_only=True):
@@ -15,6 +17,14 @@ class ModelVersion(Struct, frozen=True, kw_only=True):
     tags: dict[str, str]
     run_id: str | None
     """Run whose artifacts hold the version's files and evidence."""
+
+
+class ModelLook(Struct, frozen=True, kw_only=True):
+    """A registered model at one moment."""
+
+    aliases: dict[str, int]
+    tags: dict[str, str]
+    """On the model itself."""
 
 
 class ModelRegistry(Protocol):
@@ -59,6 +69,30 @@ class ModelRegistry(Protocol):
         """
         ...
 
+    def look(self, model: str) -> ModelLook:
+        """Return aliases and tags of the model, read together.
+
+        Raises:
+            ModelNotFoundError: never registered.
+        """
+        ...
+
+    def set_model_tags(self, model: str, tags: Mapping[str, str]) -> None:
+        """Set or overwrite tags on the registered model itself.
+
+        Raises:
+            ModelNotFoundError: never registered.
+        """
+        ...
+
+    def delete_model_tag(self, model: str, key: str) -> None:
+        """Take a tag off the registered model itself; one that is not there is none to take off.
+
+        Raises:
+            ModelNotFoundError: never registered.
+        """
+        ...
+
     def resolve(self, model: str, alias: str) -> int:
         """Return the version holding `alias`.
 
@@ -83,6 +117,15 @@ class ModelRegistry(Protocol):
 
         Raises:
             ModelNotFoundError: never registered.
+        """
+        ...
+
+    def swap_alias(self, model: str, alias: str, *, expected: Collection[int | None], target: int | None) -> Swap:
+        """Make `alias` hold `target` (None: take it away) only if it holds one of `expected`; see registry.swap.
+
+        Raises:
+            ModelNotFoundError: never registered.
+            VersionNotFoundError: `target` was never registered.
         """
         ...
 

@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "replay": ("ringcraft.commands.replay", "Read a recording: book, features, or into a running tier."),
     "serve": ("ringcraft.commands.serve", "Run the serving tier: supervisor, controller, worker."),
     "status": ("ringcraft.commands.status", "Show what is serving, how its rollouts stand, what happened."),
+    "history": ("ringcraft.commands.history", "Show every alias change that was seen or made."),
     "promote": ("ringcraft.commands.rollout", "Make the challenger the champion now."),
     "rollback": ("ringcraft.commands.rollout", "Take the challenger off, or bring the former champion back."),
     "pause": ("ringcraft.commands.rollout", "Return every share to the champion and hold the rollout."),

@@ -20,12 +20,13 @@ from data_contracts.errors import JournalError
 from data_contracts.policy import Policy
 from data_contracts.settings import ServedModel
 from native._native import Route
-from registry.history import History
+from registry.history import HISTORY_FILE, History
+from registry.looks import LastLook
 from registry.port import ModelRegistry
 from serving.console.snapshot import EventSnapshot, Snapshot
 from serving.controller.book import BOOK_FILE, RolloutIds, read_book, write_book
 from serving.controller.evidence import evidence_document
-from serving.controller.follower import Follower
+from serving.controller.follower import LOOK_FILE, Follower
 from serving.controller.judging import Judging
 from serving.controller.preparer import Answer, Postponed, Prepared, Preparer, Refusal, prepare
 from serving.controller.publisher import Publisher, Table, route_of, same_route
@@ -80,8 +81,11 @@ class Controller:
         self._ids = RolloutIds(self._book)
         self._instruments = {model.name: model.instruments for model in models}
         self.desks = {m.name: Desk(self._book.desk(m.name), policy, self._ids.take) for m in models}
-        self.history = History(state_dir / "history.jsonl")
-        self.follower = Follower(registry, list(self.desks), self.history, period_s=poll_s, wall_ns=wall_ns)
+        self.history = History(state_dir / HISTORY_FILE)
+        last_look = LastLook(state_dir / LOOK_FILE)
+        self.follower = Follower(
+            registry, list(self.desks), self.history, period_s=poll_s, last_look=last_look, wall_ns=wall_ns
+        )
         self.writer = Writer(state_dir / "outbox.jsonl", registry, self.follower, self.history)
         self._preparer = Preparer(self._prepare)
         self._prepared: dict[tuple[str, int], Prepared] = {}

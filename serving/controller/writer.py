@@ -17,7 +17,8 @@ from data_contracts.errors import ModelNotFoundError, RegistryError, RegistryUna
 from registry.changes import AliasChange
 from registry.history import History
 from registry.port import ModelRegistry
-from serving.controller.follower import Follower
+from registry.swap import Swap
+from serving.controller.follower import Follower, OwnMove
 from serving.rollout.effects import DeleteAlias, MoveAlias, SetTags
 
 log = structlog.get_logger()
@@ -29,6 +30,9 @@ QUARANTINED: Final = "quarantined"
 BARRED: Final = ("rolled_back", QUARANTINED)
 """Statuses that keep a version out until a person clears the tag."""
 _RETRY_S: Final = 0.5
+_SPENT_BYTES: Final = 1 << 20
+"""An outbox of which everything is done is emptied at this size."""
+_OWN: Final = "ringcraft"
 
 
 class Evidence(Struct, frozen=True, kw_only=True, tag=True):
@@ -43,12 +47,14 @@ Job = SetTags | MoveAlias | DeleteAlias | Evidence
 
 
 class Line(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line of the outbox: a job, or that one is done."""
+    """One line of the outbox: a job, that one is begun, or that one is done."""
 
     number: int
     model: str = ""
     since: str = ""
     job: Job | None = None
+    begun: bool = False
+    """From here on the registry may have been changed, whatever became of this process."""
 
 
 class Writer:
@@ -59,11 +65,13 @@ class Writer:
         self._path, self._registry, self._follower, self._history = path, registry, follower, history
         self._lock = threading.Lock()
         self._wake, self._stop = threading.Event(), threading.Event()
+        self._begun: set[int] = set()
         self._waiting = self._load()
         self._next = max((line.number for line in self._waiting), default=0) + 1
         self._rewrite()
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self._thread = threading.Thread(target=self._run, name="registry-writer", daemon=True)
+        follower.own = self.began
 
     def start(self) -> None:
         """Begin to write in a thread of its own."""
@@ -103,6 +111,18 @@ class Writer:
                 del result[job.alias]
         return result
 
+    def began(self, change: AliasChange) -> OwnMove | None:
+        """Return why a change that was found was made, where it is what a move begun here does."""
+        with self._lock:
+            lines = [line for line in self._waiting if line.number in self._begun and line.model == change.model]
+        for line in lines:
+            job = line.job
+            if isinstance(job, MoveAlias | DeleteAlias) and job.alias == change.alias:
+                expected, target = _ends(job)
+                if change.before in expected and change.after == target:
+                    return OwnMove(why=job.why, who=job.who or _OWN)
+        return None
+
     def waiting_status(self, model: str, version: int) -> str | None:
         """Return the status tag that waits to be written on the version, checking apart; None where none does."""
         with self._lock:
@@ -127,7 +147,10 @@ class Writer:
                 log.error("write_back_refused", model=line.model, job=repr(line.job), error=str(error))
             with self._lock:
                 self._waiting.pop(0)
+                self._begun.discard(line.number)
                 self._append(Line(number=line.number))
+                if not self._waiting and os.fstat(self._file).st_size > _SPENT_BYTES:
+                    os.ftruncate(self._file, 0)
 
     def _do(self, line: Line) -> None:
         job, model = line.job, line.model
@@ -141,28 +164,45 @@ class Writer:
             self._registry.set_version_tags(model, job.version, {"ringcraft.evidence": where})
         elif job is not None:
             with self._follower.lock:
-                self._move(model, job)
+                self._move(line, job)
 
-    def _move(self, model: str, job: MoveAlias | DeleteAlias) -> None:
+    def _move(self, line: Line, job: MoveAlias | DeleteAlias) -> None:
+        model, again = line.model, line.number in self._begun
+        if not again:
+            with self._lock:
+                self._append(Line(number=line.number, begun=True))
+                self._begun.add(line.number)
+        expected, target = _ends(job)
         try:
-            held = self._registry.aliases(model).get(job.alias)
+            swap = self._registry.swap_alias(model, job.alias, expected=expected, target=target)
         except ModelNotFoundError:
             return
-        target = job.version if isinstance(job, MoveAlias) else None
-        allowed = (job.expected, job.version) if isinstance(job, MoveAlias) else (job.version,)
-        if held == target:
+        if swap.made:
+            self._made(model, job, swap)
             return
-        if held not in allowed:
-            log.info("alias_left_alone", model=model, alias=job.alias, held=held, expected=allowed[0])
-            return  # somebody has moved it since: theirs is the later word
-        if target is None:
-            self._registry.delete_alias(model, job.alias)
-        else:
-            self._registry.move_alias(model, job.alias, target)
-        change = AliasChange(model=model, alias=job.alias, before=held, after=target)
-        who = job.who or "ringcraft"
-        self._history.record(change, wall_ns=time.time_ns(), seen="made", why=job.why, who=who)
-        self._follower.moved(model, job.alias, target)
+        known = self._history.aliases(model).get(job.alias)
+        if again and swap.held == target and known in expected and known != target:
+            self._record(model, job.alias, known, target, job.why, job.who or _OWN)  # made before this process began
+        elif swap.held != target:
+            # Somebody has moved it since: theirs is the later word.
+            log.info("alias_left_alone", model=model, alias=job.alias, held=swap.held, expected=expected[0])
+
+    def _made(self, model: str, job: MoveAlias | DeleteAlias, swap: Swap) -> None:
+        _, target = _ends(job)
+        held = swap.held
+        for other in swap.between:
+            self._record(model, job.alias, held, other, "seen while a move of our own was under way", None)
+            held = other
+        self._record(model, job.alias, held, target, job.why, job.who or _OWN)
+        if swap.between:
+            why = "put back: it was moved while a move of our own was under way"
+            self._record(model, job.alias, target, swap.between[-1], why, _OWN)
+            log.warning("alias_put_back", model=model, alias=job.alias, version=swap.between[-1])
+        self._follower.moved(model, job.alias, swap.between[-1] if swap.between else target)
+
+    def _record(self, model: str, alias: str, before: int | None, after: int | None, why: str, who: str | None) -> None:
+        change = AliasChange(model=model, alias=alias, before=before, after=after)
+        self._history.record(change, wall_ns=time.time_ns(), seen="made" if who else "polled", why=why, who=who)
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -180,17 +220,31 @@ class Writer:
         waiting: dict[int, Line] = {}
         for raw in text[: text.rfind(b"\n") + 1].splitlines():  # a crash may have cut the last line short
             line = mjson.decode(raw, type=Line)
-            if line.job is None:
+            if line.begun:
+                self._begun.add(line.number)
+            elif line.job is None:
                 waiting.pop(line.number, None)
             else:
                 waiting[line.number] = line
+        self._begun &= waiting.keys()
         return list(waiting.values())
 
     def _rewrite(self) -> None:
         part = self._path.with_suffix(".part")
-        part.write_bytes(b"".join(mjson.encode(line) + b"\n" for line in self._waiting))
+        begun = [Line(number=number, begun=True) for number in sorted(self._begun)]
+        with part.open("wb") as file:
+            file.write(b"".join(mjson.encode(line) + b"\n" for line in [*self._waiting, *begun]))
+            file.flush()
+            os.fsync(file.fileno())
         part.replace(self._path)
 
     def _append(self, line: Line) -> None:
         os.write(self._file, mjson.encode(line) + b"\n")
         os.fsync(self._file)
+
+
+def _ends(job: MoveAlias | DeleteAlias) -> tuple[tuple[int | None, ...], int | None]:
+    """Return what the alias may hold for the job to be done, what was expected first, and what it shall hold then."""
+    if isinstance(job, MoveAlias):
+        return (job.expected, job.version), job.version
+    return (job.version,), None

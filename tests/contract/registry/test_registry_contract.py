@@ -1,6 +1,7 @@
 """One suite for every driver of registry.port.ModelRegistry."""
 
 import itertools
+import os
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from registry.memory import MemoryRegistry
 from registry.port import ModelRegistry
 
 FILES = {"model.onnx": b"\x08\x09 not a real graph", "manifest.json": b"{}", "plots/pnl.svg": b"<svg/>"}
-_names = (f"model-{number}" for number in itertools.count())
+_names = (f"contract-{os.getpid()}-{number}" for number in itertools.count())
 
 
 @pytest.fixture(scope="module", params=["memory", "mlflow"])
@@ -120,6 +121,43 @@ def test_deleted_alias_is_gone_and_says_what_it_held(registry: ModelRegistry, mo
         registry.resolve(model, "shadow-long_horizon")
 
 
+def test_alias_is_swapped_only_from_what_was_expected(registry: ModelRegistry, model: str, folder: Path) -> None:
+    for _ in range(3):
+        registry.publish(model, folder, tags={})
+    registry.move_alias(model, "challenger", 1)
+    left = registry.swap_alias(model, "challenger", expected=(2,), target=None)
+    assert (left.held, left.made) == (1, False)
+    assert registry.aliases(model) == {"challenger": 1}
+    done = registry.swap_alias(model, "challenger", expected=(1,), target=3)
+    assert (done.held, done.made, done.between) == (1, True, ())
+    assert registry.aliases(model) == {"challenger": 3}
+    again = registry.swap_alias(model, "challenger", expected=(1,), target=3)
+    assert (again.held, again.made) == (3, False)
+    assert registry.swap_alias(model, "challenger", expected=(3,), target=None).made
+    assert registry.aliases(model) == {}
+    assert registry.swap_alias(model, "challenger", expected=(None,), target=2).made
+    assert registry.aliases(model) == {"challenger": 2}
+    with pytest.raises(VersionNotFoundError):
+        registry.swap_alias(model, "challenger", expected=(2,), target=7)
+    with pytest.raises(ModelNotFoundError):
+        registry.swap_alias("nobody", "challenger", expected=(2,), target=None)
+
+
+def test_a_model_s_own_tags_are_seen_with_its_aliases(registry: ModelRegistry, model: str, folder: Path) -> None:
+    registry.publish(model, folder, tags={"family": "mlp"})
+    registry.move_alias(model, "champion", 1)
+    registry.set_model_tags(model, {"ringcraft.policy.rollout.on_success": "wait", "note": "a"})
+    registry.set_model_tags(model, {"note": "b"})
+    look = registry.look(model)
+    assert look.aliases == {"champion": 1}
+    assert look.tags == {"ringcraft.policy.rollout.on_success": "wait", "note": "b"}
+    for _ in range(2):
+        registry.delete_model_tag(model, "note")
+    assert registry.model_tags(model) == {"ringcraft.policy.rollout.on_success": "wait"}
+    with pytest.raises(ModelNotFoundError):
+        registry.set_model_tags("nobody", {"a": "b"})
+
+
 def test_tags_are_set_and_overwritten(registry: ModelRegistry, model: str, folder: Path) -> None:
     registry.publish(model, folder, tags={"ringcraft.status": "checking", "family": "mlp"})
     registry.set_version_tags(model, 1, {"ringcraft.status": "ab:10%", "ringcraft.reason": "late: 12 of 900 > 500 µs"})
@@ -152,7 +190,7 @@ def test_model_name_that_mlflow_refuses_is_refused(registry: ModelRegistry, fold
 
 
 def test_unknown_model_is_said_to_be_unknown(registry: ModelRegistry, tmp_path: Path) -> None:
-    for call in (registry.versions, registry.aliases, registry.model_tags):
+    for call in (registry.versions, registry.aliases, registry.model_tags, registry.look):
         with pytest.raises(ModelNotFoundError, match="nobody"):
             call("nobody")
     with pytest.raises(ModelNotFoundError):

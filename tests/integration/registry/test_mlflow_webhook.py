@@ -10,6 +10,7 @@ from console_sample import snapshot
 from mlflow import MlflowClient
 
 from registry.history import History
+from registry.looks import LastLook
 from registry.mlflow_registry import MlflowRegistry
 from serving.console.app import console_app
 from serving.console.server import ConsoleServer
@@ -35,7 +36,8 @@ def follower(mlflow_uri: str, tmp_path: Path) -> Iterator[Follower]:
     registry = MlflowRegistry(mlflow_uri, timeout_s=30)
     for _ in range(2):
         registry.publish(MODEL, folder, tags={})
-    follower = Follower(registry, [MODEL], History(tmp_path / "history.jsonl"), period_s=PERIOD_S)
+    look = LastLook(tmp_path / "last_look")
+    follower = Follower(registry, [MODEL], History(tmp_path / "h.jsonl"), period_s=PERIOD_S, last_look=look)
     follower.start()
     yield follower
     follower.stop()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from data_contracts.errors import RegistryError
 from registry.changes import AliasChange
-from registry.history import History
+from registry.history import History, read_history
 
 
 def move(history: History, wall_ns: int, before: int | None, after: int | None, alias: str = "champion") -> None:
@@ -30,6 +30,7 @@ def test_entry_is_one_line_of_json_with_every_field(tmp_path: Path) -> None:
         "who": "ana",
         "seen": "made",
         "gap": True,
+        "since_ns": None,
     }
 
 
@@ -101,3 +102,22 @@ def test_alias_map_is_what_the_entries_leave(tmp_path: Path) -> None:
     move(history, 3, 1, 2)
     move(history, 4, 2, None, alias="challenger")
     assert history.aliases("tilt") == {"champion": 2}
+
+
+def test_a_gap_says_from_when_to_when_and_leaves_the_alias_map_alone(tmp_path: Path) -> None:
+    history = History(tmp_path / "h.jsonl")
+    move(history, 1, None, 1)
+    history.record_gap("tilt", from_ns=2, to_ns=9, why="MLflow did not answer")
+    gap = History(tmp_path / "h.jsonl").entries[-1]
+    assert (gap.seen, gap.since_ns, gap.wall_ns, gap.alias, gap.why) == ("gap", 2, 9, "", "MLflow did not answer")
+    assert history.aliases("tilt") == {"champion": 1}
+
+
+def test_history_can_be_read_while_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "h.jsonl"
+    assert read_history(path) == []
+    history = History(path)
+    move(history, 1, None, 1)
+    path.write_bytes(path.read_bytes() + b'{"wall_ns": 2, "mod')
+    assert read_history(path) == list(history.entries)
+    assert path.read_bytes().endswith(b'"mod')
