@@ -47,6 +47,7 @@ def run_controller(settings: Settings) -> None:
         registry=MlflowRegistry(settings.mlflow.uri, timeout_s=settings.mlflow.timeout_s),
         models=serving.models,
         policy=_policy(serving.policy),
+        policy_file=serving.policy,
         state_dir=state_dir,
         table=table,
         poll_s=serving.registry_poll_ms / 1000.0,

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ import structlog
 
 from data_contracts.errors import JournalError
 from data_contracts.policy import Policy
+from data_contracts.policy_tags import ERROR_TAG
 from data_contracts.settings import ServedModel
 from native._native import Route
 from registry.history import HISTORY_FILE, History
@@ -28,10 +30,11 @@ from serving.controller.book import BOOK_FILE, RolloutIds, read_book, write_book
 from serving.controller.evidence import evidence_document
 from serving.controller.follower import LOOK_FILE, Follower
 from serving.controller.judging import Judging
+from serving.controller.policies import Policies
 from serving.controller.preparer import Answer, Postponed, Prepared, Preparer, Refusal, prepare
 from serving.controller.publisher import Publisher, Table, route_of, same_route
 from serving.controller.snapshot import model_snapshot, worker_snapshot
-from serving.controller.writer import Evidence, Writer
+from serving.controller.writer import Evidence, SetModelTag, Writer
 from serving.lineup import SlotStatus, WorkerStatus
 from serving.outcomes.intake import Intake
 from serving.outcomes.port import OutcomeStore
@@ -60,6 +63,7 @@ class Controller:
         policy: Policy,
         state_dir: Path,
         table: Table,
+        policy_file: Path | None = None,
         poll_s: float = 0.5,
         mlflow_uri: str = "",
         outcomes: OutcomeStore | None = None,
@@ -75,12 +79,15 @@ class Controller:
             msgspec.DecodeError: rollouts.json is.
         """
         state_dir.mkdir(parents=True, exist_ok=True)
-        self.policy, self._state_dir, self._table = policy, state_dir, table
+        self._state_dir, self._table = state_dir, table
+        self.policies = Policies(policy, policy_file)
         self._registry, self._poll_s, self._mlflow_uri, self._wall_ns = registry, poll_s, mlflow_uri, wall_ns
         self._book = read_book(state_dir / BOOK_FILE)
         self._ids = RolloutIds(self._book)
         self._instruments = {model.name: model.instruments for model in models}
-        self.desks = {m.name: Desk(self._book.desk(m.name), policy, self._ids.take) for m in models}
+        self.desks = {
+            m.name: Desk(self._book.desk(m.name), partial(self.policies.of, m.name), self._ids.take) for m in models
+        }
         self.history = History(state_dir / HISTORY_FILE)
         last_look = LastLook(state_dir / LOOK_FILE)
         self.follower = Follower(
@@ -98,6 +105,7 @@ class Controller:
         self.caught_up = False
         """The journal has been read to its end once: until then nothing is routed, for it may say otherwise."""
         self._followed: set[str] = set()
+        self._policy_errors: dict[str, str] = {}
         self._ask_again: dict[tuple[str, int], float] = {}
         self.lock = threading.RLock()
         """Held while the loop turns and while a person's command is carried out."""
@@ -141,6 +149,9 @@ class Controller:
     def turn(self) -> bool:
         """Go round once; return whether more of the journal is waiting to be read."""
         with self.lock:
+            told = self.policies.reload()
+            if told is not None:
+                self._note("policy", "", None, told)
             if self.caught_up:  # what the journal says of a rollout comes before what its alias says now
                 self._take_aliases()
             self._take_prepared()
@@ -180,6 +191,7 @@ class Controller:
             aliases = self.follower.aliases(name)
             if aliases is None:
                 continue
+            self._take_policy_tags(name)
             aliases = self.writer.overlay(name, aliases)
             if aliases != desk.wanted or name not in self._followed:
                 self._followed.add(name)
@@ -188,6 +200,15 @@ class Controller:
                 self._retry_at = time.monotonic() + RETRY_REFUSED_S
                 for version in desk.retryable():
                     self._preparer.ask(name, version)
+
+    def _take_policy_tags(self, model: str) -> None:
+        tags = self.follower.tags(model)
+        self.policies.take_tags(model, tags)
+        error = self.policies.error(model)
+        if error != self._policy_errors.get(model, tags.get(ERROR_TAG, "")):
+            self.writer.add(model, SetModelTag(key=ERROR_TAG, value=error), since=self._now_text())
+            self._note("policy_refused" if error else "policy_read", model, None, error or "policy tags taken")
+        self._policy_errors[model] = error
 
     def _prepare(self, model: str, version: int) -> Answer:
         state = self.desks[model].state

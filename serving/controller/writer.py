@@ -43,7 +43,15 @@ class Evidence(Struct, frozen=True, kw_only=True, tag=True):
     content: str
 
 
-Job = SetTags | MoveAlias | DeleteAlias | Evidence
+class SetModelTag(Struct, frozen=True, kw_only=True, tag=True):
+    """Answer in the registry's UI, on the registered model."""
+
+    key: str
+    value: str
+    """Empty: the tag is taken off."""
+
+
+Job = SetModelTag | SetTags | MoveAlias | DeleteAlias | Evidence
 
 
 class Line(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -159,6 +167,11 @@ class Writer:
                 return  # the bar is the version's own tag: being looked at must not lift it
             status = {STATUS_TAG: job.status, "ringcraft.since": line.since} if job.status else {}
             self._registry.set_version_tags(model, job.version, {**status, REASON_TAG: job.reason[:4000]})
+        elif isinstance(job, SetModelTag):
+            if job.value:
+                self._registry.set_model_tags(model, {job.key: job.value[:4000]})
+            else:
+                self._registry.delete_model_tag(model, job.key)
         elif isinstance(job, Evidence):
             where = self._registry.log_evidence(model, job.version, job.name, job.content.encode())
             self._registry.set_version_tags(model, job.version, {"ringcraft.evidence": where})

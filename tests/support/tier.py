@@ -71,8 +71,10 @@ class MemoryTable:
 class Tier:
     """Controller and a synthetic worker, turned by hand."""
 
-    def __init__(self, tmp_path: Path, policy: Policy, registry: MemoryRegistry | None = None) -> None:
-        self.path, self.policy = tmp_path, policy
+    def __init__(
+        self, tmp_path: Path, policy: Policy, registry: MemoryRegistry | None = None, policy_file: Path | None = None
+    ) -> None:
+        self.path, self.policy, self.policy_file = tmp_path, policy, policy_file
         self.state_dir = tmp_path / "state"
         self.registry = registry or MemoryRegistry()
         self.table = MemoryTable()
@@ -86,6 +88,7 @@ class Tier:
             registry=self.registry,
             models=(ServedModel(name=MODEL),),
             policy=self.policy,
+            policy_file=self.policy_file,
             state_dir=self.state_dir,
             table=self.table,
         )
