@@ -109,6 +109,19 @@ class Decisions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Event time between two decisions on one instrument."""
 
 
+class Reconciliation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Paper (mark-outs) against what the trading system reports as realised, version by version."""
+
+    action: Literal["alarm", "pause", "off"] = "alarm"
+    """pause: also return every share to the champion until a person resumes; it takes no version off."""
+    tolerance_bps: Annotated[float, Meta(ge=0)] = 1.0
+    """Mean difference a decision that is taken as agreement."""
+    min_outcomes: Annotated[int, Meta(ge=40)] = 200
+    """Decisions with both before anything is said."""
+    error_rate: _Rate = 0.01
+    """Chance of an alarm within 10,000 such decisions where they agree."""
+
+
 class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything a rollout is judged by."""
 
@@ -117,6 +130,7 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     limits: HardLimits = HardLimits()
     outcomes: Outcomes = Outcomes()
     decisions: Decisions = Decisions()
+    reconciliation: Reconciliation = Reconciliation()
 
     def __post_init__(self) -> None:
         guards = self.guardrails
