@@ -94,7 +94,10 @@ class Controller:
             registry, list(self.desks), self.history, period_s=poll_s, last_look=last_look, wall_ns=wall_ns
         )
         self.writer = Writer(state_dir / "outbox.jsonl", registry, self.follower, self.history)
-        self._preparer = Preparer(self._prepare)
+        self.woken = threading.Event()
+        """Set when something came that the next turn should not wait for."""
+        self.follower.changed = self.woken.set
+        self._preparer = Preparer(self._prepare, self.woken.set)
         self._prepared: dict[tuple[str, int], Prepared] = {}
         self._families: dict[tuple[str, int], str] = {}
         """Of every version that was ever prepared: one that came off is shown with its family all the same."""
@@ -130,6 +133,15 @@ class Controller:
     def intake(self) -> Intake:
         """Where outcomes are posted."""
         return self._judging.intake
+
+    @property
+    def hurried(self) -> bool:
+        """Whether a version waits for its worker: the next turn should come soon."""
+        return any(
+            (name, version) in self._prepared and not desk.has_passed(version)
+            for name, desk in self.desks.items()
+            for version in desk.versions()
+        )
 
     def start(self) -> None:
         """Begin to follow the registry and to write back."""
