@@ -156,6 +156,8 @@ class Controller:
         self.writer.stop()
         self.intake.stop()
         self._save()
+        if not any(desk.effects for desk in self.desks.values()):
+            self._judging.save(at_once=True)
         self.history.close()
 
     def turn(self) -> bool:
@@ -170,6 +172,7 @@ class Controller:
             self._take_status()
             more = self._take_journal()  # last: what it makes the desks move is in the outbox before aliases are read
             self.settle()
+            self._judging.save()
             if time.monotonic() - self._snapshot_at > SNAPSHOT_S:
                 self.snapshot = self._make_snapshot()
         return more
@@ -185,10 +188,11 @@ class Controller:
         self._write_lineup()
         self._ask_for_versions()
         for desk in self.desks.values():
-            effects, desk.effects = desk.effects, []
             # Aliases first: whoever reads a tag finds them moved already.
-            for effect in sorted(effects, key=lambda one: not isinstance(one, MoveAlias | DeleteAlias)):
-                self._carry_out(desk, effect)
+            desk.effects.sort(key=lambda one: not isinstance(one, MoveAlias | DeleteAlias))
+            while desk.effects:
+                self._carry_out(desk, desk.effects[0])
+                del desk.effects[0]  # not before it is done: a full disk must not lose it
         self._save()
         self._publish()
 
