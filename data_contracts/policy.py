@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from data_contracts.errors import PolicyError
+from data_contracts.watch_policy import Watch
 
 ERROR_RATE_LIMIT: Final = 0.05
 """Guardrails' error rates may not sum to more: an honest version is kept in 95 of 100 rollouts."""
@@ -51,8 +52,6 @@ class PnlGuard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     error_rate: _Rate = 0.03
     margin_sd: Annotated[float, Meta(ge=0)] = 0.01
-    """A stretch of decisions worse by less, in sd of the paired difference, counts as equal; so does the whole
-    rollout worse by a quarter of it."""
     horizon_decisions: Annotated[int, Meta(gt=0)] = 100_000
     outcome: Literal["markout", "realised"] = "markout"
     """What an action of the live arm earned: its mark-out, or what the trading system posts of it."""
@@ -133,6 +132,7 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     outcomes: Outcomes = Outcomes()
     decisions: Decisions = Decisions()
     reconciliation: Reconciliation = Reconciliation()
+    watch: Watch = Watch()
 
     def __post_init__(self) -> None:
         guards = self.guardrails

@@ -9,7 +9,7 @@ from data_contracts.policy import Policy
 from serving.rollout.desk_moves import DeskMoves
 from serving.rollout.desk_state import CHALLENGER, CHAMPION, DeskState, Rollout
 from serving.rollout.effects import Ended, Noted, SetTags
-from serving.rollout.events import Concluded, FoldEvent, Paused, ReadyToPromote, StepAdvanced
+from serving.rollout.events import Alarmed, Concluded, FoldEvent, Paused, ReadyToPromote, StepAdvanced
 
 
 class Desk(DeskMoves):
@@ -86,6 +86,9 @@ class Desk(DeskMoves):
         elif isinstance(event, Paused) and event.decision > rollout.paused_at:
             rollout.paused_at = event.decision
             self.pause(event.reason)
+        elif isinstance(event, Alarmed) and rollout.hears(event):
+            kind = "alarm" if event.raised else "alarm_cleared"
+            self._note(kind, rollout.version, f"{event.name}: {event.text}", event.decision)
         self._reconcile()
 
     def promote(self, why: str, who: str | None = None) -> None:

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from data_contracts.policy import Policy
 from serving.rollout.effects import Ended
-from serving.rollout.events import Concluded, Kind
+from serving.rollout.events import Alarmed, Concluded, Kind
 
 CHAMPION: Final = "champion"
 CHALLENGER: Final = "challenger"
@@ -30,6 +30,10 @@ class Rollout(Struct, kw_only=True):
     """By which it is judged to its end, whatever becomes of the file and of tags; None while it is being checked."""
     paused_at: int = 0
     """Decision of the last pause that the journal asked for: read again after a restart, it asks no more."""
+    alarmed_at: int = 0
+    """Decision of the last alarm, raised or cleared, that was noted; likewise."""
+    alarmed: list[str] = []
+    """Names noted at that decision."""
     earned: Concluded | None = None
     """A promotion that the evidence gave just as the rollout was paused: carried out when it goes on."""
 
@@ -37,6 +41,15 @@ class Rollout(Struct, kw_only=True):
     def live(self) -> bool:
         """Whether it has a place in the routing table."""
         return self.stage != "checking"
+
+    def hears(self, event: Alarmed) -> bool:
+        """Take note of an alarm; whether it is new: after a restart the journal is read again."""
+        if event.decision < self.alarmed_at or (event.decision == self.alarmed_at and event.name in self.alarmed):
+            return False
+        if event.decision > self.alarmed_at:
+            self.alarmed_at, self.alarmed = event.decision, []
+        self.alarmed.append(event.name)
+        return True
 
 
 class DeskState(Struct, kw_only=True):

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
 from data_contracts.journal import Arm
 from serving.rollout.records import DecisionRow, ShadowRow
+from serving.watch.ranks import mean_ranks
 
 WINDOW: Final = 512
 """Newest pairs that the rank correlation is over; of one instrument, 128."""
@@ -195,13 +195,7 @@ def rank_correlation(pairs: Iterable[tuple[float, float]]) -> float | None:
     table = np.array(list(pairs), dtype=np.float64)
     if len(table) < RANKED_LEAST:
         return None
-    one, other = _ranks(table[:, 0]), _ranks(table[:, 1])
+    one, other = mean_ranks(table[:, 0]), mean_ranks(table[:, 1])
     one, other = one - one.mean(), other - other.mean()
     spread = float(np.sqrt((one @ one) * (other @ other)))
     return float(one @ other) / spread if spread > 0.0 else None
-
-
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return (last - (counts - 1) / 2.0)[place]

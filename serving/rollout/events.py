@@ -53,4 +53,17 @@ class Concluded(Struct, frozen=True, kw_only=True, tag=True):
     reason: str
 
 
-FoldEvent = StepAdvanced | ReadyToPromote | Paused | Concluded
+class Alarmed(Struct, frozen=True, kw_only=True, tag=True):
+    """Something that is watched was found amiss, or is well again; the rollout goes on as it was."""
+
+    model: str
+    rollout_id: int
+    version: int
+    decision: int
+    name: str
+    raised: bool
+    """False: cleared."""
+    text: str
+
+
+FoldEvent = StepAdvanced | ReadyToPromote | Paused | Alarmed | Concluded

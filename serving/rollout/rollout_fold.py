@@ -7,7 +7,7 @@ import msgspec
 from data_contracts.journal import AbstainReason, Arm, MarkoutStatus, Phase
 from data_contracts.policy import Outcomes, Policy
 from serving.rollout.divergence import Divergences
-from serving.rollout.events import Concluded, FoldEvent, Kind, Paused, ReadyToPromote, StepAdvanced
+from serving.rollout.events import Alarmed, Concluded, FoldEvent, Kind, Paused, ReadyToPromote, StepAdvanced
 from serving.rollout.evidence import Evidence
 from serving.rollout.judging import PNL, Answered, Guards
 from serving.rollout.machine import Verdict, next_step
@@ -15,6 +15,7 @@ from serving.rollout.paired import augmented_difference, paired_difference
 from serving.rollout.records import DecisionRow, EpochRow, MarkoutRow, ShadowRow
 from serving.rollout.state import RolloutState
 from serving.rollout.tally import ArmTally
+from serving.rollout.watching import Watching
 
 # Plain ints: an enum's comparison costs more than the rest of a decision's fold.
 FAILURES: Final = frozenset({int(AbstainReason.BAD_OUTPUT), int(AbstainReason.MODEL_FAILED)})
@@ -41,6 +42,9 @@ class RolloutFold:
         self.judged_arm = int(Arm.CHAMPION if bake else Arm.CHALLENGER)
         self.state = RolloutState(kind=self.kind, step=epoch.step, announced=epoch.step)
         self.guards = Guards(policy, "the one it replaced" if bake else "the champion")
+        self.watching = Watching(policy, self.kind)
+        self.notices: list[FoldEvent] = []
+        """Alarms that nobody was told of yet: a decision has one event, and a verdict or a step goes first."""
         self.divergences = Divergences()
         self.arms: dict[int, ArmTally] = {}
         self.concluded: Concluded | None = None
@@ -72,9 +76,10 @@ class RolloutFold:
         difference = self._difference(epoch, decision, markout, shadows)
         self.guards.fold_difference(decision.event_ns, difference, horizon_ns)
         self._fold_answers(decision, shadows)
+        self._watch(epoch, decision, markout, shadows)
         if decision.arm == self.judged_arm:
             self.live_pnl_bps += earned
-        return self._conclude(decision.decision_id, alive=not self.silent) or silence
+        return self._conclude(decision.decision_id, alive=not self.silent) or silence or self._notice()
 
     def skip(self, epoch: EpochRow, decision: DecisionRow, shadows: list[ShadowRow]) -> FoldEvent | None:
         """Fold a decision whose outcome never came: it counts, and says nothing about PnL."""
@@ -85,6 +90,22 @@ class RolloutFold:
         self._count(epoch, decision)
         self._fold_answers(decision, shadows)
         return self._conclude(decision.decision_id, alive=False) or silence
+
+    def _watch(self, epoch: EpochRow, decision: DecisionRow, markout: MarkoutRow, shadows: list[ShadowRow]) -> None:
+        raised = self.watching.fold(epoch, decision, markout, shadows)
+        if not raised and not self.watching.cleared:
+            return
+        about = {"model": self.model, "rollout_id": self.rollout_id, "version": self.version}
+        about["decision"] = decision.decision_id
+        for alarm in self.watching.readings():
+            if alarm.name in raised or alarm.name in self.watching.cleared:
+                is_raised = alarm.name in raised
+                self.notices.append(Alarmed(name=alarm.name, raised=is_raised, text=alarm.text, **about))  # type: ignore[arg-type]
+                if is_raised and alarm.action == "pause":
+                    self.notices.append(Paused(reason=f"alarm {alarm.name}: {alarm.text}", **about))  # type: ignore[arg-type]
+
+    def _notice(self) -> FoldEvent | None:
+        return self.notices.pop(0) if self.notices else None
 
     def _hear(self, decision: DecisionRow, shadows: list[ShadowRow], *, usable: bool, judged: bool) -> Paused | None:
         """Count a decision that somebody acted on into the silence of the PnL feed, or end that."""

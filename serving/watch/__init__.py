@@ -1,0 +1,1 @@
+"""What is watched in a rollout beside its guardrails: share, latency, abstentions, drift, calibration."""
