@@ -5,8 +5,8 @@ from serving.guardrails.rate_guard import RateGuard
 
 
 def make_pnl(alpha: float, horizon: int, overlap: int, warm: int | None = None) -> PnlGuard:
-    """Return a PnL guard without a margin, so that delays are held against the bound for the whole effect."""
-    return PnlGuard(error_rate=alpha, horizon=horizon, overlap=overlap, margin_sd=0.0, warm=warm)
+    """Return a PnL guard as rollouts use it, with the margin that a policy has by default."""
+    return PnlGuard(error_rate=alpha, horizon=horizon, overlap=overlap, warm=warm)
 
 
 def make_rate(p0: float, alpha: float, horizon: int, burst: int = 1) -> RateGuard:

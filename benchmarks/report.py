@@ -39,3 +39,17 @@ def ratio(
         "low": min(times),
         "high": max(times),
     }
+
+
+def percentile_row(name: str, ours: Sequence[float], *, goal: float, unit: str) -> dict[str, Any]:
+    """Return one row of something that has no peer: the median against a goal, smaller winning."""
+    return {
+        "name": name,
+        "ours": statistics.median(ours),
+        "peer": goal,
+        "peer_name": "the goal",
+        "unit": unit,
+        "ratio": goal / statistics.median(ours),
+        "low": goal / max(ours),
+        "high": goal / min(ours),
+    }

@@ -140,5 +140,9 @@ class JournalError(RingcraftError):
     """A journal that cannot be read."""
 
 
+class StateError(RingcraftError):
+    """Saved state that cannot be taken up; what it was made from must be read again."""
+
+
 class OutcomeStoreUnavailableError(RingcraftError):
     """The store of posted outcomes cannot be reached just now; posting again is safe."""

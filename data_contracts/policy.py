@@ -52,6 +52,8 @@ class PnlGuard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     error_rate: _Rate = 0.03
     margin_sd: Annotated[float, Meta(ge=0)] = 0.01
+    """A stretch of decisions worse by less, in sd of the paired difference, counts as equal; so does the whole
+    rollout worse by a quarter of it."""
     horizon_decisions: Annotated[int, Meta(gt=0)] = 100_000
     outcome: Literal["markout", "realised"] = "markout"
     """What an action of the live arm earned: its mark-out, or what the trading system posts of it."""

@@ -307,12 +307,13 @@ class JournalFollower:
     It only reads: the worker may be killed, and a torn tail cut off and written anew, between two polls.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, start: int = 0) -> None:
+        """Read `folder` from record `start` on; nothing need be there yet."""
         self._folder = folder
         self._segment: Path | None = None
         self._row = 0
         self._first = 0
-        self._next_index = 0
+        self._next_index = start
 
     @property
     def next_index(self) -> int:
@@ -334,9 +335,10 @@ class JournalFollower:
 
     def _open_next(self) -> bool:
         """Go to the segment that holds the next record, where there is one already."""
-        current = self._segment
+        if self._segment is None:
+            return self._open_first()
         for path in sorted(self._folder.glob("*.rcj")):
-            if current is not None and path <= current:
+            if path <= self._segment:
                 continue
             header = _head(path)
             if len(header) < SEGMENT_HEADER_BYTES:
@@ -345,6 +347,20 @@ class JournalFollower:
             self._segment, self._row = path, 0
             return True
         return False
+
+    def _open_first(self) -> bool:
+        """Go to the segment that holds the record to begin with: the last that begins with it or before."""
+        for path in sorted(self._folder.glob("*.rcj")):
+            header = _head(path)
+            if len(header) < SEGMENT_HEADER_BYTES:
+                break  # being made
+            first = _first_index(path, header, None)
+            if first > self._next_index:
+                if self._segment is None:
+                    _first_index(path, header, self._next_index)
+                break
+            self._segment, self._first, self._row = path, first, self._next_index - first
+        return self._segment is not None
 
     def _read(self, limit: int) -> RecordBatch:
         if self._segment is None:

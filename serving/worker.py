@@ -39,6 +39,8 @@ from serving.slots import TIER, prepare_version
 INSTRUMENTS_MAX: Final = 1024
 """Different instruments that feeds may introduce to one worker."""
 _POLL_S: Final = 0.05
+_PREPARING_S: Final = 0.005
+"""Between two looks whether a version is ready: someone waits for it."""
 _STATUS_S: Final = 0.1
 
 log = structlog.get_logger()
@@ -137,7 +139,7 @@ class PreparedWorker:
 
     def turn(self) -> None:
         """Wait a moment for a feed to introduce itself, then look at everything else."""
-        hello = self._native.wait_hello(_POLL_S)
+        hello = self._native.wait_hello(_POLL_S if self._preparing is None else _PREPARING_S)
         if hello is not None:
             self._introduce(hello)
         self.poll_lineup()

@@ -12,6 +12,7 @@ from ringcraft.terminal import err, out, print_json, table
 
 BENCHES: Final = {
     "features": "feature vectors a second, native against the numpy reference",
+    "reaction": "seconds from an alias moved in MLflow to its version in shadow",
     "inference": "one row through ONNX Runtime's C API against its Python session",
 }
 

@@ -94,7 +94,10 @@ class Controller:
             registry, list(self.desks), self.history, period_s=poll_s, last_look=last_look, wall_ns=wall_ns
         )
         self.writer = Writer(state_dir / "outbox.jsonl", registry, self.follower, self.history)
-        self._preparer = Preparer(self._prepare)
+        self.woken = threading.Event()
+        """Set when something came that the next turn should not wait for."""
+        self.follower.changed = self.woken.set
+        self._preparer = Preparer(self._prepare, self.woken.set)
         self._prepared: dict[tuple[str, int], Prepared] = {}
         self._families: dict[tuple[str, int], str] = {}
         """Of every version that was ever prepared: one that came off is shown with its family all the same."""
@@ -131,6 +134,15 @@ class Controller:
         """Where outcomes are posted."""
         return self._judging.intake
 
+    @property
+    def hurried(self) -> bool:
+        """Whether a version waits for its worker: the next turn should come soon."""
+        return any(
+            (name, version) in self._prepared and not desk.has_passed(version)
+            for name, desk in self.desks.items()
+            for version in desk.versions()
+        )
+
     def start(self) -> None:
         """Begin to follow the registry and to write back."""
         self.intake.start()
@@ -144,6 +156,8 @@ class Controller:
         self.writer.stop()
         self.intake.stop()
         self._save()
+        if not any(desk.effects for desk in self.desks.values()):
+            self._judging.save(at_once=True)
         self.history.close()
 
     def turn(self) -> bool:
@@ -158,6 +172,7 @@ class Controller:
             self._take_status()
             more = self._take_journal()  # last: what it makes the desks move is in the outbox before aliases are read
             self.settle()
+            self._judging.save()
             if time.monotonic() - self._snapshot_at > SNAPSHOT_S:
                 self.snapshot = self._make_snapshot()
         return more
@@ -173,10 +188,11 @@ class Controller:
         self._write_lineup()
         self._ask_for_versions()
         for desk in self.desks.values():
-            effects, desk.effects = desk.effects, []
             # Aliases first: whoever reads a tag finds them moved already.
-            for effect in sorted(effects, key=lambda one: not isinstance(one, MoveAlias | DeleteAlias)):
-                self._carry_out(desk, effect)
+            desk.effects.sort(key=lambda one: not isinstance(one, MoveAlias | DeleteAlias))
+            while desk.effects:
+                self._carry_out(desk, desk.effects[0])
+                del desk.effects[0]  # not before it is done: a full disk must not lose it
         self._save()
         self._publish()
 

@@ -52,6 +52,8 @@ class Follower:
         """Says whether a change that is found was begun here, by a process that died before it could tell."""
         self._registry, self._models, self._history = registry, tuple(models), history
         self._period_s, self._wall_ns, self._last_look = period_s, wall_ns, last_look
+        self.changed: Callable[[], None] = lambda: None
+        """Called once a look differs from the one before."""
         self._looks: dict[str, ModelLook] = {}
         known = {entry.model for entry in history.entries}
         self._looked_ns = {model: last_look.at_ns if model in known else None for model in self._models}
@@ -131,7 +133,9 @@ class Follower:
             self._history.record_gap(model, from_ns=since, to_ns=now, why=blind)
         for change in alias_changes(model, self._history.aliases(model), look.aliases):
             self._record(change, now, since, gap=bool(blind))
-        self._looks[model] = look
+        before, self._looks[model] = self._looks.get(model), look
+        if look != before:
+            self.changed()
         self._looked_ns[model], self._blind[model] = now, ""
         self._refused.pop(model, None)
         self._last_look.mark(min(at for at in self._looked_ns.values() if at is not None))

@@ -1,36 +1,45 @@
 """The worker's journal as the controller reads it: folded by the policy that each rollout began with.
 
-Posted outcomes are folded where they were taken first: a restart comes to the same conclusions.
+Posted outcomes are folded where they were taken first: a restart comes to the same conclusions. The fold is kept in
+fold.bin with its place in the journal, so that a restart reads only what came since; whatever is wrong with that file,
+journal and outcomes say it all again.
 """
 
+import os
+import time
+from collections import deque
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 import structlog
 
-from data_contracts.errors import JournalError
-from data_contracts.journal import RecordType
+from data_contracts.errors import JournalError, StateError
 from data_contracts.outcome import StoredOutcome
 from data_contracts.policy import Policy
 from serving import shared_memory
-from serving.journal import JournalFollower, RecordBatch, select
+from serving.journal import JournalFollower, RecordBatch
 from serving.outcomes.intake import Intake
 from serving.outcomes.port import OutcomeStore
 from serving.outcomes.taken import TakenLog, merged
 from serving.rollout.events import FoldEvent
-from serving.rollout.fold import JournalFold
+from serving.rollout.fold import HEAD_BYTES, JournalFold
 from serving.rollout.policies import POLICIES_FOLDER, PolicyFolder
 
 log = structlog.get_logger()
 
 CHUNK_RECORDS: Final = 8192
+STATE_FILE: Final = "fold.bin"
+SAVE_S: Final = 5.0
+_SAVE_SHARE: Final = 0.05
+"""Of the loop's time that saving may take."""
 
 
 class Judging:
     """The fold of one worker's journal; one thread."""
 
     def __init__(self, state_dir: Path, worker: str, policy: Policy, store: OutcomeStore) -> None:
-        """Start before the journal's first record.
+        """Take up where fold.bin says, or before the journal's first record.
 
         Args:
             state_dir: the tier's.
@@ -43,13 +52,14 @@ class Judging:
         """
         self._policy = policy
         self._policies = PolicyFolder(state_dir / "journal" / POLICIES_FOLDER)
-        self.fold = JournalFold(self.policy_of)
-        folder = shared_memory.journal_folder(state_dir, worker)
-        self._journal = JournalFollower(folder)
-        taken = TakenLog(folder)
+        self._state_path = state_dir / STATE_FILE
+        self._folder = shared_memory.journal_folder(state_dir, worker)
+        taken = TakenLog(self._folder)
         self._taken_before = taken.earlier()
+        self.fold, self._journal = self._restored() or (JournalFold(self.policy_of), JournalFollower(self._folder))
         self.intake = Intake(store, taken, lambda: self._newest_decision)
-        self._newest_decision = 0
+        self._newest_decision = self.fold.newest_decision
+        self._saved, self._save_at = self._place(), time.monotonic() + SAVE_S
 
     def keep_policy(self, rollout_id: int, policy: Policy) -> None:
         """Keep what a rollout is judged by, before a route names it: the judge must never miss one."""
@@ -71,23 +81,69 @@ class Judging:
 
         Raises:
             JournalError: a record is damaged.
-            OSError: the order of outcomes cannot be kept; they are taken at the next turn.
         """
         batch = self._journal.poll(CHUNK_RECORDS)
-        self._see(batch)
         events: list[FoldEvent] = []
         for part in merged(batch, self.fold.records, self._taken_before):
             events.extend(self._fold(part))
+        self._newest_decision = self.fold.newest_decision
         # New ones come after all that were taken before: their order is one.
         if not self._taken_before:
-            for stored in self.intake.take(self.fold.records):
+            for stored in self._new_outcomes():
                 events.extend(self._fold(stored))
         return events, len(batch) == CHUNK_RECORDS
+
+    def _new_outcomes(self) -> list[StoredOutcome]:
+        try:
+            return self.intake.take(self.fold.records)
+        except OSError as error:  # what the journal said must be heard all the same
+            log.error("outcomes_not_taken", error=str(error), doing="taking them at the next turn")
+            return []
 
     def _fold(self, part: RecordBatch | StoredOutcome) -> list[FoldEvent]:
         return self.fold.take_outcome(part) if isinstance(part, StoredOutcome) else self.fold.consume(part)
 
-    def _see(self, batch: RecordBatch) -> None:
-        decisions = select(batch, RecordType.DECISION)["decision_id"]
-        if len(decisions):
-            self._newest_decision = max(self._newest_decision, int(decisions[-1]))
+    def save(self, *, at_once: bool = False) -> None:
+        """Keep the fold, if it is time or `at_once`.
+
+        Call it only when everything that followed from what was folded is on the disk: it will not be said again.
+        """
+        began = time.monotonic()
+        if self._place() == self._saved or (began < self._save_at and not at_once):
+            return
+        try:
+            _write(self._state_path, self.fold.save())
+        except OSError as error:
+            log.error("fold_not_saved", path=str(self._state_path), error=str(error))
+        self._saved = self._place()
+        self._save_at = time.monotonic() + max(SAVE_S, (time.monotonic() - began) / _SAVE_SHARE)
+
+    def _place(self) -> tuple[int, int]:
+        return self.fold.records, self.fold.outcomes
+
+    def _restored(self) -> tuple[JournalFold, JournalFollower] | None:
+        """Return the fold that was kept and the journal from there on; None where it must be folded anew."""
+        try:
+            fold = JournalFold.load(self._state_path.read_bytes(), self.policy_of)
+            journal = JournalFollower(self._folder, max(0, fold.records - 1))
+            if fold.records and journal.poll(1).tobytes()[:HEAD_BYTES] != fold.last_head:
+                raise StateError(f"kept state: the journal's record {fold.records - 1} is not the one it ends with")
+            if fold.outcomes > len(self._taken_before):
+                raise StateError(f"kept state: expected {fold.outcomes} outcomes, found {len(self._taken_before)}")
+        except FileNotFoundError:
+            return None
+        except (StateError, JournalError, OSError) as error:
+            log.warning("fold_state_left", path=str(self._state_path), error=str(error), doing="folding anew")
+            return None
+        self._taken_before = deque(islice(self._taken_before, fold.outcomes, None))
+        log.info("fold_restored", records=fold.records)
+        return fold, journal
+
+
+def _write(path: Path, data: bytes) -> None:
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)

@@ -12,6 +12,7 @@ from serving.controller.publisher import Heartbeat
 log = structlog.get_logger()
 
 TURN_S: Final = 0.05
+HURRIED_S: Final = 0.01
 
 
 def run_loop(controller: Controller, heartbeat: Heartbeat, stop: Event) -> None:
@@ -24,7 +25,8 @@ def run_loop(controller: Controller, heartbeat: Heartbeat, stop: Event) -> None:
             if controller.caught_up:  # before that nobody has judged: shares stay with the champion
                 heartbeat.turned()
             if not more:
-                stop.wait(TURN_S)
+                controller.woken.wait(HURRIED_S if controller.hurried else TURN_S)
+                controller.woken.clear()
     finally:
         heartbeat.stop()
         controller.stop()

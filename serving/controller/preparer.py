@@ -2,10 +2,13 @@
 
 import shutil
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Final
 
+import structlog
 from msgspec import Struct
 
 from data_contracts.errors import FeatureMismatchError, ModelError, RegistryError, RegistryUnavailableError, UsageError
@@ -13,6 +16,10 @@ from data_contracts.manifest import Manifest, verify_files
 from market_data.feature_sets import feature_set
 from registry.port import ModelRegistry
 from serving.controller.writer import BARRED, QUARANTINED, REASON_TAG, STATUS_TAG
+
+log = structlog.get_logger()
+
+THREADS: Final = 3
 
 
 class Prepared(Struct, frozen=True, kw_only=True):
@@ -100,16 +107,19 @@ def _verified(registry: ModelRegistry, folder: Path, model: str, version: int) -
 
 
 class Preparer:
-    """Prepares versions one at a time in a thread, since fetching may take long."""
+    """Prepares versions in a few threads: fetching may take long, and one model's must not hold up another's."""
 
-    def __init__(self, work: Callable[[str, int], Answer]) -> None:
-        """Take the work to be done for (model, version)."""
-        self._work = work
+    def __init__(self, work: Callable[[str, int], Answer], done: Callable[[], None] = lambda: None) -> None:
+        """Take the work to be done for (model, version), and whom to tell of every answer."""
+        self._work, self._done = work, done
         self._asked: SimpleQueue[tuple[str, int] | None] = SimpleQueue()
         self._answers: SimpleQueue[Answer] = SimpleQueue()
         self._under_way: set[tuple[str, int]] = set()
-        self._thread = threading.Thread(target=self._run, name="preparer", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._run, name=f"preparer-{number}", daemon=True) for number in range(THREADS)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def ask(self, model: str, version: int) -> None:
         """Have a version prepared, unless that is under way."""
@@ -127,13 +137,24 @@ class Preparer:
         return found
 
     def stop(self) -> None:
-        """End the thread once it has nothing in hand."""
-        self._asked.put(None)
-        self._thread.join(10.0)
+        """End the threads once they have nothing in hand."""
+        for _ in self._threads:
+            self._asked.put(None)
+        for thread in self._threads:
+            thread.join(10.0)
 
     def _run(self) -> None:
         while (asked := self._asked.get()) is not None:
-            try:
-                self._answers.put(self._work(*asked))
-            except OSError as error:  # a full disk, for example: said where a person looks, tried again on request
-                self._answers.put(Refusal(model=asked[0], version=asked[1], reason=f"{type(error).__name__}: {error}"))
+            self._answers.put(self._answer(*asked))
+            self._done()
+
+    def _answer(self, model: str, version: int) -> Answer:
+        begun = time.monotonic()
+        try:
+            answer = self._work(model, version)
+        except Exception as error:  # a full disk, files nobody thought of: said where a person looks, and tried again
+            log.exception("version_not_prepared", model=model, version=version)
+            return Refusal(model=model, version=version, reason=f"{type(error).__name__}: {error}")
+        what = type(answer).__name__.lower()
+        log.info("version_checked", model=model, version=version, answer=what, seconds=time.monotonic() - begun)
+        return answer

@@ -12,7 +12,7 @@ from serving.console.snapshot import (
 )
 from serving.lineup import WorkerStatus
 from serving.rollout.desk import Desk
-from serving.rollout.fold import ModelFold
+from serving.rollout.model_fold import ModelFold
 from serving.rollout.rollout_fold import RolloutFold
 from serving.rollout.tally import ArmTally
 

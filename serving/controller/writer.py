@@ -6,6 +6,7 @@ Every job is a line in outbox.jsonl before it is tried and a line when it is don
 import os
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -144,10 +145,12 @@ class Writer:
         while True:
             with self._lock:
                 line = self._waiting[0] if self._waiting else None
+                overtaken = line is not None and _overtaken(line, self._waiting)
             if line is None:
                 return True
             try:
-                self._do(line)
+                if not overtaken:
+                    self._do(line)
             except RegistryUnavailableError:
                 return False
             except RegistryError as error:
@@ -261,3 +264,16 @@ def _ends(job: MoveAlias | DeleteAlias) -> tuple[tuple[int | None, ...], int | N
     if isinstance(job, MoveAlias):
         return (job.expected, job.version), job.version
     return (job.version,), None
+
+
+def _overtaken(line: Line, waiting: Sequence[Line]) -> bool:
+    """Whether a later job will overwrite all that this one would write: a storm of moves is answered once.
+
+    One that only says `checking` overwrites nothing where the version is barred.
+    """
+    job = line.job
+    if not isinstance(job, SetTags):
+        return False
+    later = [other.job for other in waiting if other.model == line.model and other.number > line.number]
+    ours = [other for other in later if isinstance(other, SetTags) and other.version == job.version]
+    return any(other.status not in ("", CHECKING) for other in ours)

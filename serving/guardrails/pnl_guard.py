@@ -9,13 +9,15 @@ weakly dependent variables"), so neither symmetry nor light tails are needed.
 from math import exp
 from typing import Any, Final, Self
 
-from serving.guardrails.blocks import BlockSums
+from serving.guardrails.blocks import Block, BlockSums
 from serving.guardrails.mixture import evidence_of, restart_weight, start_weights
 
 KAPPA: Final = 1.1
 """Allowance for a variance that is estimated."""
 BETS: Final = tuple(0.03 * (1.2 / 0.03) ** (i / 7) for i in range(8))
-COSTS: Final = tuple((bet, bet * bet / 6.0) for bet in BETS)
+COSTS: Final = tuple(bet * bet / 6.0 for bet in BETS)
+START_MARGIN: Final = 0.25
+"""Share of the margin that bets made from the start need: only a later start is chosen with hindsight."""
 
 
 class PnlGuard:
@@ -30,34 +32,35 @@ class PnlGuard:
             error_rate: chance of ever tripping on a version that is not worse than the margin.
             horizon: differences over which detection is tuned; validity does not depend on it.
             overlap: how many outcomes overlap in time.
-            margin_sd: how much worse, in sd of the difference, still counts as equal.
+            margin_sd: how much worse than the champion, in sd of the difference, a stretch of decisions may be and
+                still count as equal; over everything since the start, a quarter of it.
             warm: differences that only teach the scale, and as many again in blocks; None: 200 and ten blocks.
         """
         self.error_rate = error_rate
-        self.sums = BlockSums(overlap=overlap, margin_sd=margin_sd, warm=warm)
+        self.margin_sd = margin_sd
+        self.sums = BlockSums(overlap=overlap, warm=warm)
         self.horizon_blocks = max(1, horizon // self.sums.block)
         self.tripped = False
         self._judged = 0
-        self._wealth = start_weights(len(BETS))
+        self._from_start = start_weights(len(BETS))
+        self._restarted = [0.0] * len(BETS)
         self._total = 0.5
         self._threshold = 1.0 / error_rate
 
     def update(self, difference: float) -> bool:
         """Fold one difference; return whether the guard has tripped, now or before. NaN trips."""
-        z = self.sums.push(difference)
-        if z is not None:
-            self._bet(z)
+        block = self.sums.push(difference)
+        if block is not None:
+            self._bet(block)
         return self.tripped
 
-    def _bet(self, z: float) -> None:
+    def _bet(self, block: Block) -> None:
         self._judged += 1
+        margin = self.margin_sd * block.of_one_sd
+        self._from_start = _grown(self._from_start, 0.0, block.z + START_MARGIN * margin)
         share = restart_weight(self._judged, self.horizon_blocks) / len(BETS)
-        spread = z * z + 2.0 * KAPPA
-        self._wealth = wealth = [
-            (held + share) * exp(-bet * z - cost * spread)
-            for held, (bet, cost) in zip(self._wealth, COSTS, strict=True)
-        ]
-        self._total = sum(wealth)
+        self._restarted = _grown(self._restarted, share, block.z + margin)
+        self._total = sum(self._from_start) + sum(self._restarted)
         # Asked as "still met", so that NaN trips.
         if not self._total < self._threshold:
             self.tripped = True
@@ -83,7 +86,9 @@ class PnlGuard:
             "error_rate": self.error_rate,
             "horizon_blocks": self.horizon_blocks,
             "judged": self._judged,
-            "wealth": list(self._wealth),
+            "margin_sd": self.margin_sd,
+            "from_start": list(self._from_start),
+            "restarted": list(self._restarted),
             "total": self._total,
             "tripped": self.tripped,
             "sums": self.sums.save(),
@@ -92,8 +97,15 @@ class PnlGuard:
     @classmethod
     def load(cls, state: dict[str, Any]) -> Self:
         """Return the guard that `save` described; going on gives the same alarms."""
-        guard = cls(error_rate=state["error_rate"], horizon=1, overlap=1)
+        guard = cls(error_rate=state["error_rate"], horizon=1, overlap=1, margin_sd=state["margin_sd"])
         guard.sums.load(state["sums"])
         guard.horizon_blocks, guard._judged = state["horizon_blocks"], state["judged"]
-        guard._wealth, guard._total, guard.tripped = list(state["wealth"]), state["total"], state["tripped"]
+        guard._from_start, guard._restarted = list(state["from_start"]), list(state["restarted"])
+        guard._total, guard.tripped = state["total"], state["tripped"]
         return guard
+
+
+def _grown(wealth: list[float], share: float, z: float) -> list[float]:
+    """Return the bets' wealth after a block of z, each joined beforehand by `share` of new ones."""
+    spread = z * z + 2.0 * KAPPA
+    return [(held + share) * exp(-bet * z - cost * spread) for held, bet, cost in zip(wealth, BETS, COSTS, strict=True)]

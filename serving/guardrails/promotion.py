@@ -25,22 +25,23 @@ class PromotionTest:
             margin_sd: in sd of the difference; above 0 asks for non-inferior, 0 for superior.
         """
         self.error_rate = error_rate
-        self.sums = BlockSums(overlap=overlap, margin_sd=margin_sd, skip_zeros=False)
+        self.margin_sd = margin_sd
+        self.sums = BlockSums(overlap=overlap, skip_zeros=False)
         self.passed = False
         self._wealth = [1.0 / len(BETS)] * len(BETS)
         self._total = 1.0
 
     def update(self, difference: float) -> bool:
         """Fold one difference; return whether the test has passed, now or before. After NaN it never passes."""
-        z = self.sums.push(difference)
-        if z is not None:
-            self._bet(z)
+        block = self.sums.push(difference)
+        if block is not None:
+            self._bet(block.z + self.margin_sd * block.of_one_sd)
         return self.passed
 
     def _bet(self, z: float) -> None:
         spread = z * z + 2.0 * KAPPA
         self._wealth = [
-            held * exp(bet * z - cost * spread) for held, (bet, cost) in zip(self._wealth, COSTS, strict=True)
+            held * exp(bet * z - cost * spread) for held, bet, cost in zip(self._wealth, BETS, COSTS, strict=True)
         ]
         self._total = sum(self._wealth)
         # Asked as "met": a NaN total stays below every threshold for ever.
@@ -61,6 +62,7 @@ class PromotionTest:
         """Return the whole state as JSON can hold it."""
         return {
             "error_rate": self.error_rate,
+            "margin_sd": self.margin_sd,
             "wealth": list(self._wealth),
             "total": self._total,
             "passed": self.passed,
@@ -70,7 +72,7 @@ class PromotionTest:
     @classmethod
     def load(cls, state: dict[str, Any]) -> Self:
         """Return the test that `save` described."""
-        test = cls(error_rate=state["error_rate"], overlap=1, margin_sd=0.0)
+        test = cls(error_rate=state["error_rate"], overlap=1, margin_sd=state["margin_sd"])
         test.sums.load(state["sums"])
         test._wealth, test._total, test.passed = list(state["wealth"]), state["total"], state["passed"]
         return test

@@ -13,6 +13,10 @@ class RateGuard:
 
     Each block multiplies a bet by 1 + lambda (f - p0), f the block's share of events: an e-value whenever the
     expected share is at most p0, whatever the dependence inside the block.
+
+    Where a block is one answer, those within the limit are only counted, and folded together when an answer breaks
+    it: a run of them multiplies a bet by a power and adds to it a geometric series. They lose wealth, but for what a
+    restart adds, so it is on an answer that breaks the limit that the guard trips.
     """
 
     def __init__(self, p0: float, error_rate: float, horizon: int, burst: int = 1) -> None:
@@ -33,9 +37,9 @@ class RateGuard:
         self._bets = bets
         self._no = [1.0 - bet * p0 for bet in bets]
         self._wealth = start_weights(len(bets))
-        self._total = 0.5
         self._threshold = 1.0 / error_rate
-        self._judged = self._in_block = 0
+        self._judged = self._in_block = self._quiet = 0
+        self._counted_until = self.horizon_blocks if self.block == 1 else 0
         self._hits = 0.0
         self.events = 0
         self.exceeded = 0
@@ -44,6 +48,10 @@ class RateGuard:
     def update(self, exceeded: float) -> bool:
         """Fold one answer: 1 if it broke the limit, 0 if not. Return whether the guard has tripped. NaN trips."""
         self.events += 1
+        if not exceeded and self._judged < self._counted_until:
+            self._judged += 1
+            self._quiet += 1
+            return self.tripped
         self._in_block += 1
         if exceeded:
             self._hits += exceeded
@@ -54,35 +62,35 @@ class RateGuard:
 
     def _bet(self) -> None:
         share, self._hits, self._in_block = self._hits / self.block, 0.0, 0
+        wealth, self._quiet = self._settled(), 0
         self._judged += 1
         prior = restart_weight(self._judged, self.horizon_blocks) / len(RATIOS)
-        growths = self._no
-        if share:
-            growths = [no + bet * share for no, bet in zip(growths, self._bets, strict=True)]
-        # Written out: a block may be a single answer, and a loop over five bets costs three times as much.
-        w0, w1, w2, w3, w4 = self._wealth
-        g0, g1, g2, g3, g4 = growths
-        w0, w1, w2, w3, w4 = (
-            (w0 + prior) * g0,
-            (w1 + prior) * g1,
-            (w2 + prior) * g2,
-            (w3 + prior) * g3,
-            (w4 + prior) * g4,
-        )
-        self._wealth = [w0, w1, w2, w3, w4]
-        self._total = w0 + w1 + w2 + w3 + w4
-        if not self._total < self._threshold:  # NaN trips
+        self._wealth = [
+            (held + prior) * (no + bet * share) for held, no, bet in zip(wealth, self._no, self._bets, strict=True)
+        ]
+        if not sum(self._wealth) < self._threshold:  # NaN trips
             self.tripped = True
+
+    def _settled(self) -> list[float]:
+        """Return the wealth with the answers that were only counted."""
+        run = self._quiet
+        if not run:
+            return self._wealth
+        prior = restart_weight(1, self.horizon_blocks) / len(RATIOS)
+        return [
+            held * no**run + prior * no * (1.0 - no**run) / (bet * self.p0)
+            for held, no, bet in zip(self._wealth, self._no, self._bets, strict=True)
+        ]
 
     @property
     def e_value(self) -> float:
         """Evidence against "within budget"; the guard trips at 1 / error_rate."""
-        return self._total
+        return sum(self._settled())
 
     @property
     def evidence(self) -> float:
         """Log e-value over log threshold: 1 trips."""
-        return evidence_of(self._total, self.error_rate)
+        return evidence_of(self.e_value, self.error_rate)
 
     def save(self) -> dict[str, Any]:
         """Return the whole state as JSON can hold it."""
@@ -92,8 +100,7 @@ class RateGuard:
             "burst": self.burst,
             "horizon_blocks": self.horizon_blocks,
             "wealth": list(self._wealth),
-            "total": self._total,
-            "counts": [self._judged, self._in_block, self.events, self.exceeded],
+            "counts": [self._judged, self._quiet, self._in_block, self.events, self.exceeded],
             "hits": self._hits,
             "tripped": self.tripped,
         }
@@ -103,7 +110,8 @@ class RateGuard:
         """Return the guard that `save` described; going on gives the same alarms."""
         guard = cls(state["p0"], state["error_rate"], 1, state["burst"])
         guard.horizon_blocks = state["horizon_blocks"]
-        guard._wealth, guard._total = list(state["wealth"]), state["total"]
-        guard._judged, guard._in_block, guard.events, guard.exceeded = state["counts"]
+        guard._counted_until = guard.horizon_blocks if guard.block == 1 else 0
+        guard._wealth = list(state["wealth"])
+        guard._judged, guard._quiet, guard._in_block, guard.events, guard.exceeded = state["counts"]
         guard._hits, guard.tripped = state["hits"], state["tripped"]
         return guard

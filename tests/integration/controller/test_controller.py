@@ -248,3 +248,43 @@ def test_rollout_keeps_its_policy_when_the_file_changes_under_it(tmp_path: Path)
     assert judge_journal(tier.state_dir / "journal", tier.policy)[0].verdict == "inconclusive"
     tier.turn(decisions=10)
     assert same_as_judge(tier)
+
+
+def test_restart_reads_only_what_came_since_and_comes_to_the_same_verdict(tmp_path: Path) -> None:
+    tier = tier_with_champion(tmp_path)
+    version = challenge(tier, harmful)
+    tier.until(lambda: tier.route.phase == Phase.SHADOW)
+    tier.turn(decisions=150)
+    while not over(tier, version):
+        tier.controller._judging.save(at_once=True)
+        folded = tier.controller.fold.records
+        tier.restart_controller()
+        assert tier.controller.fold.records == folded > 0
+        tier.turn(decisions=50)
+    tier.turn(decisions=10)
+    assert same_as_judge(tier)
+
+
+@pytest.mark.parametrize("damage", ["flipped bit", "of another journal", "beyond the journal's end"])
+def test_state_that_does_not_fit_the_journal_is_left_and_the_journal_folded_anew(tmp_path: Path, damage: str) -> None:
+    tier = tier_with_champion(tmp_path / "one")
+    challenge(tier, equal)
+    tier.turn(decisions=150)
+    folded = tier.controller.fold.records
+    tier.controller._judging.save(at_once=True)
+    state = tier.state_dir / "fold.bin"
+    if damage == "flipped bit":
+        raw = bytearray(state.read_bytes())
+        raw[len(raw) // 2] ^= 1
+        state.write_bytes(raw)
+    else:
+        other = tier_with_champion(tmp_path / "other")
+        other.worker.event_ns += 1
+        for _ in range(20 if damage == "beyond the journal's end" else 1):
+            other.turn(decisions=100)
+        other.controller._judging.save(at_once=True)
+        state.write_bytes((other.state_dir / "fold.bin").read_bytes())
+    tier.restart_controller()
+    assert tier.controller.fold.records == 0
+    tier.turn()
+    assert tier.controller.fold.records == folded

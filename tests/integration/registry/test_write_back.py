@@ -108,8 +108,7 @@ desk.writer.flush()
 """
 
 
-@pytest.mark.parametrize("done", [True, False])
-@pytest.mark.parametrize("first", ["poll", "flush"])
+@pytest.mark.parametrize(("done", "first"), [(True, "poll"), (True, "flush"), (False, "poll")])
 def test_killed_in_the_middle_of_a_move_it_is_made_and_told_once(
     mlflow_uri: str, model: str, tmp_path: Path, done: bool, first: str
 ) -> None:
@@ -191,3 +190,26 @@ def test_somebody_s_later_move_is_left_alone(mlflow_uri: str, model: str, tmp_pa
     desk.close()
     assert desk.registry.aliases(model) == {"champion": 1, "challenger": 3}
     assert desk.told()[2:] == [("challenger", 2, 3, "polled", None)]
+
+
+def test_a_status_that_is_overtaken_is_not_written_and_a_bar_always_is(
+    mlflow_uri: str, model: str, tmp_path: Path
+) -> None:
+    written: list[str] = []
+
+    def before(method: str, path: str) -> None:
+        if path.endswith("set-tag"):
+            written.append(method)
+
+    with Proxy(mlflow_uri, before) as proxy:
+        desk = Desk(tmp_path, proxy.uri, model)
+        for number in range(50):
+            desk.writer.add(model, SetTags(version=2, status="shadow", reason=str(number)), since=str(number))
+        desk.writer.add(model, SetTags(version=2, status="rolled_back", reason="pnl"), since="50")
+        desk.writer.add(model, SetTags(version=2, status="checking", reason="being verified"), since="51")
+        desk.writer.add(model, SetTags(version=3, status="shadow", reason="scores"), since="52")
+        assert desk.writer.flush()
+        desk.close()
+    assert len(written) == 6
+    tags = MlflowRegistry(mlflow_uri).version(model, 2).tags
+    assert (tags["ringcraft.status"], tags["ringcraft.reason"], tags["ringcraft.since"]) == ("rolled_back", "pnl", "50")

@@ -94,6 +94,46 @@ def test_equal_version_over_regimes_of_a_small_mean_is_kept() -> None:
     assert alarms(regimes) <= 4
 
 
+def test_equal_version_whose_differences_are_all_of_one_size_is_kept() -> None:
+    """Block sums are then exactly 0 now and then, the first ones too: no scale to divide by."""
+    assert alarms(lambda g: np.where(g.random(EVENTS) < 0.5, 1.0, -1.0)) <= 3
+
+
+def test_equal_version_whose_dependence_outlasts_a_block_is_kept() -> None:
+    """Neighbouring blocks alone, 1 + 2r, would take off one in four of these; an autoregression's tail does not."""
+
+    def persistent(g: np.random.Generator) -> np.ndarray:
+        out, last = np.empty(EVENTS), 0.0
+        for t, shock in enumerate(heavy(g).tolist()):
+            out[t] = last = 0.98 * last + shock
+        return out
+
+    assert alarms(persistent) <= 3
+
+
+@pytest.mark.parametrize("first", [-1e-120, -1e-99, 1e-99, 1e120])
+def test_difference_too_small_to_measure_is_none_and_one_too_large_breaks_nothing(first: float) -> None:
+    watch = guard()
+    watch.update(first)
+    for value in heavy(np.random.default_rng(3), 2000).tolist():
+        watch.update(value)
+    assert watch.events == 2000 + (abs(first) > 1e-100)
+
+
+def test_margin_forgives_a_stretch_four_times_what_it_forgives_the_whole() -> None:
+    """A drift between the two margins is found by bets from the start alone; one beyond both by either."""
+
+    def evidence(drift: float) -> tuple[float, float]:
+        watch = guard(margin_sd=0.2)
+        for value in (np.random.default_rng(4).standard_normal(EVENTS) - drift).tolist():
+            watch.update(value)
+        return sum(watch.save()["from_start"]), sum(watch.save()["restarted"])
+
+    from_start, restarted = evidence(0.12)
+    assert from_start > 1 / 0.03 > 1 > restarted
+    assert min(evidence(0.3)) > 1 / 0.03
+
+
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_difference_that_is_no_number_trips(bad: float) -> None:
     watch = guard()

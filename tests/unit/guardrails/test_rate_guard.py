@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.guardrails.rate_guard import RateGuard
+from serving.guardrails.mixture import restart_weight
+from serving.guardrails.rate_guard import RATIOS, RateGuard
 
 
 def tripped_at(watch: RateGuard, values: np.ndarray) -> int | None:
@@ -64,3 +65,34 @@ def test_saved_and_loaded_guard_goes_on_to_the_same_alarm(at: int, seed: int, bu
     for value in values[at:]:
         assert straight.update(value) == broken.update(value)
     assert straight.save() == broken.save()
+
+
+def answer_by_answer(p0: float, error_rate: float, horizon: int, values: list[int]) -> tuple[int | None, float]:
+    """The guard's e-process written plainly: where it first trips, and the e-value at the end."""
+    bets = [min((ratio - 1.0) / (1.0 - p0), 0.95 / p0) for ratio in RATIOS]
+    wealth, tripped = [0.5 / len(bets)] * len(bets), None
+    for at, late in enumerate(values, 1):
+        prior = restart_weight(at, horizon) / len(bets)
+        wealth = [(held + prior) * (1.0 + bet * (late - p0)) for held, bet in zip(wealth, bets, strict=True)]
+        if tripped is None and sum(wealth) >= 1.0 / error_rate:
+            tripped = at
+    return tripped, sum(wealth)
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    p0=st.sampled_from([0.001, 0.01, 0.2]),
+    times=st.sampled_from([0.0, 1.0, 1.5, 5.0]),
+    horizon=st.sampled_from([1, 100, 350, 5000]),
+)
+def test_answers_folded_together_weigh_what_they_weigh_one_by_one(
+    seed: int, p0: float, times: float, horizon: int
+) -> None:
+    values = (np.random.default_rng(seed).random(400) < min(1.0, p0 * times)).astype(int).tolist()
+    watch = RateGuard(p0, 0.01, horizon)
+    tripped, e_value = answer_by_answer(p0, 0.01, horizon, values)
+    assert tripped_at(RateGuard(p0, 0.01, horizon), np.array(values)) == tripped
+    for value in values:
+        watch.update(value)
+    assert watch.e_value == pytest.approx(e_value, rel=1e-9)
+    assert watch.tripped == (tripped is not None)

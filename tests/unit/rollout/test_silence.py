@@ -7,7 +7,8 @@ from support.journals import HORIZON_NS, MS, SPACING_NS, Answer, SyntheticWorker
 from data_contracts.journal import MarkoutStatus, Phase, RecordType
 from data_contracts.policy import Guardrails, PnlGuard, Policy, Rollout, Step
 from serving.rollout.events import Concluded, Paused, ReadyToPromote, StepAdvanced
-from serving.rollout.fold import LATER, JournalFold
+from serving.rollout.fold import JournalFold
+from serving.rollout.model_fold import LATER
 
 SILENT = 100
 POLICY = Policy(

@@ -172,3 +172,17 @@ def test_name_is_spelled_for_later_records(tmp_path: Path) -> None:
     second = list(journal)[1]
     assert isinstance(second, DecisionRecord)
     assert second.decision_id == 2
+
+
+@pytest.mark.parametrize("start", range(19))
+def test_follower_begins_where_it_is_told(tmp_path: Path, start: int) -> None:
+    (tmp_path / "00000001.rcj").write_bytes(segment(0, 11))
+    (tmp_path / "00000002.rcj").write_bytes(segment(11, 6))
+    follower = JournalFollower(tmp_path, start)
+    assert record_indices(np.concatenate([follower.poll(4) for _ in range(6)])).tolist() == list(range(start, 17))
+
+
+def test_follower_that_is_to_begin_before_the_journal_does_says_so(tmp_path: Path) -> None:
+    (tmp_path / "00000002.rcj").write_bytes(segment(11, 6))
+    with pytest.raises(JournalError, match="expected records from index 3, got 11"):
+        JournalFollower(tmp_path, 3).poll()
