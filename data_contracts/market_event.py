@@ -19,9 +19,19 @@ class EventFlag(IntFlag):
     HALTED = 8
     GAP = 16
     AUCTION = 32
+    RESYNC = 64
+    STALE = 128
 
 
-UNUSABLE: Final = EventFlag.ONE_SIDED | EventFlag.CROSSED | EventFlag.HALTED | EventFlag.GAP | EventFlag.AUCTION
+UNUSABLE: Final = (
+    EventFlag.ONE_SIDED
+    | EventFlag.CROSSED
+    | EventFlag.HALTED
+    | EventFlag.GAP
+    | EventFlag.AUCTION
+    | EventFlag.RESYNC
+    | EventFlag.STALE
+)
 """Flags on which the platform abstains."""
 
 MARKET_EVENT: Final = np.dtype(

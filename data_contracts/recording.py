@@ -1,7 +1,7 @@
 """A recording: one instrument's market events, read once from a file or a folder."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -20,12 +20,16 @@ class Recording:
         events: MARKET_EVENT, shape (n,).
         source: where it was read from.
         skipped: rows or messages left out while reading, by reason.
+        by_type: messages of each type that the source holds, of all instruments; empty where it holds rows.
+        gaps: times that messages were missed.
     """
 
     instrument: Instrument
     events: MarketEvents
     source: Path
     skipped: dict[str, int]
+    by_type: dict[str, int] = field(default_factory=dict)
+    gaps: int = 0
 
     def __post_init__(self) -> None:
         if self.events.dtype != MARKET_EVENT:

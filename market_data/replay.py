@@ -12,7 +12,6 @@ from data_contracts.instrument import Instrument
 from data_contracts.market_event import UNUSABLE, EventFlag, MarketEvents
 from data_contracts.recording import Recording
 from market_data.features import compute_features
-from market_data.formats import itch50
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -83,16 +82,14 @@ def summarise(recordings: Sequence[Recording], *, seconds: float) -> dict[str, A
         "messages": sum(by_type.values()),
         "by_type": by_type,
         "skipped": _total(recording.skipped for recording in recordings),
-        "gaps": states.pop("gap"),
+        "gaps": sum(recording.gaps for recording in recordings),
         "states": states,
         "events_per_second": events / max(seconds, 1e-9),
     }
 
 
 def _message_counts(recording: Recording) -> dict[str, int]:
-    if itch50.claims(recording.source):
-        return itch50.message_counts(recording.source)
-    return {"row": len(recording) + sum(recording.skipped.values())}
+    return recording.by_type or {"row": len(recording) + sum(recording.skipped.values())}
 
 
 def _total(counts: Iterable[dict[str, int]]) -> dict[str, int]:

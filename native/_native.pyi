@@ -50,17 +50,78 @@ class ItchSummary(TypedDict):
     offset: int
     messages: int
     by_type: dict[str, int]
+    unknown_types: int
     unknown_orders: int
     duplicate_orders: int
     off_grid_orders: int
+    over_executed: int
+
+class ItchDecoded(ItchSummary):
+    """And how often the book went into each state, by the flag's bit. Not there at run time."""
+
+    entered: list[int]
 
 def itch50_stocks(data: NDArray[np.uint8]) -> tuple[list[tuple[int, bytes]], ItchSummary]:
     """Return each directory entry's locate code and symbol."""
 
 def itch50_decode(
     data: NDArray[np.uint8], *, locate: int, price_per_tick: int, midnight_ns: int
-) -> tuple[NDArray[np.uint8], ItchSummary]:
+) -> tuple[NDArray[np.uint8], ItchDecoded]:
     """Return one stock's market events, 80 bytes each; those before an error stand."""
+
+def itch50_touches(data: NDArray[np.uint8], *, queues: bool) -> tuple[NDArray[np.int64], ItchSummary]:
+    """Return six numbers for each change of any stock's touch.
+
+    Message number, locate code, bid price, bid shares, ask price, ask shares; prices in 1/10000.
+    """
+
+def write_market_tape(
+    *, seed: int, stocks: int, messages: int, live_orders: int, reference_step: int = 1
+) -> NDArray[np.uint8]:
+    """Return a whole market's ITCH 5.0 bytes; see market_data/market_tape.hpp."""
+
+class FeedRun(TypedDict):
+    """One timed pass over a file; see market_data/feed_bench.hpp. Not there at run time."""
+
+    messages: int
+    checksum: int
+    nanoseconds: int
+    unapplied: int
+    crossed: int
+    bytes: int
+
+def bench_feed(data: NDArray[np.uint8], what: str) -> FeedRun:
+    """Time one pass of `what`: scan, decode, levels or orders."""
+
+class Books:
+    """Limit order books of many instruments, per order and per level; see market_data/books.hpp."""
+
+    def __init__(self, instruments: int) -> None: ...
+    def apply_itch50(self, data: NDArray[np.uint8]) -> ItchSummary: ...
+    def add(self, instrument: int, reference: int, side: str, ticks: int, lots: int) -> bool: ...
+    def reduce(self, instrument: int, reference: int, lots: int) -> int: ...
+    def set_level(self, instrument: int, side: str, ticks: int, lots: int) -> bool: ...
+    def clear(self, instrument: int) -> None: ...
+    def set_state(self, instrument: int, mask: int, on: bool) -> None: ...
+    def heard(self, instrument: int, now_ns: int) -> None: ...
+    def sweep_stale(self, now_ns: int, stale_after_ns: int) -> None: ...
+    def best(self, instrument: int) -> tuple[int, int, int, int]:
+        """Return bid ticks and lots, ask ticks and lots; an empty side is 0 and 0."""
+
+    def depth(self, instrument: int, side: str, levels: int) -> list[tuple[int, int, int]]:
+        """Return ticks, lots and orders of each level, the best first."""
+
+    def order(self, reference: int) -> tuple[int, str, int, int, int, int] | None:
+        """Return instrument, side, ticks, lots, orders before it and lots before it."""
+
+    def state(self, instrument: int) -> int:
+        """Return EventFlag bits."""
+
+    def transitions(self) -> tuple[list[int], list[int]]:
+        """Return how often each state was entered and left, by the flag's bit."""
+
+    @property
+    def orders(self) -> int: ...
 
 def simulate_itch50(
     *,

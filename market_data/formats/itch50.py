@@ -27,6 +27,13 @@ from native import _native
 
 _SYSTEM_EVENT: Final = b"\x00\x0cS"  # how every file begins: the start-of-messages event
 _PRICE_UNITS: Final = Decimal(10_000)  # prices are in 1/10000
+_SKIPS: Final = {
+    "unknown_type": "unknown_types",
+    "unknown_order": "unknown_orders",
+    "duplicate_order": "duplicate_orders",
+    "off_grid_order": "off_grid_orders",
+    "over_executed": "over_executed",
+}
 _DIGITS: Final = re.compile(r"(\d{8})")
 
 
@@ -72,26 +79,17 @@ def read(source: Path, instrument: str | None) -> tuple[Recording, ...]:
     )
     _refuse_errors(source, summary)
     events, backwards = drop_backwards(raw.view(MARKET_EVENT))
-    counts = {
-        "unknown_order": summary["unknown_orders"],
-        "duplicate_order": summary["duplicate_orders"],
-        "off_grid_order": summary["off_grid_orders"],
-        "out_of_order": backwards,
-    }
-    skipped = {reason: n for reason, n in counts.items() if n}
-    return (Recording(instrument=traded, events=events, source=source, skipped=skipped),)
+    skipped = skip_counts(summary) | ({"out_of_order": backwards} if backwards else {})
+    recording = Recording(
+        instrument=traded, events=events, source=source, skipped=skipped, by_type=dict(summary["by_type"])
+    )
+    return (recording,)
 
 
-def message_counts(source: Path) -> dict[str, int]:
-    """Return how many messages of each type the file holds.
-
-    Raises:
-        UsageError: no such file.
-        FormatError: bytes that are not ITCH 5.0; names the offset.
-    """
-    _, summary = _native.itch50_stocks(np.frombuffer(read_bytes(source), dtype=np.uint8))
-    _refuse_errors(source, summary)
-    return dict(summary["by_type"])
+def skip_counts(summary: Any) -> dict[str, int]:  # noqa: ANN401  typed in native/_native.pyi
+    """Return what a native summary counts as left out, by the reason's public name."""
+    counts = {name: summary[key] for name, key in _SKIPS.items()}
+    return {reason: n for reason, n in counts.items() if n}
 
 
 def beside_path(source: Path) -> Path:

@@ -18,10 +18,13 @@ enum EventFlag : std::uint16_t {
   kHalted = 1U << 3U,    ///< trading halted
   kGap = 1U << 4U,       ///< messages were missed before this event
   kAuction = 1U << 5U,   ///< call auction, no continuous trading
+  kResync = 1U << 6U,    ///< the book is being built again from a snapshot
+  kStale = 1U << 7U,     ///< not heard of for longer than the instrument allows
 };
 
 /// Flags on which the platform abstains.
-inline constexpr std::uint16_t kUnusable = 0U | kOneSided | kCrossed | kHalted | kGap | kAuction;
+inline constexpr std::uint16_t kUnusable =
+    0U | kOneSided | kCrossed | kHalted | kGap | kAuction | kResync | kStale;
 
 /// The touch of one instrument right after an event, and what traded in it. 80 bytes, little-endian.
 struct MarketEvent {

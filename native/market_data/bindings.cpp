@@ -1,25 +1,22 @@
 #include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/unique_ptr.h>
 
-#include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "market_data/batch.hpp"
-#include "market_data/itch50.hpp"
+#include "market_data/numpy_arrays.hpp"
 #include "market_data/simulator.hpp"
 
 namespace nb = nanobind;
 
 namespace ringcraft {
+
+void bind_feeds(nb::module_& module);
+
 namespace {
-
-using Bytes = nb::ndarray<const std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-
-std::span<const std::uint8_t> view(const Bytes& bytes) { return {bytes.data(), bytes.size()}; }
 
 std::span<const std::uint8_t> events_view(const Bytes& bytes) {
   if (bytes.size() % sizeof(MarketEvent) != 0)
@@ -31,14 +28,6 @@ std::unique_ptr<FeatureEngine> make_engine(const std::string& set_name) {
   auto engine = FeatureEngine::make(set_name);
   if (engine == nullptr) throw nb::value_error(("no feature set " + set_name).c_str());
   return engine;
-}
-
-/// Hands a heap array to numpy, which frees it.
-template <class Value>
-nb::object to_numpy(std::unique_ptr<Value[]> data, std::initializer_list<std::size_t> shape) {
-  Value* raw = data.release();
-  nb::capsule owner(raw, [](void* pointer) noexcept { delete[] static_cast<Value*>(pointer); });
-  return nb::cast(nb::ndarray<nb::numpy, Value>(raw, shape, owner));
 }
 
 nb::tuple engine_update(FeatureEngine& engine, const Bytes& event) {
@@ -100,72 +89,6 @@ nb::dict describe_feature_sets() {
   return sets;
 }
 
-template <class Value>
-nb::object copy_to_numpy(const std::vector<Value>& values) {
-  auto data = std::make_unique<Value[]>(values.size());
-  if (!values.empty()) std::memcpy(data.get(), values.data(), values.size() * sizeof(Value));
-  return to_numpy(std::move(data), {values.size()});
-}
-
-const char* status_text(ItchStatus status) {
-  switch (status) {
-    case ItchStatus::kOk:
-      return "";
-    case ItchStatus::kTruncated:
-      return "a whole message, got the end of the bytes";
-    case ItchStatus::kBadLength:
-      return "the length of the message's type, got another";
-    case ItchStatus::kUnknownType:
-      return "a message type of ITCH 5.0, got another byte";
-    case ItchStatus::kBadField:
-      return "side B or S, got another byte";
-  }
-  return "";
-}
-
-nb::dict describe(const ItchSummary& summary) {
-  nb::dict by_type;
-  for (std::size_t type = 0; type < summary.by_type.size(); ++type) {
-    const char letter = static_cast<char>(type);
-    if (summary.by_type[type] != 0) by_type[nb::str(&letter, 1)] = summary.by_type[type];
-  }
-  nb::dict about;
-  about["error"] = status_text(summary.status);
-  about["offset"] = summary.offset;
-  about["messages"] = summary.messages;
-  about["by_type"] = by_type;
-  about["unknown_orders"] = summary.unknown_orders;
-  about["duplicate_orders"] = summary.duplicate_orders;
-  about["off_grid_orders"] = summary.off_grid_orders;
-  return about;
-}
-
-nb::tuple itch50_stocks(const Bytes& bytes) {
-  std::vector<ItchStock> stocks;
-  const ItchSummary summary = list_itch50_stocks(view(bytes), stocks);
-  nb::list found;
-  // A symbol is bytes from outside: Latin-1 takes any of them.
-  for (const auto& stock : stocks) {
-    found.append(nb::make_tuple(stock.locate, nb::bytes(stock.symbol.data(), stock.symbol.size())));
-  }
-  return nb::make_tuple(found, describe(summary));
-}
-
-nb::tuple itch50_decode(const Bytes& bytes, std::uint16_t locate, std::uint32_t price_per_tick,
-                        std::int64_t midnight_ns) {
-  if (price_per_tick == 0) throw nb::value_error("price_per_tick: expected over 0");
-  std::vector<MarketEvent> events;
-  ItchSummary summary;
-  {
-    nb::gil_scoped_release released;
-    summary = decode_itch50(view(bytes), {locate, price_per_tick, midnight_ns}, events);
-  }
-  const auto size = events.size() * sizeof(MarketEvent);
-  auto data = std::make_unique<std::uint8_t[]>(size);
-  if (size != 0) std::memcpy(data.get(), events.data(), size);
-  return nb::make_tuple(to_numpy(std::move(data), {size}), describe(summary));
-}
-
 nb::tuple run_simulator(std::uint64_t seed, double seconds, std::uint64_t touch_changes,
                         const SimulatorParameters& parameters) {
   SimulatorResult result;
@@ -197,14 +120,12 @@ void bind_market_data(nb::module_& module) {
   module.def("compute_features", &compute_features, nb::arg("set_name"), nb::arg("events"));
   module.def("compute_markouts", &compute_markouts, nb::arg("events"), nb::kw_only(), nb::arg("fee_bps"),
              nb::arg("stale_after_ns"), nb::arg("entry_latency_ns"), nb::arg("horizon_ns"));
-  module.def("itch50_stocks", &itch50_stocks, nb::arg("data"));
-  module.def("itch50_decode", &itch50_decode, nb::arg("data"), nb::kw_only(), nb::arg("locate"),
-             nb::arg("price_per_tick"), nb::arg("midnight_ns"));
   module.def("simulate_itch50", &simulate_from_python, nb::kw_only(), nb::arg("seed"), nb::arg("seconds"),
              nb::arg("touch_changes"), nb::arg("relaxation_s"), nb::arg("market_rate"),
              nb::arg("market_tilt"), nb::arg("limit_rate"), nb::arg("limit_decay"), nb::arg("limit_tilt"),
              nb::arg("cancel_rate"), nb::arg("cancel_tilt"), nb::arg("start_ticks"));
   module.attr("FEATURE_SETS") = describe_feature_sets();
+  bind_feeds(module);
 }
 
 }  // namespace ringcraft

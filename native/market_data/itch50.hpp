@@ -1,36 +1,16 @@
 #pragma once
-// NASDAQ TotalView-ITCH 5.0 in BinaryFILE framing (u16 big-endian length before each message).
-// Source: NASDAQ, "TotalView-ITCH 5.0" specification; message lengths from its tables.
+// NASDAQ TotalView-ITCH 5.0 in BinaryFILE framing (u16 big-endian length before each message): one stock's
+// events.
 
-#include <array>
-#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "contracts/market_event.hpp"
+#include "market_data/itch50_books.hpp"
 
 namespace ringcraft {
-
-enum class ItchStatus : std::uint8_t {
-  kOk,
-  kTruncated,    ///< the bytes end inside a message
-  kBadLength,    ///< a message's length is not its type's
-  kUnknownType,  ///< no message type of the specification
-  kBadField,     ///< a side that is neither B nor S
-};
-
-/// What was read, and where and why reading stopped.
-struct ItchSummary {
-  ItchStatus status = ItchStatus::kOk;
-  std::size_t offset = 0;  ///< of the message at fault; the bytes' size where there is none
-  std::uint64_t messages = 0;
-  std::array<std::uint64_t, 256> by_type{};
-  std::uint64_t unknown_orders = 0;    ///< executions, cancels and replaces of orders never added
-  std::uint64_t duplicate_orders = 0;  ///< adds of a reference that rests already
-  std::uint64_t off_grid_orders = 0;   ///< prices that are no multiple of the tick
-};
 
 struct ItchStock {
   std::uint16_t locate;
@@ -49,12 +29,33 @@ struct ItchOptions {
   std::int64_t midnight_ns = 0;        ///< UTC time of the day's start, which the feed's clock counts from
 };
 
-/// Builds one stock's book and appends an event at each change of its touch and each trade.
+/// Makes an event of each change of one stock's touch or state and of each trade.
+class ItchEvents {
+ public:
+  ItchEvents(const ItchOptions& options, std::vector<MarketEvent>& events)
+      : options_(options), events_(events), state_(1, options.price_per_tick) {}
+
+  /// @param sequence the venue's number of the message.
+  /// @param receive_ns the recorder's clock; 0: it kept none, and the venue's time stands for it.
+  /// @return false where a field is none of the specification's.
+  bool take(ItchMessage message, std::uint64_t sequence, std::int64_t receive_ns, ItchSummary& summary);
+  /// Messages were missed: from here on nothing that the book says can be trusted.
+  void missed() { state_.books.set_state(0, kGap, true); }
+
+  [[nodiscard]] const StateCounts& state_counts() const noexcept { return state_.books.state_counts(); }
+
+ private:
+  const ItchOptions& options_;
+  std::vector<MarketEvent>& events_;
+  ItchBooks<true> state_;
+  BookTouch last_;
+  std::uint16_t last_state_ = kOneSided;
+};
+
+/// Builds one stock's book and appends its events.
 ///
-/// A trade's lots are signed by the aggressor: against the side that rested ('E', 'C'), or, where the resting
-/// order was hidden ('P'), by the price against the mid; at the mid itself the sign is unknown and the lots
-/// are 0. sequence is the message's number in the file, from 1. Events read before an error stand.
+/// sequence is the message's number in the file, from 1. Events read before an error stand.
 [[nodiscard]] ItchSummary decode_itch50(std::span<const std::uint8_t> bytes, const ItchOptions& options,
-                                        std::vector<MarketEvent>& events);
+                                        std::vector<MarketEvent>& events, StateCounts& states);
 
 }  // namespace ringcraft

@@ -4,80 +4,20 @@
 #include <cmath>
 #include <deque>
 #include <map>
-#include <numbers>
-#include <random>
 #include <string_view>
 
-#include "market_data/order_book.hpp"
+#include "market_data/itch50_writer.hpp"
+#include "market_data/random.hpp"
 
 namespace ringcraft {
 namespace {
 
 constexpr std::uint64_t kStartNs = 34'200'000'000'000;  // 09:30 after midnight
 constexpr std::size_t kDepth = 8;                       // limit orders come at distances 1..kDepth
-constexpr std::int64_t kLotShares = 100;
+constexpr std::uint16_t kLocate = 1;
+constexpr std::uint32_t kLotShares = 100;
 constexpr std::uint32_t kPricePerTick = 100;  // 0.01 in the feed's 1/10000
 constexpr std::string_view kStock = "RING    ";
-
-/// Random numbers spelt out, since the standard's distributions differ between libraries.
-class Random {
- public:
-  explicit Random(std::uint64_t seed) : bits_(seed) {}
-  /// In (0, 1].
-  double uniform() { return (static_cast<double>(bits_() >> 11U) + 1.0) * 0x1.0p-53; }
-  double exponential(double rate) { return -std::log(uniform()) / rate; }
-  double normal() {
-    const double radius = std::sqrt(-2.0 * std::log(uniform()));
-    return radius * std::cos(2.0 * std::numbers::pi * uniform());
-  }
-  std::int64_t lots() { return 1 + static_cast<std::int64_t>(exponential(1.0)); }
-  std::size_t below(std::size_t count) { return static_cast<std::size_t>(bits_() % count); }
-
- private:
-  std::mt19937_64 bits_;
-};
-
-/// Appends ITCH 5.0 messages.
-class ItchWriter {
- public:
-  void system(std::uint64_t time_ns, char code) { begin(12, 'S', 0, time_ns), put(code); }
-  void directory(std::uint64_t time_ns) {
-    begin(39, 'R', 1, time_ns), text(kStock), text("QN"), put(kLotShares, 4), text("NC");
-    text("Z PNN1N"), put(0, 4), text("N");
-    while (out.size() < end_) text(" ");
-  }
-  void add(std::uint64_t time_ns, std::uint64_t reference, const RestingOrder& order) {
-    begin(36, 'A', 1, time_ns), put(reference, 8), put(order.side == Side::kBuy ? 'B' : 'S');
-    put(order.lots * kLotShares, 4), text(kStock), put(order.ticks * kPricePerTick, 4);
-  }
-  void execute(std::uint64_t time_ns, std::uint64_t reference, std::int64_t lots, std::uint64_t match) {
-    begin(31, 'E', 1, time_ns), put(reference, 8), put(lots * kLotShares, 4), put(match, 8);
-  }
-  void cancel(std::uint64_t time_ns, std::uint64_t reference, std::int64_t lots) {
-    begin(23, 'X', 1, time_ns), put(reference, 8), put(lots * kLotShares, 4);
-  }
-  void remove(std::uint64_t time_ns, std::uint64_t reference) {
-    begin(19, 'D', 1, time_ns), put(reference, 8);
-  }
-
-  std::vector<std::uint8_t> out;
-
- private:
-  void begin(std::size_t length, char type, std::uint16_t locate, std::uint64_t time_ns) {
-    put(length, 2), put(type), put(locate, 2), put(0, 2), put(time_ns, 6);
-    end_ = out.size() - 11 + length;
-  }
-  void put(char letter) { out.push_back(static_cast<std::uint8_t>(letter)); }
-  template <class Integer>
-  void put(Integer value, unsigned size) {
-    for (unsigned i = size; i-- > 0;) {
-      out.push_back(static_cast<std::uint8_t>(static_cast<std::uint64_t>(value) >> (8U * i)));
-    }
-  }
-  void text(std::string_view letters) { out.insert(out.end(), letters.begin(), letters.end()); }
-
-  std::size_t end_ = 0;
-};
 
 class Simulation {
  public:
@@ -99,6 +39,7 @@ class Simulation {
     result_.seconds = time_s_;
     writer_.system(now_ns(), 'M');
     writer_.system(now_ns(), 'C');
+    writer_.finish();
     result_.itch = std::move(writer_.out);
     return std::move(result_);
   }
@@ -118,6 +59,8 @@ class Simulation {
     double total;
   };
 
+  static std::uint32_t shares(std::int64_t lots) { return static_cast<std::uint32_t>(lots) * kLotShares; }
+
   static constexpr std::size_t kBid = 0;
   static constexpr std::size_t kAsk = 1;
 
@@ -130,7 +73,7 @@ class Simulation {
 
   void open() {
     writer_.system(now_ns(), 'O');
-    writer_.directory(now_ns());
+    writer_.directory(now_ns(), kLocate, kStock, kLotShares);
     writer_.system(now_ns(), 'Q');
     for (std::int64_t depth = 1; depth <= static_cast<std::int64_t>(kDepth); ++depth) {
       for (int i = 0; i < 3; ++i) {
@@ -217,7 +160,8 @@ class Simulation {
     const std::uint64_t reference = ++references_;
     books_[side].levels[side == kBid ? ticks : -ticks].push_back({reference, lots});
     ++books_[side].orders;
-    writer_.add(now_ns(), reference, {side == kBid ? Side::kBuy : Side::kSell, ticks, lots});
+    writer_.add(now_ns(), kLocate, reference, side == kBid ? Side::kBuy : Side::kSell, shares(lots), kStock,
+                static_cast<std::uint32_t>(ticks) * kPricePerTick);
   }
 
   /// A market order that takes from `side`, oldest first; it never takes the side's last order.
@@ -228,7 +172,7 @@ class Simulation {
       const auto level = std::prev(book.levels.end());
       Order& front = level->second.front();
       const std::int64_t taken = std::min(wanted, front.lots);
-      writer_.execute(now_ns(), front.reference, taken, ++matches_);
+      writer_.execute(now_ns(), kLocate, front.reference, shares(taken), ++matches_);
       wanted -= taken;
       front.lots -= taken;
       if (front.lots == 0) drop(book, level, 0);
@@ -243,10 +187,10 @@ class Simulation {
     while (index >= level->second.size()) index -= level->second.size(), ++level;
     Order& order = level->second[index];
     if (order.lots > 1 && random_.uniform() < 0.2) {
-      writer_.cancel(now_ns(), order.reference, 1);
+      writer_.cancel(now_ns(), kLocate, order.reference, shares(1));
       --order.lots;
     } else {
-      writer_.remove(now_ns(), order.reference);
+      writer_.remove(now_ns(), kLocate, order.reference);
       drop(book, level, index);
     }
   }

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "market_data/itch50.hpp"
-#include "market_data/order_book.hpp"
+#include "market_data/itch50_writer.hpp"
 #include "market_data/simulator.hpp"
 
 using namespace ringcraft;
@@ -48,10 +48,14 @@ class Tape {
 
 constexpr ItchOptions kRing{1, 100, 1'000'000};
 
+ItchSummary decode(std::span<const std::uint8_t> bytes, std::vector<MarketEvent>& events) {
+  StateCounts states;
+  return decode_itch50(bytes, kRing, events, states);
+}
+
 std::vector<MarketEvent> events_of(const Tape& tape, ItchStatus expected = ItchStatus::kOk) {
   std::vector<MarketEvent> events;
-  const ItchSummary summary = decode_itch50(tape.bytes, kRing, events);
-  CHECK(summary.status == expected);
+  CHECK(decode(tape.bytes, events).status == expected);
   return events;
 }
 
@@ -111,12 +115,52 @@ TEST_CASE("a halt flags the touch until trading resumes") {
   CHECK(events[3].flags == 0);
 }
 
+TEST_CASE("quotation only is an auction, and either kind of halt halts") {
+  Tape tape;
+  tape.add(1, 'B', 300, 1'000'000).add(2, 'S', 200, 1'000'200);
+  tape.message("H", 25).text("RING    ").text("Q").text(" ").text("    ");
+  tape.message("h", 21).text("RING    ").text("Q").text("H");
+  tape.message("H", 25).text("RING    ").text("T").text(" ").text("    ");
+  tape.message("h", 21).text("RING    ").text("Q").text("T");
+  const auto events = events_of(tape);
+  REQUIRE(events.size() == 6);
+  CHECK(events[2].flags == kAuction);
+  CHECK(events[3].flags == (kAuction | kHalted));
+  CHECK(events[4].flags == kHalted);
+  CHECK(events[5].flags == 0);
+}
+
+TEST_CASE("a cross is a trade without an aggressor, and what it executes is not told twice") {
+  Tape tape;
+  tape.add(1, 'B', 300, 1'000'000).add(2, 'S', 200, 1'000'200);
+  tape.message("C", 36).number(1, 8).number(100, 4).number(1, 8).text("N").number(1'000'100, 4);
+  tape.message("Q", 40).number(100, 8).text("RING    ").number(1'000'100, 4).number(1, 8).text("O");
+  tape.message("Q", 40).number(0, 8).text("RING    ").number(0, 4).number(1, 8).text("C");
+  const auto events = events_of(tape);
+  REQUIRE(events.size() == 4);
+  CHECK(events[2].trade_ticks == 0);
+  CHECK(events[2].bid_lots == 200);
+  CHECK(events[3].trade_ticks == 10'001);
+  CHECK(events[3].trade_lots == 0);
+}
+
+TEST_CASE("an execution of more than there is takes what there is and is counted") {
+  Tape tape;
+  tape.add(1, 'B', 300, 1'000'000);
+  tape.message("E", 31).number(1, 8).number(400, 4).number(1, 8);
+  std::vector<MarketEvent> events;
+  CHECK(decode(tape.bytes, events).over_executed == 1);
+  REQUIRE(events.size() == 2);
+  CHECK(events[1].bid_lots == 0);
+  CHECK(events[1].trade_lots == -300);
+}
+
 TEST_CASE("what cannot be applied is counted and changes nothing") {
   Tape tape;
   tape.add(1, 'B', 300, 1'000'000).add(1, 'B', 300, 1'000'100).add(2, 'B', 300, 1'000'050);
   tape.message("D", 19).number(77, 8);
   std::vector<MarketEvent> events;
-  const ItchSummary summary = decode_itch50(tape.bytes, kRing, events);
+  const ItchSummary summary = decode(tape.bytes, events);
   CHECK(events.size() == 1);
   CHECK(summary.duplicate_orders == 1);
   CHECK(summary.off_grid_orders == 1);
@@ -132,22 +176,29 @@ TEST_CASE("bytes that are not the format's stop the reading where they begin") {
 
   Tape cut = whole;
   cut.add(2, 'S', 1, 1'000'100).bytes.pop_back();
-  CHECK(decode_itch50(cut.bytes, kRing, events).status == ItchStatus::kTruncated);
-  CHECK(decode_itch50(cut.bytes, kRing, events).offset == good);
+  CHECK(decode(cut.bytes, events).status == ItchStatus::kTruncated);
+  CHECK(decode(cut.bytes, events).offset == good);
 
   Tape unknown = whole;
   unknown.message("z", 36);
   unknown.bytes.resize(2 * good);
-  CHECK(decode_itch50(unknown.bytes, kRing, events).status == ItchStatus::kUnknownType);
+  CHECK(decode(unknown.bytes, events).status == ItchStatus::kOk);
+  CHECK(decode(unknown.bytes, events).unknown_types == 1);
+  CHECK(decode(unknown.bytes, events).messages == 2);
+
+  Tape empty = whole;
+  empty.number(0, 2).add(2, 'S', 1, 1'000'100);
+  CHECK(decode(empty.bytes, events).status == ItchStatus::kBadLength);
+  CHECK(decode(empty.bytes, events).offset == good);
 
   Tape wrong = whole;
   wrong.message("D", 20).number(1, 8).number(0, 1);
-  CHECK(decode_itch50(wrong.bytes, kRing, events).status == ItchStatus::kBadLength);
+  CHECK(decode(wrong.bytes, events).status == ItchStatus::kBadLength);
 
   Tape side = whole;
   side.add(2, 'Q', 1, 1'000'100);
-  CHECK(decode_itch50(side.bytes, kRing, events).status == ItchStatus::kBadField);
-  CHECK(decode_itch50(side.bytes, kRing, events).offset == good);
+  CHECK(decode(side.bytes, events).status == ItchStatus::kBadField);
+  CHECK(decode(side.bytes, events).offset == good);
 }
 
 TEST_CASE("random and garbled bytes are refused or read, never out of bounds") {
@@ -165,7 +216,7 @@ TEST_CASE("random and garbled bytes are refused or read, never out of bounds") {
     }
     std::vector<MarketEvent> events;
     std::vector<ItchStock> stocks;
-    const ItchSummary summary = decode_itch50({copy.get(), size}, kRing, events);
+    const ItchSummary summary = decode({copy.get(), size}, events);
     CHECK(summary.offset <= size);
     CHECK(list_itch50_stocks({copy.get(), size}, stocks).offset <= size);
   }
@@ -176,7 +227,7 @@ TEST_CASE("the simulator's bytes decode to a whole, two-sided, uncrossed book, a
   CHECK(first.itch == simulate_itch50(5, 300.0, 1'000'000, parameters()).itch);
   CHECK(first.itch != simulate_itch50(6, 300.0, 1'000'000, parameters()).itch);
   std::vector<MarketEvent> events;
-  const ItchSummary summary = decode_itch50(first.itch, kRing, events);
+  const ItchSummary summary = decode(first.itch, events);
   CHECK(summary.status == ItchStatus::kOk);
   CHECK(summary.unknown_orders + summary.duplicate_orders + summary.off_grid_orders == 0);
   REQUIRE(events.size() > 1000);
@@ -187,14 +238,4 @@ TEST_CASE("the simulator's bytes decode to a whole, two-sided, uncrossed book, a
     last_ns = events[i].event_ns;
   }
   CHECK(first.signal.size() == first.mid_ticks.size());
-}
-
-TEST_CASE("an order that is reduced by more than it has is gone") {
-  OrderBook book;
-  CHECK(book.add(1, {Side::kSell, 101, 5}));
-  CHECK_FALSE(book.add(1, {Side::kSell, 102, 5}));
-  CHECK(book.reduce(1, 9).lots == 5);
-  CHECK(book.orders() == 0);
-  CHECK(book.touch() == BookTouch{});
-  CHECK(book.reduce(1, 1).lots == 0);
 }

@@ -114,12 +114,24 @@ def test_truncated_file_is_refused_with_the_offset(tape: Path, tmp_path: Path) -
         read_recordings(cut)
 
 
-def test_unknown_message_type_is_refused_with_the_offset(tape: Path, tmp_path: Path) -> None:
+def test_unknown_message_type_is_skipped_and_counted(tape: Path, tmp_path: Path) -> None:
+    whole = read_recordings(tape)[0]
+    data = tape.read_bytes()
+    newer = tmp_path / "newer.itch"
+    newer.write_bytes(data[:14] + b"\x00\x05z1234" + data[14:])
+    beside_path(newer).write_bytes(beside_path(tape).read_bytes())
+    (day,) = read_recordings(newer)
+    assert day.skipped == {"unknown_type": 1}
+    assert np.array_equal(day.events["bid_ticks"], whole.events["bid_ticks"])
+    assert sum(day.by_type.values()) == sum(whole.by_type.values())
+
+
+def test_wrong_length_of_a_known_type_is_refused_with_the_offset(tape: Path, tmp_path: Path) -> None:
     data = bytearray(tape.read_bytes())
-    data[14 + 2] = ord("z")  # the type of the second message
+    data[14 + 2] = ord("D")  # the directory's 39 bytes are no deletion's
     broken = tmp_path / "broken.itch"
     broken.write_bytes(data)
-    with pytest.raises(FormatError, match=r"byte 14: expected a message type of ITCH 5\.0"):
+    with pytest.raises(FormatError, match=r"byte 14: expected the length of the message's type"):
         read_recordings(broken)
 
 

@@ -1,0 +1,272 @@
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+
+#include <array>
+#include <limits>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "market_data/feed_bench.hpp"
+#include "market_data/itch50.hpp"
+#include "market_data/market_tape.hpp"
+#include "market_data/numpy_arrays.hpp"
+
+namespace nb = nanobind;
+
+namespace ringcraft {
+namespace {
+
+const char* status_text(ItchStatus status) {
+  switch (status) {
+    case ItchStatus::kOk:
+      return "";
+    case ItchStatus::kTruncated:
+      return "a whole message, got the end of the bytes";
+    case ItchStatus::kBadLength:
+      return "the length of the message's type, got another";
+    case ItchStatus::kBadField:
+      return "side B or S, got another byte";
+  }
+  return "";
+}
+
+nb::dict describe_types(const std::array<std::uint64_t, 256>& by_type) {
+  nb::dict counts;
+  for (std::size_t type = 0; type < by_type.size(); ++type) {
+    const char letter = static_cast<char>(type);
+    if (by_type[type] != 0) counts[nb::str(&letter, 1)] = by_type[type];
+  }
+  return counts;
+}
+
+nb::dict describe(const ItchSummary& summary) {
+  nb::dict about;
+  about["error"] = status_text(summary.status);
+  about["offset"] = summary.offset;
+  about["messages"] = summary.messages;
+  about["by_type"] = describe_types(summary.by_type);
+  about["unknown_types"] = summary.unknown_types;
+  about["unknown_orders"] = summary.unknown_orders;
+  about["duplicate_orders"] = summary.duplicate_orders;
+  about["off_grid_orders"] = summary.off_grid_orders;
+  about["over_executed"] = summary.over_executed;
+  return about;
+}
+
+/// How often each state was entered, by the flag's bit.
+nb::list entered(const StateCounts& counts) {
+  nb::list found;
+  for (const std::uint64_t count : counts.entered) found.append(count);
+  return found;
+}
+
+nb::tuple itch50_stocks(const Bytes& bytes) {
+  std::vector<ItchStock> stocks;
+  const ItchSummary summary = list_itch50_stocks(view(bytes), stocks);
+  nb::list found;
+  // A symbol is bytes from outside: Latin-1 takes any of them.
+  for (const auto& stock : stocks) {
+    found.append(nb::make_tuple(stock.locate, nb::bytes(stock.symbol.data(), stock.symbol.size())));
+  }
+  return nb::make_tuple(found, describe(summary));
+}
+
+nb::tuple itch50_decode(const Bytes& bytes, std::uint16_t locate, std::uint32_t price_per_tick,
+                        std::int64_t midnight_ns) {
+  if (price_per_tick == 0) throw nb::value_error("price_per_tick: expected over 0");
+  std::vector<MarketEvent> events;
+  ItchSummary summary;
+  StateCounts states;
+  {
+    nb::gil_scoped_release released;
+    summary = decode_itch50(view(bytes), {locate, price_per_tick, midnight_ns}, events, states);
+  }
+  nb::dict about = describe(summary);
+  about["entered"] = entered(states);
+  return nb::make_tuple(copy_to_numpy<MarketEvent, std::uint8_t>(events), about);
+}
+
+/// A change of an instrument's touch: message number, locate code, touch.
+using TouchRow = std::array<std::int64_t, 6>;
+
+template <bool kQueues>
+class TouchRows {
+ public:
+  explicit TouchRows(const Books<kQueues>& books) : books_(books) {}
+  void before(ItchMessage message) noexcept { before_ = books_.best(message.locate()); }
+  void operator()(ItchMessage message, std::uint64_t number, const ItchTrade&) {
+    const BookTouch now = books_.best(message.locate());
+    if (now == before_) return;
+    rows.push_back({static_cast<std::int64_t>(number), message.locate(), now.bid_ticks, now.bid_lots,
+                    now.ask_ticks, now.ask_lots});
+  }
+
+  std::vector<TouchRow> rows;
+
+ private:
+  const Books<kQueues>& books_;
+  BookTouch before_;
+};
+
+template <bool kQueues>
+nb::tuple touches(const Bytes& bytes) {
+  ItchBooks<kQueues> state(kItchLocates);
+  TouchRows<kQueues> listener(state.books);
+  ItchSummary summary;
+  {
+    nb::gil_scoped_release released;
+    summary = run_itch50(view(bytes), state, listener);
+  }
+  return nb::make_tuple(copy_to_numpy<TouchRow, std::int64_t>(listener.rows), describe(summary));
+}
+
+nb::tuple itch50_touches(const Bytes& bytes, bool queues) {
+  return queues ? touches<true>(bytes) : touches<false>(bytes);
+}
+
+/// The engine with everything that it keeps, for Python; bounds are checked here, not inside.
+class PyBooks {
+ public:
+  explicit PyBooks(std::uint32_t instruments) : state_(instruments) {}
+
+  nb::dict apply_itch50(const Bytes& bytes) {
+    if (state_.books.instruments() < kItchLocates)
+      throw nb::value_error("instruments: expected 65536 for ITCH");
+    struct Nothing {
+      void before(ItchMessage) const noexcept {}
+      void operator()(ItchMessage, std::uint64_t, const ItchTrade&) const noexcept {}
+    };
+    return describe(run_itch50(view(bytes), state_, Nothing{}));
+  }
+  bool add(std::uint32_t instrument, std::uint64_t reference, char side, std::int32_t ticks,
+           std::uint32_t lots) {
+    return books(instrument).add(instrument, reference, side_of(side), checked(ticks), lots) ==
+           AddStatus::kAdded;
+  }
+  std::uint32_t reduce(std::uint32_t instrument, std::uint64_t reference, std::uint32_t lots) {
+    return books(instrument).reduce(instrument, reference, lots).lots;
+  }
+  bool set_level(std::uint32_t instrument, char side, std::int32_t ticks, std::int64_t lots) {
+    return books(instrument).set_level(instrument, side_of(side), checked(ticks), lots);
+  }
+  void clear(std::uint32_t instrument) { books(instrument).clear(instrument); }
+  void set_state(std::uint32_t instrument, std::uint16_t mask, bool on) {
+    books(instrument).set_state(instrument, mask, on);
+  }
+  void heard(std::uint32_t instrument, std::int64_t now_ns) { books(instrument).heard(instrument, now_ns); }
+  void sweep_stale(std::int64_t now_ns, std::int64_t stale_after_ns) {
+    state_.books.sweep_stale(now_ns, stale_after_ns);
+  }
+
+  nb::tuple best(std::uint32_t instrument) {
+    const BookTouch touch = books(instrument).best(instrument);
+    return nb::make_tuple(touch.bid_ticks, touch.bid_lots, touch.ask_ticks, touch.ask_lots);
+  }
+  nb::list depth(std::uint32_t instrument, char side, std::uint32_t levels) {
+    const auto& all = books(instrument);
+    nb::list found;
+    const std::uint32_t count = std::min(levels, all.level_count(instrument, side_of(side)));
+    for (std::uint32_t rank = 0; rank < count; ++rank) {
+      const BookLevel level = all.level(instrument, side_of(side), rank);
+      found.append(nb::make_tuple(level.ticks, level.lots, level.orders));
+    }
+    return found;
+  }
+  nb::object order(std::uint64_t reference) {
+    const QueuePlace place = state_.books.place_of(reference);
+    if (place.lots == 0) return nb::none();
+    return nb::make_tuple(place.instrument, place.side == Side::kBuy ? "B" : "S", place.ticks, place.lots,
+                          place.position, place.ahead_lots);
+  }
+  std::uint16_t state(std::uint32_t instrument) { return books(instrument).state(instrument); }
+  nb::tuple transitions() const {
+    nb::list out;
+    for (const std::uint64_t count : state_.books.state_counts().left) out.append(count);
+    return nb::make_tuple(entered(state_.books.state_counts()), out);
+  }
+  std::size_t orders() const { return state_.books.orders(); }
+
+ private:
+  Books<true>& books(std::uint32_t instrument) {
+    if (instrument >= state_.books.instruments()) throw nb::index_error("no such instrument");
+    return state_.books;
+  }
+  static Side side_of(char side) {
+    if (side != 'B' && side != 'S') throw nb::value_error("side: expected B or S");
+    return side == 'B' ? Side::kBuy : Side::kSell;
+  }
+  static std::int32_t checked(std::int32_t ticks) {
+    if (ticks == std::numeric_limits<std::int32_t>::min())
+      throw nb::value_error("ticks: expected over -2^31");
+    return ticks;
+  }
+
+  ItchBooks<true> state_;
+};
+
+nb::object market_tape(std::uint64_t seed, std::uint16_t stocks, std::uint64_t messages,
+                       std::uint32_t live_orders, std::uint32_t reference_step) {
+  if (stocks == 0 || live_orders == 0 || reference_step == 0 || messages > 200'000'000) {
+    throw nb::value_error(
+        "expected stocks, live_orders and reference_step over 0, messages at most 200 million");
+  }
+  std::vector<std::uint8_t> bytes;
+  {
+    nb::gil_scoped_release released;
+    bytes = write_market_tape({seed, stocks, messages, live_orders, reference_step});
+  }
+  return copy_to_numpy(bytes);
+}
+
+nb::dict bench_feed(const Bytes& bytes, const std::string& what) {
+  FeedRun run;
+  {
+    nb::gil_scoped_release released;
+    if (what == "scan") run = bench_scan(view(bytes));
+    if (what == "decode") run = bench_decode(view(bytes));
+    if (what == "levels") run = bench_levels(view(bytes));
+    if (what == "orders") run = bench_orders(view(bytes));
+  }
+  if (run.nanoseconds == 0) throw nb::value_error("what: expected scan, decode, levels or orders");
+  nb::dict about;
+  about["messages"] = run.messages;
+  about["checksum"] = run.checksum;
+  about["nanoseconds"] = run.nanoseconds;
+  about["unapplied"] = run.unapplied;
+  about["crossed"] = run.crossed;
+  about["bytes"] = run.bytes;
+  return about;
+}
+
+}  // namespace
+
+void bind_feeds(nb::module_& module) {
+  module.def("itch50_stocks", &itch50_stocks, nb::arg("data"));
+  module.def("itch50_decode", &itch50_decode, nb::arg("data"), nb::kw_only(), nb::arg("locate"),
+             nb::arg("price_per_tick"), nb::arg("midnight_ns"));
+  module.def("itch50_touches", &itch50_touches, nb::arg("data"), nb::kw_only(), nb::arg("queues"));
+  module.def("write_market_tape", &market_tape, nb::kw_only(), nb::arg("seed"), nb::arg("stocks"),
+             nb::arg("messages"), nb::arg("live_orders"), nb::arg("reference_step") = 1);
+  module.def("bench_feed", &bench_feed, nb::arg("data"), nb::arg("what"));
+  nb::class_<PyBooks>(module, "Books")
+      .def(nb::init<std::uint32_t>(), nb::arg("instruments"))
+      .def("apply_itch50", &PyBooks::apply_itch50, nb::arg("data"))
+      .def("add", &PyBooks::add, nb::arg("instrument"), nb::arg("reference"), nb::arg("side"),
+           nb::arg("ticks"), nb::arg("lots"))
+      .def("reduce", &PyBooks::reduce, nb::arg("instrument"), nb::arg("reference"), nb::arg("lots"))
+      .def("set_level", &PyBooks::set_level, nb::arg("instrument"), nb::arg("side"), nb::arg("ticks"),
+           nb::arg("lots"))
+      .def("clear", &PyBooks::clear, nb::arg("instrument"))
+      .def("set_state", &PyBooks::set_state, nb::arg("instrument"), nb::arg("mask"), nb::arg("on"))
+      .def("heard", &PyBooks::heard, nb::arg("instrument"), nb::arg("now_ns"))
+      .def("sweep_stale", &PyBooks::sweep_stale, nb::arg("now_ns"), nb::arg("stale_after_ns"))
+      .def("best", &PyBooks::best, nb::arg("instrument"))
+      .def("depth", &PyBooks::depth, nb::arg("instrument"), nb::arg("side"), nb::arg("levels"))
+      .def("order", &PyBooks::order, nb::arg("reference"))
+      .def("state", &PyBooks::state, nb::arg("instrument"))
+      .def("transitions", &PyBooks::transitions)
+      .def_prop_ro("orders", &PyBooks::orders);
+}
+
+}  // namespace ringcraft

@@ -1,0 +1,230 @@
+#pragma once
+// ITCH 5.0 messages applied to books: what each type does, and a run over a file that asks for memory ahead.
+
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <vector>
+
+#include "market_data/books.hpp"
+#include "market_data/itch50_wire.hpp"
+
+namespace ringcraft {
+
+/// What a message traded; ticks of 0: nothing.
+///
+/// Lots are signed by the aggressor: against the side that rested ('E', 'C'), or, where the resting order was
+/// hidden
+/// ('P'), by the price against the mid; at the mid itself, and in a cross ('Q'), they are 0. An execution
+/// that is marked as not printable is part of a cross, which reports it.
+struct ItchTrade {
+  std::int64_t ticks = 0;
+  std::int64_t lots = 0;
+};
+
+template <bool kQueues>
+class ItchBooks {
+ public:
+  /// @param instruments how many books there are.
+  /// @param price_per_tick tick size in the feed's 1/10000; over 0.
+  explicit ItchBooks(std::uint32_t instruments, std::uint32_t price_per_tick = 1)
+      : books(instruments), price_per_tick_(price_per_tick), halts_(instruments) {}
+
+  /// Applies one message to one book; what cannot be applied is counted and changes nothing.
+  /// @return false where a field is none of the specification's.
+  bool apply(ItchMessage m, std::uint32_t instrument, ItchSummary& summary, ItchTrade& trade) {
+    books.heard(instrument, m.time_ns());
+    switch (m.type()) {
+      case 'A':
+      case 'F': {
+        const char side = m.letter(19);
+        if (side != 'B' && side != 'S') return false;
+        rest(instrument, m.reference(), side == 'B' ? Side::kBuy : Side::kSell, m.u32(20), m.u32(32),
+             summary);
+        return true;
+      }
+      case 'E':
+        execute(m, instrument, summary, trade);
+        return true;
+      case 'C':
+        execute_at(m, instrument, summary, trade);
+        return true;
+      case 'X':
+        reduce(m, instrument, summary);
+        return true;
+      case 'D':
+        if (books.remove(instrument, m.reference()).lots == 0) ++summary.unknown_orders;
+        return true;
+      case 'U':
+        replace(m, instrument, summary);
+        return true;
+      case 'P':
+        hidden_trade(m, instrument, trade);
+        return true;
+      case 'Q':
+        if (m.u64(11) != 0) trade.ticks = m.u32(27) / price_per_tick_;
+        return true;
+      case 'H':
+        trading_action(m.letter(19), instrument);
+        return true;
+      case 'h':
+        operational_halt(m.letter(20) == 'H', instrument);
+        return true;
+      default:
+        return true;
+    }
+  }
+
+  /// Three steps of asking for the memory that apply() will need with locate codes as instruments; each needs
+  /// the answer to the one before.
+  [[gnu::always_inline]] void prefetch_first(ItchMessage m) const noexcept {
+    if (!m.names_order()) return;
+    books.prefetch_order(m.reference());
+    books.prefetch_book(m.locate());
+  }
+  [[gnu::always_inline]] void prefetch_second(ItchMessage m) const noexcept {
+    if (m.adds()) {
+      books.prefetch_ladder(m.locate(), m.letter(19) == 'B' ? Side::kBuy : Side::kSell);
+    } else if (m.names_order()) {
+      books.prefetch_level(m.reference());
+    }
+  }
+  [[gnu::always_inline]] void prefetch_third(ItchMessage m) const noexcept {
+    if (!m.adds()) {
+      if (m.names_order()) books.prefetch_leave(m.reference());
+    } else if (price_per_tick_ == 1) {
+      books.prefetch_join(m.locate(), m.letter(19) == 'B' ? Side::kBuy : Side::kSell,
+                          static_cast<std::int32_t>(m.u32(32) & 0x7FFF'FFFFU));
+    }
+  }
+
+  Books<kQueues> books;
+
+ private:
+  static constexpr std::uint8_t kByAction = 1;
+  static constexpr std::uint8_t kByOperations = 2;
+
+  void rest(std::uint32_t instrument, std::uint64_t reference, Side side, std::uint32_t shares,
+            std::uint32_t price, ItchSummary& summary) {
+    std::uint32_t ticks = price;
+    if (price_per_tick_ != 1) {
+      ticks = price / price_per_tick_;
+      if (ticks * price_per_tick_ != price) ticks = 0;
+    }
+    if (ticks == 0 || ticks > std::numeric_limits<std::int32_t>::max() || shares == 0) [[unlikely]] {
+      ++summary.off_grid_orders;
+      return;
+    }
+    if (books.add(instrument, reference, side, static_cast<std::int32_t>(ticks), shares) != AddStatus::kAdded)
+        [[unlikely]] {
+      ++summary.duplicate_orders;
+    }
+  }
+
+  Taken reduce(ItchMessage m, std::uint32_t instrument, ItchSummary& summary) {
+    const std::uint32_t shares = m.u32(19);
+    const Taken taken = books.reduce(instrument, m.reference(), shares);
+    if (taken.lots != shares) [[unlikely]]
+      ++(taken.lots == 0 ? summary.unknown_orders : summary.over_executed);
+    return taken;
+  }
+
+  void execute(ItchMessage m, std::uint32_t instrument, ItchSummary& summary, ItchTrade& trade) {
+    const Taken taken = reduce(m, instrument, summary);
+    if (taken.lots == 0) return;
+    trade.ticks = taken.ticks;
+    trade.lots = taken.side == Side::kSell ? std::int64_t{taken.lots} : -std::int64_t{taken.lots};
+  }
+
+  void execute_at(ItchMessage m, std::uint32_t instrument, ItchSummary& summary, ItchTrade& trade) {
+    execute(m, instrument, summary, trade);
+    if (trade.ticks == 0) return;
+    if (m.letter(31) == 'Y') {
+      trade.ticks = m.u32(32) / price_per_tick_;
+    } else {
+      trade = {};
+    }
+  }
+
+  void replace(ItchMessage m, std::uint32_t instrument, ItchSummary& summary) {
+    const Taken old = books.remove(instrument, m.reference());
+    if (old.lots == 0) [[unlikely]] {
+      ++summary.unknown_orders;  // the side is not in the message, so the new order cannot rest either
+      return;
+    }
+    rest(instrument, m.u64(19), old.side, m.u32(27), m.u32(31), summary);
+  }
+
+  void hidden_trade(ItchMessage m, std::uint32_t instrument, ItchTrade& trade) const {
+    const std::int64_t shares = m.u32(20);
+    const std::int64_t price = m.u32(32);
+    const BookTouch touch = books.best(instrument);
+    const std::int64_t twice = 2 * price / price_per_tick_;
+    const std::int64_t twice_mid = touch.bid_ticks + touch.ask_ticks;
+    trade.ticks = price / price_per_tick_;
+    trade.lots = twice > twice_mid ? shares : twice < twice_mid ? -shares : 0;
+  }
+
+  /// 'T' trades; in 'Q', quotation only, orders gather for a cross; 'H' and 'P' halt.
+  void trading_action(char state, std::uint32_t instrument) {
+    books.set_state(instrument, kAuction, state == 'Q');
+    halt(kByAction, state != 'T' && state != 'Q', instrument);
+  }
+  void operational_halt(bool halted, std::uint32_t instrument) { halt(kByOperations, halted, instrument); }
+
+  void halt(std::uint8_t by, bool on, std::uint32_t instrument) {
+    std::uint8_t& halts = halts_[instrument];
+    halts = static_cast<std::uint8_t>(on ? halts | by : halts & ~by);
+    books.set_state(instrument, kHalted, halts != 0);
+  }
+
+  std::uint32_t price_per_tick_;
+  std::vector<std::uint8_t> halts_;
+};
+
+/// Every locate code has a book.
+inline constexpr std::uint32_t kItchLocates = 65'536;
+
+/// Applies a whole BinaryFILE to the books of all its locate codes.
+///
+/// Messages are taken in batches: memory is asked for in three steps for all of them, then all are applied,
+/// so that it answers while others are at work.
+///
+/// @param listener called with each message, its number from 1, its trade, once it is applied; before it is,
+/// `listener.before(message)`.
+template <bool kQueues, class Listener>
+ItchSummary run_itch50(std::span<const std::uint8_t> bytes, ItchBooks<kQueues>& state, Listener&& listener) {
+  constexpr std::size_t kBatch = 32;
+  std::array<const std::uint8_t*, kBatch> messages{};
+  std::array<std::uint64_t, kBatch> numbers{};
+  ItchSummary summary;
+  ItchFrames frames(bytes);
+  std::size_t count = kBatch;
+  while (count == kBatch) {
+    for (count = 0; count < kBatch; ++count) {
+      const std::uint8_t* message = frames.next(summary);
+      if (message == nullptr) break;
+      messages[count] = message;
+      numbers[count] = summary.messages;
+      state.prefetch_first(ItchMessage(message));
+    }
+    for (std::size_t i = 0; i < count; ++i) state.prefetch_second(ItchMessage(messages[i]));
+    for (std::size_t i = 0; i < count; ++i) state.prefetch_third(ItchMessage(messages[i]));
+    for (std::size_t i = 0; i < count; ++i) {
+      const ItchMessage message(messages[i]);
+      ItchTrade trade;
+      listener.before(message);
+      if (!state.apply(message, message.locate(), summary, trade)) {
+        summary.status = ItchStatus::kBadField;
+        summary.offset = frames.offset_of(messages[i]);
+        summary.messages = numbers[i];
+        return summary;
+      }
+      listener(message, numbers[i], trade);
+    }
+  }
+  return summary;
+}
+
+}  // namespace ringcraft

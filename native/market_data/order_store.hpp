@@ -1,0 +1,224 @@
+#pragma once
+// Orders by reference: found by index where references are dense, by hash where they are not.
+
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "market_data/huge_allocator.hpp"
+
+namespace ringcraft {
+
+inline constexpr std::uint32_t kNoHandle = std::numeric_limits<std::uint32_t>::max();
+
+/// References that fit no page: open addressing with linear probing, erased by moving back.
+class SparseReferences {
+ public:
+  [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+
+  [[nodiscard]] std::uint32_t find(std::uint64_t reference) const noexcept {
+    if (size_ == 0) return kNoHandle;
+    for (std::size_t i = home(reference);; i = (i + 1) & mask_) {
+      if (slots_[i].handle == kNoHandle || slots_[i].reference == reference) return slots_[i].handle;
+    }
+  }
+
+  /// The reference of a handle that is here; looks at every slot.
+  [[nodiscard]] std::uint64_t reference_of(std::uint32_t handle) const noexcept {
+    for (const Slot& slot : slots_) {
+      if (slot.handle == handle) return slot.reference;
+    }
+    return 0;
+  }
+
+  void insert(std::uint64_t reference, std::uint32_t handle) {
+    if ((size_ + 1) * 2 > slots_.size()) grow();
+    place(reference, handle);
+    ++size_;
+  }
+
+  /// @return the handle it had; kNoHandle where there was none.
+  std::uint32_t erase(std::uint64_t reference) noexcept {
+    if (size_ == 0) return kNoHandle;
+    std::size_t hole = home(reference);
+    while (slots_[hole].handle != kNoHandle && slots_[hole].reference != reference) hole = (hole + 1) & mask_;
+    const std::uint32_t handle = slots_[hole].handle;
+    if (handle == kNoHandle) return kNoHandle;
+    for (std::size_t i = (hole + 1) & mask_; slots_[i].handle != kNoHandle; i = (i + 1) & mask_) {
+      // An entry may fill the hole unless its home lies after it.
+      if (((i - home(slots_[i].reference)) & mask_) < ((i - hole) & mask_)) continue;
+      slots_[hole] = slots_[i];
+      hole = i;
+    }
+    slots_[hole].handle = kNoHandle;
+    --size_;
+    return handle;
+  }
+
+ private:
+  struct Slot {
+    std::uint64_t reference = 0;
+    std::uint32_t handle = kNoHandle;
+  };
+
+  [[nodiscard]] std::size_t home(std::uint64_t reference) const noexcept {
+    // Fibonacci hashing: the product's high bits depend on all of the reference's.
+    return static_cast<std::size_t>((reference * 0x9E37'79B9'7F4A'7C15ULL) >> 32U) & mask_;
+  }
+  void place(std::uint64_t reference, std::uint32_t handle) noexcept {
+    std::size_t i = home(reference);
+    while (slots_[i].handle != kNoHandle) i = (i + 1) & mask_;
+    slots_[i] = {reference, handle};
+  }
+  void grow() {
+    std::vector<Slot> old(slots_.empty() ? 64 : slots_.size() * 2);
+    old.swap(slots_);
+    mask_ = slots_.size() - 1;
+    for (const Slot& slot : old) {
+      if (slot.handle != kNoHandle) place(slot.reference, slot.handle);
+    }
+  }
+
+  std::vector<Slot> slots_;
+  std::size_t mask_ = 0;
+  std::size_t size_ = 0;
+};
+
+/// A pool of orders in pages of 32 successive references; a page whose orders are all gone is used again.
+///
+/// A directory by reference / 32 names the page, so dense references cost one small look-up and no hash, and
+/// memory follows the orders that live, not those that ever were. References far from the others (an add may
+/// stretch the directory by 16 entries for each order yet seen, no further) are found by hash, one slot each.
+///
+/// @tparam Order trivially copyable, with `lots` of 0 where no order rests.
+template <class Order>
+class OrderStore {
+ public:
+  /// Takes memory ahead: for `live` resting orders at a time, and references below `references`.
+  void reserve(std::size_t live, std::uint64_t references) {
+    pool_.reserve(live);
+    pages_.reserve(live / kPage + 1);
+    free_pages_.reserve(live / kPage + 1);
+    directory_.reserve(static_cast<std::size_t>(references / kPage + 1));
+  }
+
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] Order& operator[](std::uint32_t handle) noexcept { return pool_[handle]; }
+  [[nodiscard]] const Order& operator[](std::uint32_t handle) const noexcept { return pool_[handle]; }
+
+  [[nodiscard]] std::uint32_t find(std::uint64_t reference) const noexcept {
+    const std::uint64_t page = reference / kPage;
+    if (page < directory_.size() && directory_[page] != kNoHandle) {
+      const std::uint32_t handle = directory_[page] * kPage + static_cast<std::uint32_t>(reference % kPage);
+      if (pool_[handle].lots != 0) return handle;
+    }
+    return sparse_.find(reference);
+  }
+
+  /// Asks for the order's memory ahead of find(). Inlined by force, as all that only prefetches is: gcc takes
+  /// a call of such a function for one without effect and drops it.
+  [[gnu::always_inline]] void prefetch(std::uint64_t reference) const noexcept {
+    const std::uint64_t page = reference / kPage;
+    if (page < directory_.size() && directory_[page] != kNoHandle) {
+      __builtin_prefetch(&pages_[directory_[page]]);
+      __builtin_prefetch(&pool_[directory_[page] * kPage + static_cast<std::uint32_t>(reference % kPage)]);
+    }
+  }
+
+  /// Makes room for a reference that find() does not know; the caller gives the order its lots.
+  std::uint32_t insert(std::uint64_t reference) {
+    const std::uint64_t page = reference / kPage;
+    ++size_;
+    ++seen_;
+    if (page >= directory_.size() && !stretch(page)) {
+      const std::uint32_t handle = spare_slot();
+      sparse_.insert(reference, handle);
+      return handle;
+    }
+    if (directory_[page] == kNoHandle) {
+      directory_[page] = take_page();
+      pages_[directory_[page]].number = page;
+    }
+    ++pages_[directory_[page]].live;
+    return directory_[page] * kPage + static_cast<std::uint32_t>(reference % kPage);
+  }
+
+  /// Forgets an order that find() gave.
+  void erase(std::uint64_t reference, std::uint32_t handle) noexcept {
+    pool_[handle].lots = 0;
+    --size_;
+    Page& page = pages_[handle / kPage];
+    if (page.number == kSparsePage) [[unlikely]] {
+      sparse_.erase(reference);
+      spare_.push_back(handle);
+    } else if (--page.live == 0) {
+      directory_[page.number] = kNoHandle;
+      free_pages_.push_back(handle / kPage);
+    }
+  }
+
+  /// The reference of a live order; slow where it is not in a page of its neighbours.
+  [[nodiscard]] std::uint64_t reference_of(std::uint32_t handle) const noexcept {
+    const std::uint64_t page = pages_[handle / kPage].number;
+    return page == kSparsePage ? sparse_.reference_of(handle) : page * kPage + handle % kPage;
+  }
+
+  [[nodiscard]] std::size_t bytes() const noexcept {
+    return pool_.capacity() * sizeof(Order) + directory_.capacity() * sizeof(std::uint32_t) +
+           pages_.capacity() * sizeof(Page);
+  }
+
+ private:
+  struct Page {
+    std::uint64_t number = 0;  ///< of its references, divided by 32
+    std::uint32_t live = 0;
+  };
+
+  static constexpr std::uint32_t kPage = 32;
+  static constexpr std::uint64_t kSparsePage = std::numeric_limits<std::uint64_t>::max();
+  static constexpr std::uint64_t kDirectoryFree = 65'536;  ///< entries given without an order: 256 KiB
+  static constexpr std::uint64_t kDirectoryPerOrder = 16;
+
+  bool stretch(std::uint64_t page) {
+    if (page >= kDirectoryFree + kDirectoryPerOrder * seen_) return false;
+    directory_.resize(page + 1, kNoHandle);
+    return true;
+  }
+
+  std::uint32_t take_page() {
+    if (!free_pages_.empty()) {
+      const std::uint32_t page = free_pages_.back();
+      free_pages_.pop_back();
+      return page;
+    }
+    const auto page = static_cast<std::uint32_t>(pages_.size());
+    pool_.resize(pool_.size() + kPage);
+    pages_.emplace_back();
+    // A freed page needs no memory of its own: erase() may not throw.
+    if (free_pages_.capacity() < pages_.size()) free_pages_.reserve(pages_.capacity());
+    return page;
+  }
+
+  std::uint32_t spare_slot() {
+    if (spare_.empty()) {
+      const std::uint32_t page = take_page();
+      pages_[page].number = kSparsePage;
+      spare_.reserve(pool_.size());
+      for (std::uint32_t i = 0; i < kPage; ++i) spare_.push_back(page * kPage + i);
+    }
+    const std::uint32_t handle = spare_.back();
+    spare_.pop_back();
+    return handle;
+  }
+
+  std::vector<Order, HugeAllocator<Order>> pool_;
+  std::vector<std::uint32_t, HugeAllocator<std::uint32_t>> directory_;
+  std::vector<Page, HugeAllocator<Page>> pages_;
+  std::vector<std::uint32_t> free_pages_;
+  std::vector<std::uint32_t> spare_;
+  SparseReferences sparse_;
+  std::size_t size_ = 0;
+  std::uint64_t seen_ = 0;
+};
+
+}  // namespace ringcraft
