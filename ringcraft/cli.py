@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "rollback": ("ringcraft.commands.rollout", "Take the challenger off, or bring the former champion back."),
     "pause": ("ringcraft.commands.rollout", "Return every share to the champion and hold the rollout."),
     "resume": ("ringcraft.commands.rollout", "Go on with a paused rollout."),
+    "pnl": ("ringcraft.commands.pnl", "Show what every version earned, on paper and realised."),
     "judge": ("ringcraft.commands.judge", "Replay a journal offline: what a policy would have done."),
     "bench": ("ringcraft.commands.bench", "Measure something against a peer in the same run."),
 }

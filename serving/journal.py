@@ -238,7 +238,7 @@ def read_journal(path: Path) -> Journal:
         JournalError: nothing there, several workers, or a record before the tail is damaged or missing; the message
             names the file and the byte.
     """
-    segments = _segments(path)
+    segments = segments_of(path)
     batches: list[RecordBatch] = []
     cut_bytes = 0
     next_index: int | None = None
@@ -249,7 +249,12 @@ def read_journal(path: Path) -> Journal:
     return Journal(np.concatenate(batches), cut_bytes)
 
 
-def _segments(path: Path) -> list[Path]:
+def segments_of(path: Path) -> list[Path]:
+    """Return the segments of the journal at `path`, oldest first: of a worker's folder, one above it, or one file.
+
+    Raises:
+        JournalError: nothing there, or several workers.
+    """
     if path.is_file():
         return [path]
     found = sorted(path.glob("*.rcj"))

@@ -58,7 +58,7 @@ def run_controller(settings: Settings) -> None:
     app = console_app(
         lambda: controller.snapshot,
         ControllerCommands(controller),
-        routes=[*webhook, *outcome_routes(controller.intake)],
+        routes=[*webhook, *outcome_routes(controller.intake, controller.pnl)],
     )
     with ConsoleServer(app, host=serving.host, port=serving.console_port) as console:
         _state_port(state_dir, console.port)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from serving.console.outcome_metrics import outcome_metrics
 from serving.console.snapshot import ArmSnapshot, ModelSnapshot, Snapshot, WorkerSnapshot
 
 _ARM = ["model", "arm", "version"]
@@ -27,6 +28,8 @@ class SnapshotCollector(Collector):
         yield from _arms([(model.model, arm) for model in now.models for arm in model.arms])
         yield from _rollouts(now.models)
         yield from _workers(now.workers)
+        if now.outcomes is not None:
+            yield from outcome_metrics(now.outcomes)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

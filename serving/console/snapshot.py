@@ -4,6 +4,9 @@ from typing import Literal
 
 from msgspec import Struct
 
+from serving.outcomes.cells import Row
+from serving.outcomes.reconciliation import Reading
+
 
 class ArmSnapshot(Struct, frozen=True, kw_only=True):
     """One version's place in the line-up of a model."""
@@ -112,6 +115,16 @@ class WorkerSnapshot(Struct, frozen=True, kw_only=True):
     counters: dict[str, int]
 
 
+class OutcomesSnapshot(Struct, frozen=True, kw_only=True):
+    """What the trading system posted, and how it agrees with paper."""
+
+    counts: dict[str, int]
+    """By rule, see docs/outcomes.md."""
+    pnl: tuple[Row, ...]
+    """By model, version and arm."""
+    reconciliation: tuple[Reading, ...]
+
+
 class Snapshot(Struct, frozen=True, kw_only=True):
     """The whole tier at one moment."""
 
@@ -125,3 +138,4 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     models: tuple[ModelSnapshot, ...]
     workers: tuple[WorkerSnapshot, ...]
     events: tuple[EventSnapshot, ...]
+    outcomes: OutcomesSnapshot | None = None

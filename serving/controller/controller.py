@@ -25,7 +25,7 @@ from native._native import Route
 from registry.history import HISTORY_FILE, History
 from registry.looks import LastLook
 from registry.port import ModelRegistry
-from serving.console.snapshot import EventSnapshot, Snapshot
+from serving.console.snapshot import EventSnapshot, OutcomesSnapshot, Snapshot
 from serving.controller.book import BOOK_FILE, RolloutIds, read_book, write_book
 from serving.controller.evidence import evidence_document
 from serving.controller.follower import LOOK_FILE, Follower
@@ -36,6 +36,7 @@ from serving.controller.publisher import Publisher, Table, route_of, same_route
 from serving.controller.snapshot import model_snapshot, worker_snapshot
 from serving.controller.writer import Evidence, SetModelTag, Writer
 from serving.lineup import SlotStatus, WorkerStatus
+from serving.outcomes.cells import DEFAULT_BY, By, Row, columns_of, table_by
 from serving.outcomes.intake import Intake
 from serving.outcomes.port import OutcomeStore
 from serving.outcomes.sql_store import SqlOutcomeStore, outcome_url
@@ -49,6 +50,7 @@ WORKER: Final = "worker-0"
 RETRY_REFUSED_S: Final = 5.0
 POSTPONED_S: Final = 1.0
 SNAPSHOT_S: Final = 0.25
+PNL_S: Final = 1.0
 EVENTS_MAX: Final = 200
 
 
@@ -119,7 +121,8 @@ class Controller:
         self._saved = b""
         self._begun: set[int] = set()
         """Rollouts that the book on the disk knows; no other is routed."""
-        self._retry_at = self._snapshot_at = 0.0
+        self._retry_at = self._snapshot_at = self._pnl_at = 0.0
+        self._pnl: tuple[Row, ...] = ()
         self._was_reachable = False
         self._save()
         self.snapshot = self._make_snapshot()
@@ -155,6 +158,7 @@ class Controller:
         self._preparer.stop()
         self.writer.stop()
         self.intake.stop()
+        self._judging.ledger.save()
         self._save()
         if not any(desk.effects for desk in self.desks.values()):
             self._judging.save(at_once=True)
@@ -312,8 +316,24 @@ class Controller:
             if event.model in self.desks:
                 log.info("rollout_event", **msgspec.to_builtins(event))
                 self.desks[event.model].folded(event)
+        self._take_reconciliation()
         self.caught_up = self.caught_up or not more
         return more
+
+    def _take_reconciliation(self) -> None:
+        """Say where paper and realised parted, or agree again; pause where the policy says so."""
+        book = self._judging.ledger.book
+        book.policy = self.policies.of_file.reconciliation
+        turned, book.turned = book.turned, []
+        for one in turned:
+            log.warning("reconciliation", model=one.model, version=one.version, raised=one.raised, text=one.text)
+            kind = "reconciliation_parted" if one.raised else "reconciliation_agrees"
+            self._note(kind, one.model, one.version, one.text, one.since_decision)
+            desk = self.desks.get(one.model)
+            rollout = desk.state.rollout if desk is not None else None
+            judged = rollout is not None and one.version in (rollout.version, rollout.control)
+            if desk is not None and judged and one.raised and book.policy.action == "pause":
+                desk.pause(f"paper and realised part: {one.text}")
 
     # --- what goes out --------------------------------------------------------
 
@@ -454,4 +474,18 @@ class Controller:
             models=tuple(models),
             workers=(worker,) if worker else (),
             events=tuple(self._events),
+            outcomes=self._outcomes(),
         )
+
+    def pnl(self, by: Sequence[By]) -> list[Row]:
+        """Return what was earned, taken apart by some columns; any thread."""
+        with self.lock:
+            return table_by(self._judging.ledger.book.cells.items(), by)
+
+    def _outcomes(self) -> OutcomesSnapshot:
+        book = self._judging.ledger.book
+        if time.monotonic() > self._pnl_at:  # thousands of cells are added up
+            self._pnl_at = time.monotonic() + PNL_S
+            self._pnl = tuple(table_by(book.cells.items(), columns_of(DEFAULT_BY)))
+        counts = {**self.intake.counts(), **book.counts()}
+        return OutcomesSnapshot(counts=counts, pnl=self._pnl, reconciliation=tuple(book.readings()))

@@ -20,6 +20,7 @@ from data_contracts.policy import Policy
 from serving import shared_memory
 from serving.journal import JournalFollower, RecordBatch
 from serving.outcomes.intake import Intake
+from serving.outcomes.ledger import Ledger
 from serving.outcomes.port import OutcomeStore
 from serving.outcomes.taken import TakenLog, merged
 from serving.rollout.events import FoldEvent
@@ -57,6 +58,7 @@ class Judging:
         taken = TakenLog(self._folder)
         self._taken_before = taken.earlier()
         self.fold, self._journal = self._restored() or (JournalFold(self.policy_of), JournalFollower(self._folder))
+        self.ledger = Ledger(state_dir, worker, policy.reconciliation)
         self.intake = Intake(store, taken, lambda: self._newest_decision)
         self._newest_decision = self.fold.newest_decision
         self._saved, self._save_at = self._place(), time.monotonic() + SAVE_S
@@ -89,8 +91,11 @@ class Judging:
         self._newest_decision = self.fold.newest_decision
         # New ones come after all that were taken before: their order is one.
         if not self._taken_before:
-            for stored in self._new_outcomes():
+            taken = self._new_outcomes()
+            self.ledger.add(taken)
+            for stored in taken:
                 events.extend(self._fold(stored))
+        self._add_up()
         return events, len(batch) == CHUNK_RECORDS
 
     def _new_outcomes(self) -> list[StoredOutcome]:
@@ -99,6 +104,12 @@ class Judging:
         except OSError as error:  # what the journal said must be heard all the same
             log.error("outcomes_not_taken", error=str(error), doing="taking them at the next turn")
             return []
+
+    def _add_up(self) -> None:
+        try:
+            self.ledger.turn(self.fold.records)
+        except JournalError as error:  # the fold meets it too, and says so; what it has just said must be heard
+            log.debug("pnl_waits", error=str(error))
 
     def _fold(self, part: RecordBatch | StoredOutcome) -> list[FoldEvent]:
         return self.fold.take_outcome(part) if isinstance(part, StoredOutcome) else self.fold.consume(part)

@@ -1,5 +1,10 @@
-"""Outcomes over HTTP: POST /v1/outcomes takes one or a list, GET /v1/outcomes?decision_id=N shows what is kept."""
+"""Outcomes over HTTP.
 
+POST /v1/outcomes takes one or a list, GET /v1/outcomes?decision_id=N shows what is kept of a decision, and
+GET /api/pnl?by=COLUMNS shows what was earned.
+"""
+
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -8,9 +13,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from data_contracts.errors import OutcomeStoreUnavailableError
+from data_contracts.errors import OutcomeStoreUnavailableError, UsageError
 from data_contracts.outcome import INT64_MAX, PostedOutcome
 from serving.console.bodies import BAD, TOO_LONG, BadRequestError, decode, error_response, read_body, refusal
+from serving.outcomes.cells import DEFAULT_BY, By, Row, columns_of
 from serving.outcomes.intake import Intake
 from serving.outcomes.port import Answer
 
@@ -20,8 +26,13 @@ LIST_LIMIT: Final = 1000
 _OK, _NEW, _KEPT, _CONTRADICTS, _AWAY = 200, 201, 202, 409, 503
 
 
-def outcome_routes(intake: Intake) -> list[BaseRoute]:
-    """Return the routes."""
+def outcome_routes(intake: Intake, pnl: Callable[[Sequence[By]], list[Row]]) -> list[BaseRoute]:
+    """Return the routes.
+
+    Args:
+        intake: takes what is posted.
+        pnl: gives the PnL table, taken apart by some columns.
+    """
 
     async def post(request: Request) -> Response:
         try:
@@ -49,7 +60,19 @@ def outcome_routes(intake: Intake) -> list[BaseRoute]:
             return _away(error)
         return _json({"decision_id": int(text), "outcomes": msgspec.to_builtins(kept)}, _OK)
 
-    return [Route(PATH, post, methods=["POST"]), Route(PATH, show, methods=["GET"])]
+    async def earned(request: Request) -> Response:
+        try:
+            by = columns_of(request.query_params.get("by", DEFAULT_BY))
+        except UsageError as error:
+            return error_response(BAD, str(error))
+        rows = await run_in_threadpool(pnl, by)
+        return _json({"by": by, "rows": msgspec.to_builtins(rows)}, _OK)
+
+    return [
+        Route(PATH, post, methods=["POST"]),
+        Route(PATH, show, methods=["GET"]),
+        Route("/api/pnl", earned, methods=["GET"]),
+    ]
 
 
 def _outcomes(body: bytes) -> tuple[list[PostedOutcome], bool]:

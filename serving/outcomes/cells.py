@@ -10,6 +10,7 @@ from data_contracts.errors import UsageError
 
 By = Literal["model", "version", "arm", "instrument", "hour"]
 BY: Final[tuple[By, ...]] = get_args(By)
+DEFAULT_BY: Final = "model,version,arm"
 CELLS_MAX: Final = 20_000
 """Hours beyond it are added up, the oldest first, under the hour 0."""
 

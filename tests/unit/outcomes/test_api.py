@@ -32,7 +32,7 @@ def intake(tmp_path: Path) -> Iterator[Intake]:
 @contextmanager
 def served(intake: Intake) -> Iterator[httpx.Client]:
     # Its commands are not asked for anything here.
-    app = console_app(console_sample.snapshot, ControllerCommands(None), routes=outcome_routes(intake))
+    app = console_app(console_sample.snapshot, ControllerCommands(None), routes=outcome_routes(intake, lambda by: []))
     with ConsoleServer(app) as server, httpx.Client(base_url=server.url) as client:
         yield client
 
