@@ -111,15 +111,13 @@ class MlflowRegistry:
 
     def set_model_tags(self, model: str, tags: Mapping[str, str]) -> None:
         """See ModelRegistry."""
-        with said_plainly(self._uri, ModelNotFoundError(model)):
-            for key, value in tags.items():
-                self._client.set_registered_model_tag(model, key, value)
+        for key, value in tags.items():
+            self._rest.set_model_tag(model, key, value)
 
     def delete_model_tag(self, model: str, key: str) -> None:
         """See ModelRegistry."""
         if key in self.model_tags(model):
-            with said_plainly(self._uri, ModelNotFoundError(model)):
-                self._client.delete_registered_model_tag(model, key)
+            self._rest.delete_model_tag(model, key)
 
     def resolve(self, model: str, alias: str) -> int:
         """See ModelRegistry."""
@@ -134,16 +132,14 @@ class MlflowRegistry:
         MLflow has no compare-and-set: the version returned was read just before the move.
         """
         before = self._version_aliases(model, version).get(alias)
-        with said_plainly(self._uri, VersionNotFoundError(model, version)):
-            self._client.set_registered_model_alias(model, alias, str(version))
+        self._rest.set_alias(model, alias, version)
         return before
 
     def delete_alias(self, model: str, alias: str) -> int | None:
         """See ModelRegistry."""
         before = self.aliases(model).get(alias)
         if before is not None:
-            with said_plainly(self._uri, ModelNotFoundError(model)):
-                self._client.delete_registered_model_alias(model, alias)
+            self._rest.delete_alias(model, alias)
         return before
 
     def swap_alias(self, model: str, alias: str, *, expected: Collection[int | None], target: int | None) -> Swap:
@@ -151,11 +147,9 @@ class MlflowRegistry:
 
         def write(version: int | None) -> None:
             if version is None:
-                with said_plainly(self._uri, ModelNotFoundError(model)):
-                    self._client.delete_registered_model_alias(model, alias)
-                return
-            with said_plainly(self._uri, VersionNotFoundError(model, version)):
-                self._client.set_registered_model_alias(model, alias, str(version))
+                self._rest.delete_alias(model, alias)
+            else:
+                self._rest.set_alias(model, alias, version)
 
         return swap(lambda: self.aliases(model).get(alias), write, expected=expected, target=target)
 
@@ -163,9 +157,8 @@ class MlflowRegistry:
         """See ModelRegistry."""
         if not tags:
             self._version(model, version)
-        with said_plainly(self._uri, VersionNotFoundError(model, version)):
-            for key, value in tags.items():
-                self._client.set_model_version_tag(model, str(version), key, value)
+        for key, value in tags.items():
+            self._rest.set_version_tag(model, version, key, value)
 
     def publish(self, model: str, folder: Path, *, tags: Mapping[str, str], run_id: str | None = None) -> int:
         """See ModelRegistry.

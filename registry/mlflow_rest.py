@@ -1,15 +1,17 @@
-"""The one read that is repeated for ever: a registered model's alias map, over one kept-alive connection."""
+"""What is asked over and over of registered models: aliases and tags, over kept-alive connections."""
 
 import base64
 import os
-from typing import Any, Final
+from typing import Final
+from urllib.parse import urlencode
 
 import msgspec
 import urllib3
 
-from data_contracts.errors import ModelNotFoundError, RegistryError, RegistryUnavailableError
+from data_contracts.errors import ModelNotFoundError, RegistryError, RegistryUnavailableError, VersionNotFoundError
 
-_PATH: Final = "/api/2.0/mlflow/registered-models/get"
+_MODELS: Final = "/api/2.0/mlflow/registered-models"
+_VERSIONS: Final = "/api/2.0/mlflow/model-versions"
 _OK: Final = 200
 _NO_LOGIN: Final = (401, 403)
 _NOT_FOUND: Final = 404
@@ -36,8 +38,17 @@ class _Answer(msgspec.Struct, frozen=True):
     registered_model: RegisteredModel
 
 
+class _Refused(msgspec.Struct, frozen=True):
+    error_code: str = ""
+    message: str = ""
+
+
 class MlflowRest:
-    """Reads registered models from MLflow's REST API; safe to share between threads."""
+    """Reads and changes registered models over MLflow's REST API; safe to share between threads.
+
+    One request for each call: MLflow's own client asks for the model before every change, which costs as much again
+    and leaves more time between looking at an alias and moving it.
+    """
 
     def __init__(self, uri: str, *, timeout_s: float) -> None:
         self._uri = uri
@@ -52,27 +63,62 @@ class MlflowRest:
             RegistryUnavailableError: no answer in time, a server error, or a log-in that is not taken (any more).
             RegistryError: refused.
         """
-        response = self._get(model)
-        if response.status == _NOT_FOUND and b"RESOURCE_DOES_NOT_EXIST" in response.data:
-            raise ModelNotFoundError(model)
-        if response.status != _OK:
-            away = response.status >= _SERVER_ERROR or response.status in _NO_LOGIN
-            kind = RegistryUnavailableError if away else RegistryError
-            raise kind(f"MLflow at {self._uri}: asked for model {model!r}, answered HTTP {response.status}")
+        content = self._call("GET", f"{_MODELS}/get?{urlencode({'name': model})}", None, ModelNotFoundError(model))
         try:
-            return msgspec.json.decode(response.data, type=_Answer).registered_model
+            return msgspec.json.decode(content, type=_Answer).registered_model
         except msgspec.DecodeError as error:
             raise RegistryUnavailableError(f"MLflow at {self._uri}: not MLflow's answer: {error}") from None
 
-    def _get(self, model: str) -> urllib3.BaseHTTPResponse:
-        fields: dict[str, Any] = {"name": model}
-        url = f"{self._uri}{_PATH}"
+    def set_alias(self, model: str, alias: str, version: int) -> None:
+        """Point the alias at a version, whatever it held; raises as registered_model, and VersionNotFoundError."""
+        body = {"name": model, "alias": alias, "version": str(version)}
+        self._call("POST", f"{_MODELS}/alias", body, VersionNotFoundError(model, version), again=False)
+
+    def delete_alias(self, model: str, alias: str) -> None:
+        """Take the alias away, whatever it held; raises as registered_model."""
+        self._call(
+            "DELETE", f"{_MODELS}/alias", {"name": model, "alias": alias}, ModelNotFoundError(model), again=False
+        )
+
+    def set_model_tag(self, model: str, key: str, value: str) -> None:
+        """Set a tag on the registered model; raises as registered_model."""
+        self._call("POST", f"{_MODELS}/set-tag", {"name": model, "key": key, "value": value}, ModelNotFoundError(model))
+
+    def delete_model_tag(self, model: str, key: str) -> None:
+        """Take a tag off the registered model; raises as registered_model."""
+        self._call("DELETE", f"{_MODELS}/delete-tag", {"name": model, "key": key}, ModelNotFoundError(model))
+
+    def set_version_tag(self, model: str, version: int, key: str, value: str) -> None:
+        """Set a tag on a version; raises as registered_model, and VersionNotFoundError."""
+        body = {"name": model, "version": str(version), "key": key, "value": value}
+        self._call("POST", f"{_VERSIONS}/set-tag", body, VersionNotFoundError(model, version))
+
+    def _call(
+        self, method: str, path: str, body: dict[str, str] | None, missing: RegistryError, *, again: bool = True
+    ) -> bytes:
+        response = self._request(method, f"{self._uri}{path}", body, again=again)
+        if response.status == _OK:
+            return response.data
+        try:
+            refused = msgspec.json.decode(response.data, type=_Refused)
+        except msgspec.DecodeError:
+            refused = _Refused()
+        if response.status == _NOT_FOUND and refused.error_code == "RESOURCE_DOES_NOT_EXIST":
+            raise missing
+        away = response.status >= _SERVER_ERROR or response.status in _NO_LOGIN
+        kind = RegistryUnavailableError if away else RegistryError
+        why = " ".join(refused.message.split())[:300] or f"HTTP {response.status}"
+        raise kind(f"MLflow at {self._uri}{' refuses' if not away else ''}: {why}")
+
+    def _request(self, method: str, url: str, body: dict[str, str] | None, *, again: bool) -> urllib3.BaseHTTPResponse:
         try:
             try:
-                return self._pool.request("GET", url, fields=fields, timeout=self._timeout)
+                return self._pool.request(method, url, json=body, timeout=self._timeout)
             except urllib3.exceptions.ProtocolError:
+                if not again:
+                    raise
                 # The server closed an idle connection just as it was taken from the pool: ask once more on a new one.
-                return self._pool.request("GET", url, fields=fields, timeout=self._timeout)
+                return self._pool.request(method, url, json=body, timeout=self._timeout)
         except urllib3.exceptions.HTTPError as error:
             raise RegistryUnavailableError(f"MLflow at {self._uri}: {error}") from None
 

@@ -411,6 +411,8 @@ class Controller:
             return
         fold = self.fold.model(model)
         judged = fold.rollouts.get(ended.rollout_id) if fold is not None else None
+        if judged is None:
+            return  # no decision of it was ever routed: there is nothing to show
         content = evidence_document(ended, model, self._judging.policy_of(ended.rollout_id), judged, self.fold.records)
         name = f"rollout-{ended.rollout_id}.json"
         evidence = Evidence(version=ended.version, name=name, content=content)

@@ -168,8 +168,9 @@ class Writer:
         if isinstance(job, SetTags):
             if job.status == CHECKING and self._registry.version(model, job.version).tags.get(STATUS_TAG) in BARRED:
                 return  # the bar is the version's own tag: being looked at must not lift it
-            status = {STATUS_TAG: job.status, "ringcraft.since": line.since} if job.status else {}
-            self._registry.set_version_tags(model, job.version, {**status, REASON_TAG: job.reason[:4000]})
+            # The status comes last: whoever sees it finds its reason.
+            status = {"ringcraft.since": line.since, STATUS_TAG: job.status} if job.status else {}
+            self._registry.set_version_tags(model, job.version, {REASON_TAG: job.reason[:4000], **status})
         elif isinstance(job, SetModelTag):
             if job.value:
                 self._registry.set_model_tags(model, {job.key: job.value[:4000]})

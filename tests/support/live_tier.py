@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -69,14 +69,14 @@ def walk(count: int) -> Recording:
 class LiveTier:
     """The processes and what a person sees of them."""
 
-    def __init__(self, work: Path, uri: str) -> None:
+    def __init__(self, work: Path, uri: str, models: Sequence[str] = (MODEL,)) -> None:
         self.state, self.policy = work / "state", work / "policy.toml"
         self.policy.write_text(POLICY)
         config = work / "ringcraft.toml"
         config.write_text(
             f'state_dir = "{self.state}"\n[mlflow]\nuri = "{uri}"\n'
             f'[serving]\nfeed_port = 0\nconsole_port = 0\nregistry_poll_ms = 100\npolicy = "{self.policy}"\n'
-            f'[[serving.models]]\nname = "{MODEL}"\n'
+            + "".join(f'[[serving.models]]\nname = "{model}"\n' for model in models)
         )
         self.log = (work / "tier.log").open("wb")
         command = [sys.executable, "-c", _SUPERVISE, str(config)]
