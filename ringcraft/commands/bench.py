@@ -14,18 +14,23 @@ BENCHES: Final = {
     "features": "feature vectors a second, native against the numpy reference",
     "reaction": "seconds from an alias moved in MLflow to its version in shadow",
     "inference": "one row through ONNX Runtime's C API against its Python session",
+    "rollouts": "rollouts on a live tier against what they must show; minutes, with --experiment one of them",
 }
 
 
 @click.command(epilog="Names: " + "; ".join(f"{name}: {about}" for name, about in BENCHES.items()) + ".")
 @click.argument("name", type=click.Choice(tuple(BENCHES)))
+@click.option("--experiment", "experiments", multiple=True, help="Of rollouts: this one; may be given again.")
+@click.option("--seeds", type=click.IntRange(min=1), default=10, show_default=True, help="Of rollouts: runs of each.")
 @json_option
-def bench(name: str, as_json: bool) -> None:
-    """Measure NAME against a peer in the same run: medians, the ratio, and its spread."""
+def bench(name: str, experiments: tuple[str, ...], seeds: int, as_json: bool) -> None:
+    """Measure NAME against a peer, or a goal, in the same run: medians, the ratio, and its spread."""
     from benchmarks.report import machine
 
+    options = {"experiments": experiments, "seeds": seeds} if name == "rollouts" else {}
+
     with err.status(f"measuring {BENCHES[name]}"):
-        rows: list[dict[str, Any]] = importlib.import_module(f"benchmarks.{name}").run()
+        rows: list[dict[str, Any]] = importlib.import_module(f"benchmarks.{name}").run(**options)
     document = {"machine": machine(), "command": shlex.join(["ringcraft", *sys.argv[1:]]), "ratios": rows}
     if as_json:
         print_json(document)
