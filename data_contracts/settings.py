@@ -54,6 +54,17 @@ class OutcomeSettings(BaseModel, frozen=True, extra="forbid"):
     )
 
 
+class ArchiveSettings(BaseModel, frozen=True, extra="forbid"):
+    """The journal in Parquet, by day."""
+
+    journal_days: float | None = Field(
+        default=None, gt=0, description="Days of event time that stay in the journal once archived; absent: all."
+    )
+    every_hours: float = Field(
+        default=24.0, gt=0, description="How often the controller has the journal archived, where pyarrow is there."
+    )
+
+
 class ScheduledTraining(BaseModel, frozen=True, extra="forbid"):
     """A training flow that runs by the clock."""
 
@@ -80,6 +91,7 @@ class Settings(BaseSettings):
     mlflow: MlflowSettings = MlflowSettings()
     serving: ServingSettings = ServingSettings()
     outcomes: OutcomeSettings = OutcomeSettings()
+    archive: ArchiveSettings = ArchiveSettings()
     prefect_port: int = Field(default=4200, ge=1, le=65_535, description="Prefect server that `up` starts.")
     schedules: tuple[ScheduledTraining, ...] = Field(default=(), description="Flows that run by the clock.")
 

@@ -29,6 +29,8 @@ COMMANDS: Final = {
     "pause": ("ringcraft.commands.rollout", "Return every share to the champion and hold the rollout."),
     "resume": ("ringcraft.commands.rollout", "Go on with a paused rollout."),
     "pnl": ("ringcraft.commands.pnl", "Show what every version earned, on paper and realised."),
+    "decisions": ("ringcraft.commands.decisions", "Show decisions with what came of them, of journal and archive."),
+    "compact": ("ringcraft.commands.compact", "Bring closed segments of the journal into Parquet, by day."),
     "judge": ("ringcraft.commands.judge", "Replay a journal offline: what a policy would have done."),
     "bench": ("ringcraft.commands.bench", "Measure something against a peer in the same run."),
 }

@@ -243,7 +243,7 @@ def read_journal(path: Path) -> Journal:
     cut_bytes = 0
     next_index: int | None = None
     for place, segment in enumerate(segments):
-        batch, cut, next_index = _read_segment(segment, next_index, last=place == len(segments) - 1)
+        batch, cut, next_index = read_segment(segment, next_index, last=place == len(segments) - 1)
         batches.append(batch)
         cut_bytes += cut
     return Journal(np.concatenate(batches), cut_bytes)
@@ -267,8 +267,29 @@ def segments_of(path: Path) -> list[Path]:
     raise JournalError(f"{path}: expected one worker's journal segments (*.rcj), found {names}")
 
 
-def _read_segment(path: Path, expected_index: int | None, *, last: bool) -> tuple[RecordBatch, int, int]:
-    """Return a segment's records, the bytes cut off, and the index that comes next."""
+def oldest_record(folder: Path) -> int:
+    """Return the index of the oldest record in a worker's folder; 0 where there is none yet.
+
+    Raises:
+        JournalError: the first segment is damaged.
+    """
+    for path in sorted(folder.glob("*.rcj")):
+        header = _head(path)
+        return _first_index(path, header, None) if len(header) == SEGMENT_HEADER_BYTES else 0
+    return 0
+
+
+def read_segment(path: Path, expected_index: int | None, *, last: bool) -> tuple[RecordBatch, int, int]:
+    """Return a segment's records, the bytes cut off, and the index that comes next.
+
+    Args:
+        path: the segment.
+        expected_index: of its first record; None: whatever it says.
+        last: whether its tail may be torn, or being written.
+
+    Raises:
+        JournalError: it is damaged; the message names the byte.
+    """
     raw = np.fromfile(path, dtype=np.uint8)
     if len(raw) < SEGMENT_HEADER_BYTES:
         start = raw[: len(_MAGIC)].tobytes()

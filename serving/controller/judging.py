@@ -18,7 +18,8 @@ from data_contracts.errors import JournalError, StateError
 from data_contracts.outcome import StoredOutcome
 from data_contracts.policy import Policy
 from serving import shared_memory
-from serving.journal import JournalFollower, RecordBatch
+from serving.archive.manifest import ARCHIVE, names_before
+from serving.journal import JournalFollower, RecordBatch, oldest_record
 from serving.outcomes.intake import Intake
 from serving.outcomes.ledger import Ledger
 from serving.outcomes.port import OutcomeStore
@@ -57,7 +58,7 @@ class Judging:
         self._folder = shared_memory.journal_folder(state_dir, worker)
         taken = TakenLog(self._folder)
         self._taken_before = taken.earlier()
-        self.fold, self._journal = self._restored() or (JournalFold(self.policy_of), JournalFollower(self._folder))
+        self.fold, self._journal = self._restored() or self._anew()
         self.ledger = Ledger(state_dir, worker, policy.reconciliation)
         self.intake = Intake(store, taken, lambda: self._newest_decision)
         self._newest_decision = self.fold.newest_decision
@@ -131,6 +132,13 @@ class Judging:
 
     def _place(self) -> tuple[int, int]:
         return self.fold.records, self.fold.outcomes
+
+    def _anew(self) -> tuple[JournalFold, JournalFollower]:
+        """Begin with the oldest record there is: what was archived and removed belongs to rollouts that have ended."""
+        fold, oldest = JournalFold(self.policy_of), oldest_record(self._folder)
+        fold.consume(b"".join(names_before(self._state_path.parent / ARCHIVE, self._folder.name, oldest)))
+        fold.records = oldest
+        return fold, JournalFollower(self._folder, fold.records)
 
     def _restored(self) -> tuple[JournalFold, JournalFollower] | None:
         """Return the fold that was kept and the journal from there on; None where it must be folded anew."""

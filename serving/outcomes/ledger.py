@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import numpy as np
 import structlog
 
 from data_contracts.errors import JournalError
 from data_contracts.outcome import StoredOutcome
 from data_contracts.policy import Reconciliation
 from serving import shared_memory
-from serving.journal import JournalFollower, RecordBatch, read_journal, record_indices, segments_of
+from serving.archive.manifest import ARCHIVE, names_before
+from serving.journal import JournalFollower, RecordBatch, oldest_record, read_journal, record_indices, segments_of
 from serving.outcomes.pnl import PnlBook
 from serving.outcomes.taken import merged, read_taken
 
@@ -64,6 +66,16 @@ def current_book(state_dir: Path, policy: Reconciliation, worker: str = "worker-
         before = ledger.book.state.records
         ledger.turn(sys.maxsize, keep=False)
     return ledger.book
+
+
+def kept_records(state_dir: Path) -> int:
+    """Return how many records of the journal the kept book has folded; 0 where none is kept."""
+    book = PnlBook(Reconciliation())
+    try:
+        book.load(msgspec.msgpack.decode((state_dir / FILE).read_bytes(), type=tuple[bytes, bytes])[1])
+    except (FileNotFoundError, msgspec.DecodeError):
+        return 0
+    return book.state.records
 
 
 class Ledger:
@@ -122,7 +134,11 @@ class Ledger:
 
     def _anew(self) -> JournalFollower:
         self.book, self._head = PnlBook(self.book.policy), b""
-        return JournalFollower(self._folder)
+        oldest = oldest_record(self._folder)
+        for name in names_before(self._path.parent / ARCHIVE, self._folder.name, oldest):
+            self.book.consume(np.frombuffer(name, np.uint8).reshape(1, -1))
+        self.book.state.records = oldest
+        return JournalFollower(self._folder, self.book.state.records)
 
     def _restored(self) -> JournalFollower | None:
         """Return the journal from where the kept book ends; None where the book must be made anew."""

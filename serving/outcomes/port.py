@@ -53,8 +53,8 @@ class OutcomeStore(Protocol):
         """Return what was accepted after `sequence`, in order."""
         ...
 
-    def of_decisions(self, first: int, last: int, limit: int = 100_000) -> list[Kept]:
-        """Return the outcomes of decisions `first` to `last`, in order of acceptance."""
+    def of_decisions(self, first: int, last: int, *, after: int = 0, limit: int = 10_000) -> list[Kept]:
+        """Return the outcomes of decisions `first` to `last` that were accepted after number `after`, in order."""
         ...
 
     def counts(self) -> dict[str, int]:

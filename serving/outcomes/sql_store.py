@@ -93,9 +93,10 @@ class SqlOutcomeStore:
         """See OutcomeStore."""
         return self._select(sa.select(_OUTCOMES).where(_OUTCOMES.c.sequence > sequence), limit)
 
-    def of_decisions(self, first: int, last: int, limit: int = 100_000) -> list[Kept]:
+    def of_decisions(self, first: int, last: int, *, after: int = 0, limit: int = 10_000) -> list[Kept]:
         """See OutcomeStore."""
-        return self._select(sa.select(_OUTCOMES).where(_OUTCOMES.c.decision_id.between(first, last)), limit)
+        wanted = sa.and_(_OUTCOMES.c.decision_id.between(first, last), _OUTCOMES.c.sequence > after)
+        return self._select(sa.select(_OUTCOMES).where(wanted), limit)
 
     def counts(self) -> dict[str, int]:
         """See OutcomeStore."""

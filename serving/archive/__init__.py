@@ -1,0 +1,1 @@
+"""The journal by day, in Parquet, and questions to both."""
