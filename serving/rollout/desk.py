@@ -259,6 +259,9 @@ class Desk(DeskMoves):
         self._amend(said, event)
         if event.verdict == "rolled_back" and said.version != self.state.champion:
             self._bar(said.version, event)
+        elif event.verdict == "rolled_back":  # a person made it champion: theirs to take back, but they must know
+            reason = f"made champion by hand, yet before that it broke {event.guardrail}: {event.reason}"
+            self._say(said.version, "rolled_back", reason, event.decision)
 
     def _bar(self, version: int, event: Concluded) -> None:
         rollout = self.state.rollout

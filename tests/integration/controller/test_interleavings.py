@@ -234,8 +234,9 @@ class AnyInterleaving(RuleBasedStateMachine):
             before = self.said.get(rollout_id)
             # What was said of an end from outside may be amended by what the journal shows; nothing else changes.
             assert before in (None, end) or before[2] is None, (rollout_id, before, end)
-            if before != end and end[0] == "rolled_back":
-                self.barred.add(self.version_of(rollout_id))
+            version = self.version_of(rollout_id)
+            if before != end and end[0] == "rolled_back" and version != self.tier.desk.state.champion:
+                self.barred.add(version)  # made champion by hand before it was found: a person's to take back
             self.said[rollout_id] = end
 
     def version_of(self, rollout_id: int) -> int:

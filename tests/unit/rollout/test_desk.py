@@ -196,6 +196,18 @@ def test_verdict_found_in_the_journal_after_the_alias_was_moved_has_the_last_wor
     assert made.state.rollout.version == 3
 
 
+def test_limit_found_broken_after_a_promotion_by_hand_is_said_and_leaves_the_champion() -> None:
+    made = serving(1, 2)
+    found = concluded(made, guardrail="limit:loss_budget")
+    made.promote("I know better", "me")
+    made.effects.clear()
+    made.folded(found)
+    assert made.state.champion == 2
+    assert ended(made) == [("challenger", 2, "rolled_back")]
+    (said,) = [effect for effect in made.effects if isinstance(effect, SetTags)]
+    assert (said.status, "broke limit:loss_budget" in said.reason) == ("", True)
+
+
 def test_promotion_that_came_too_late_leaves_the_withdrawal_standing() -> None:
     made = serving(1, 2)
     found = concluded(made, "promoted", "")
