@@ -12,6 +12,7 @@ from ringcraft.commands.options import json_option
 from ringcraft.exits import NOT_SO
 from ringcraft.terminal import print_json, table
 from serving.judge import judge_journal
+from serving.outcomes.taken import read_taken_file
 
 NEGATIVE = ("rolled_back", "refused")
 
@@ -24,8 +25,14 @@ NEGATIVE = ("rolled_back", "refused")
     type=click.Path(path_type=Path),
     help="Judge every rollout by this policy, to see what would have been; without it, each by the one it had.",
 )
+@click.option(
+    "--outcomes",
+    "outcomes_file",
+    type=click.Path(path_type=Path),
+    help="Posted outcomes in the order in which they were taken; without it, outcomes.jsonl beside the journal.",
+)
 @json_option
-def judge(journal: Path, policy_file: Path | None, as_json: bool) -> None:
+def judge(journal: Path, policy_file: Path | None, outcomes_file: Path | None, as_json: bool) -> None:
     """Replay JOURNAL offline and say how each rollout ends by its policy.
 
     Same journal, same policy, same verdict and same decision number as the live tier.
@@ -33,7 +40,8 @@ def judge(journal: Path, policy_file: Path | None, as_json: bool) -> None:
     """
     if not journal.exists():
         raise JournalError(f"{journal}: expected a journal folder or segment, found no such path")
-    verdicts = judge_journal(journal, read_policy(policy_file) if policy_file else None)
+    outcomes = read_taken_file(outcomes_file) if outcomes_file else None
+    verdicts = judge_journal(journal, read_policy(policy_file) if policy_file else None, outcomes)
     if as_json:
         print_json({"rollouts": msgspec.to_builtins(verdicts)})
     else:

@@ -280,6 +280,7 @@ class Controller:
         if status is None:
             return
         self._status = status
+        self._judging.keep_ticks(status.instruments)
         for name, desk in self.desks.items():
             assigned = self._publisher.assigned(name)
             for slot in status.slots:

@@ -34,6 +34,7 @@ def evidence_document(
                 "folded": judged.folded,
                 "in_last_step": judged.folded_in_step,
                 "given_up": judged.given_up,
+                "unrealised": judged.unrealised,
                 "unpaired": judged.unpaired,
             },
             "overlap_decisions": judged.guards.overlap,
