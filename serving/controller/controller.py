@@ -27,7 +27,7 @@ from registry.looks import LastLook
 from registry.port import ModelRegistry
 from serving.console.snapshot import EventSnapshot, OutcomesSnapshot, Snapshot
 from serving.controller.book import BOOK_FILE, RolloutIds, read_book, write_book
-from serving.controller.evidence import evidence_document
+from serving.controller.evidence import evidence_document, evidence_files
 from serving.controller.follower import LOOK_FILE, Follower
 from serving.controller.judging import Judging
 from serving.controller.policies import Policies
@@ -414,10 +414,11 @@ class Controller:
         judged = fold.rollouts.get(ended.rollout_id) if fold is not None else None
         if judged is None:
             return  # no decision of it was ever routed: there is nothing to show
-        content = evidence_document(ended, model, self._judging.policy_of(ended.rollout_id), judged, self.fold.records)
-        name = f"rollout-{ended.rollout_id}.json"
-        evidence = Evidence(version=ended.version, name=name, content=content)
-        self.writer.add(model, evidence, since=self._now_text())
+        policy = self._judging.policy_of(ended.rollout_id)
+        files = evidence_files(evidence_document(ended, model, policy, judged, self.fold.records))
+        for name, content in files.items():  # the page last: it is what the version's tag names
+            evidence = Evidence(version=ended.version, name=name, content=content, tagged=name == list(files)[-1])
+            self.writer.add(model, evidence, since=self._now_text())
 
     def _save(self) -> None:
         self._ids.reserve()

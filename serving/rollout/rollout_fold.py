@@ -9,10 +9,11 @@ from data_contracts.policy import Outcomes, Policy
 from serving.rollout.divergence import Divergences
 from serving.rollout.events import Alarmed, Concluded, FoldEvent, Kind, Paused, ReadyToPromote, StepAdvanced
 from serving.rollout.evidence import Evidence
-from serving.rollout.judging import PNL, Answered, Guards
+from serving.rollout.judging import ERRORS, LATENCY, PNL, Answered, Guards
 from serving.rollout.machine import Verdict, next_step
 from serving.rollout.paired import augmented_difference, paired_difference
 from serving.rollout.records import DecisionRow, EpochRow, MarkoutRow, ShadowRow
+from serving.rollout.series import Point, Series
 from serving.rollout.state import RolloutState
 from serving.rollout.tally import ArmTally
 from serving.rollout.watching import Watching
@@ -49,6 +50,7 @@ class RolloutFold:
         self.notices: list[FoldEvent] = []
         """Alarms that nobody was told of yet: a decision has one event, and a verdict or a step goes first."""
         self.divergences = Divergences()
+        self.series = Series()
         self.arms: dict[int, ArmTally] = {}
         self.concluded: Concluded | None = None
         self.folded = self.folded_in_step = self.unpaired = self.given_up = self.unrealised = 0
@@ -92,6 +94,8 @@ class RolloutFold:
         self._watch(epoch, decision, markout, shadows)
         if decision.arm == self.judged_arm:
             self.live_pnl_bps += earned
+        if self.series.due():
+            self.series.add(self._point(decision.decision_id, decision.event_ns))
         return self._conclude(decision.decision_id, alive=not self.silent) or silence or self._notice()
 
     def skip(self, epoch: EpochRow, decision: DecisionRow, shadows: list[ShadowRow]) -> FoldEvent | None:
@@ -284,7 +288,22 @@ class RolloutFold:
         reason = self._broken_reason(verdict.guardrail)
         return self._end("rolled_back", verdict.guardrail, decision, reason)
 
+    def _point(self, decision: int, event_ns: int) -> Point:
+        promotion = self.guards.promotion
+        papers = [self.arms[v].paper_pnl_bps if v in self.arms else 0.0 for v in (self.version, self.control)]
+        evidence = [self.guards.reading(name).evidence for name in (PNL, LATENCY, ERRORS)]
+        return Point(
+            folded=self.folded,
+            decision=decision,
+            event_ns=event_ns,
+            evidence=(*evidence, promotion.evidence if promotion is not None else 0.0),
+            judged_bps=papers[0],
+            control_bps=papers[1],
+        )
+
     def _end(self, verdict: Outcome, guardrail: str, decision: int | None, reason: str) -> Concluded:
+        if self.folded and decision is not None:
+            self.series.close(self._point(decision, self._step_to))
         self.state = msgspec.structs.replace(self.state, verdict=verdict)
         self.concluded = Concluded(
             model=self.model,

@@ -73,6 +73,11 @@ def test_bad_challenger_is_rolled_back_and_the_judge_says_the_same(tmp_path: Pat
     evidence = json.loads(tier.registry.evidence(MODEL, version, "rollout-1.json"))
     assert evidence["ended"]["guardrail"] == guardrail
     assert evidence["decisions"]["folded"] > 0
+    assert tier.registry.version(MODEL, version).tags["ringcraft.evidence"].endswith("rollout-1.html")
+    points = evidence["series"]
+    assert points[-1]["decision"] == evidence["ended"]["decision"]
+    assert points[-1]["evidence"][guardrail] >= 1.0
+    assert all(point["evidence"][guardrail] < 1.0 for point in points[:-1])
     tier.turn(decisions=10)
     assert same_as_judge(tier)
 
