@@ -464,7 +464,15 @@ class Controller:
             champion = prepared.get(desk.state.champion or 0)
             features = champion.manifest.feature_set if champion else ""
             models.append(
-                model_snapshot(desk, self.fold.model(name), families, features, status, self._instruments[name])
+                model_snapshot(
+                    desk,
+                    self.fold.model(name),
+                    families,
+                    features,
+                    status,
+                    self._instruments[name],
+                    self.fold.instruments,
+                )
             )
         served = [desk.state.champion in self._ready[name] for name, desk in self.desks.items()]
         worker = worker_snapshot(WORKER, status, now) if status else None

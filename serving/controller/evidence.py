@@ -44,6 +44,8 @@ def evidence_document(
             "overlap_decisions": judged.guards.overlap,
             "guardrails": [msgspec.to_builtins(reading) for reading in judged.guards.readings()],
             "promotion_e_value": judged.guards.promotion.e_value if judged.guards.promotion else None,
+            "watches": [msgspec.to_builtins(alarm) for alarm in judged.watching.readings()],
+            "divergence": [msgspec.to_builtins(one) for one in judged.divergences.readings() if one.instrument is None],
             "arms": [_arm(tally) for tally in judged.arms.values()],
             "series": [_point(point) for point in judged.series.points],
         }

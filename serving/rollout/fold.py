@@ -46,8 +46,9 @@ class JournalFold:
         """First bytes of the last record consumed: what tells this journal from another."""
         self.unknown_models = 0
         """Posted outcomes of models that the journal does not name."""
+        self.instruments: dict[int, str] = {}
+        """Names as the journal spells them."""
         self._names: dict[int, str] = {}
-        self._instruments: dict[int, str] = {}
 
     def consume(self, records: bytes | memoryview | NDArray[Any]) -> list[FoldEvent]:
         """Fold whole 128-byte records in journal order; return what follows from them.
@@ -129,7 +130,7 @@ class JournalFold:
                     events.extend(followed)
 
     def _tick(self, instrument: int) -> float | None:
-        return self.tick_of(self._instruments.get(instrument, ""))
+        return self.tick_of(self.instruments.get(instrument, ""))
 
     def _name(self, index: int, name: str) -> None:
         # An epoch may come before the name: a worker adopts routes for models that it has yet to hear of.
@@ -142,7 +143,7 @@ class JournalFold:
             if row.kind == 0:
                 self._name(row.name_index, row.name)
             else:
-                self._instruments[row.name_index] = row.name
+                self.instruments[row.name_index] = row.name
             return ()
         fold = self.models.get(row.model)
         if fold is None:
