@@ -1,8 +1,8 @@
 """The fold of a worker's journal into evidence: the same code live and offline, so the same verdicts."""
 
 from collections import deque
-from collections.abc import Sequence
-from typing import Any, ClassVar, Self
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from serving.rollout.events import FoldEvent
 from serving.rollout.keeping import pack, unpack
 from serving.rollout.model_fold import ModelFold
 from serving.rollout.policies import PolicyOf, as_policy_of
-from serving.rollout.records import DecisionRow, EpochRow, MarkoutRow, NameRow, Row, ShadowRow, rows
+from serving.rollout.records import DecisionRow, EpochRow, MarkoutRow, NameRow, Row, ShadowRow, TripRow, rows
 from serving.rollout.sealing import opened, sealed
 from serving.rollout.ticks import TickOf, unknown_tick
 
@@ -149,8 +149,13 @@ class JournalFold:
         if fold is None:
             name = self._names.get(row.model, f"model-{row.model}")
             fold = self.models[row.model] = ModelFold(self.policy_of, name, self._tick)
-        if isinstance(row, DecisionRow):
-            return fold.on_decision(row)
-        if isinstance(row, ShadowRow | MarkoutRow):
-            return fold.on_outcome(row)
-        return fold.on_epoch(row) if isinstance(row, EpochRow) else fold.on_trip(row)
+        return _FOLDED[type(row)](fold, row)
+
+
+_FOLDED: Final[dict[type, Callable[[ModelFold, Any], Sequence[FoldEvent]]]] = {
+    DecisionRow: ModelFold.on_decision,
+    ShadowRow: ModelFold.on_shadow,
+    MarkoutRow: ModelFold.on_markout,
+    EpochRow: ModelFold.on_epoch,
+    TripRow: ModelFold.on_trip,
+}

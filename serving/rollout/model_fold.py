@@ -41,21 +41,18 @@ class Pending(Struct):
 
     epoch: EpochRow
     decision: DecisionRow
-    markout: MarkoutRow | None
-    shadows: list[ShadowRow]
-    waits: bool = False
-    """For what the trading system posts of it."""
+    owed: int
+    """Records of the journal that are still to come: its mark-out and every shadow score announced with it."""
+    waits: bool
+    """For what the trading system posts of it; fills may go on coming, a realised outcome ends the matter."""
+    markout: MarkoutRow | None = None
+    shadows: list[ShadowRow] = []
     posted: Posted | None = None
 
     @property
-    def joined(self) -> bool:
-        """Whether mark-out and every expected shadow score are there."""
-        return self.markout is not None and len(self.shadows) >= self.decision.expected_shadows
-
-    @property
     def complete(self) -> bool:
-        """Whether nothing more is waited for; fills may go on coming, a realised outcome ends the matter."""
-        return self.joined and (not self.waits or (self.posted is not None and self.posted.realised is not None))
+        """Whether nothing more is waited for."""
+        return not self.owed and not self.waits
 
 
 class ModelFold:
@@ -124,14 +121,15 @@ class ModelFold:
             self.unknown += 1
             return ()
         waits = row.action != 0 and self._rollout(self.epoch).by_realised
-        pending = Pending(self.epoch, row, None, [], waits)
+        pending = Pending(self.epoch, row, 1 + row.expected_shadows, waits)
         self._pending.append(pending)
         self._by_id[row.decision_id] = pending
         self.last_event_ns = row.event_ns
         if row.arm <= _CHALLENGER and not row.overridden:
             self.epoch_arms[row.arm] += 1
-        for record in self._early.pop(row.decision_id, ()):
-            self._attach(pending, record)
+        if self._early:
+            for record in self._early.pop(row.decision_id, ()):
+                (self._mark if isinstance(record, MarkoutRow) else self._score)(pending, record)  # type: ignore[arg-type]
         if self._early_posted:
             self._take_early(pending)
         return self._advance()
@@ -150,16 +148,25 @@ class ModelFold:
             self.posted.unknown += 1
         return ()
 
-    def on_outcome(self, row: ShadowRow | MarkoutRow) -> Sequence[FoldEvent]:
-        """Join a shadow score or a mark-out to its decision; mark-outs at extra horizons are not judged."""
-        if isinstance(row, MarkoutRow) and row.horizon:
+    def on_shadow(self, row: ShadowRow) -> Sequence[FoldEvent]:
+        """Join a shadow score to its decision."""
+        pending = self._by_id.get(row.decision_id)
+        if pending is None:
+            self._hold(row)
+            return ()
+        self._score(pending, row)
+        return self._advance() if pending.complete else ()
+
+    def on_markout(self, row: MarkoutRow) -> Sequence[FoldEvent]:
+        """Join a mark-out to its decision; those at extra horizons are not judged."""
+        if row.horizon:
             return ()
         pending = self._by_id.get(row.decision_id)
         if pending is None:
             self._hold(row)
             return ()
-        self._attach(pending, row)
-        return self._advance() if pending.complete else []
+        self._mark(pending, row)
+        return self._advance() if pending.complete else ()
 
     def on_trip(self, row: TripRow) -> Sequence[FoldEvent]:
         """Act on a hard limit: the rollout it names ends at once, or pauses if records were lost."""
@@ -194,6 +201,7 @@ class ModelFold:
         if pending.posted is None:
             pending.posted = Posted()
         pending.posted.add(outcome, self.posted)
+        pending.waits = pending.waits and pending.posted.realised is None
 
     def _take_early(self, pending: Pending) -> None:
         newest = pending.decision.decision_id
@@ -205,31 +213,39 @@ class ModelFold:
             for outcome in outcomes:
                 self._join(pending, outcome)
 
-    def _attach(self, pending: Pending, row: ShadowRow | MarkoutRow) -> None:
-        if isinstance(row, ShadowRow):
-            if any(known.version == row.version for known in pending.shadows):
+    def _score(self, pending: Pending, row: ShadowRow) -> None:
+        for known in pending.shadows:
+            if known.version == row.version:
                 self.late_outcomes += 1
                 return
-            pending.shadows.append(row)
-        elif pending.markout is not None:
+        pending.shadows.append(row)
+        self._owe_less(pending, not len(pending.shadows) > pending.decision.expected_shadows)
+
+    def _mark(self, pending: Pending, row: MarkoutRow) -> None:
+        if pending.markout is not None:
             self.late_outcomes += 1
             return
-        else:
-            pending.markout = row
-            if row.status == _OK:
-                # The least time from decision to mark is the horizon itself; the mark cannot come sooner.
-                took = row.resolved_event_ns - row.decision_event_ns
-                self._horizon_ns = took if self._horizon_ns is None else min(self._horizon_ns, took)
-        if pending.joined:
-            self._newest_joined = max(self._newest_joined, pending.decision.decision_id)
+        pending.markout = row
+        if row.status == _OK:
+            # The least time from decision to mark is the horizon itself; the mark cannot come sooner.
+            took = row.resolved_event_ns - row.decision_event_ns
+            if self._horizon_ns is None or took < self._horizon_ns:
+                self._horizon_ns = took
+        self._owe_less(pending, 1)
+
+    def _owe_less(self, pending: Pending, by: int) -> None:
+        pending.owed -= by
+        if not pending.owed and pending.decision.decision_id > self._newest_joined:
+            self._newest_joined = pending.decision.decision_id
 
     def _advance(self) -> Sequence[FoldEvent]:
         events: list[FoldEvent] = []
-        while self._pending:
-            head = self._pending[0]
-            if not head.complete and not self._overdue(head):
+        pending = self._pending
+        while pending:
+            head = pending[0]
+            if (head.owed or head.waits) and not self._overdue(head):
                 break
-            self._pending.popleft()
+            pending.popleft()
             del self._by_id[head.decision.decision_id]
             self.last_folded = head.decision.decision_id
             event = self._fold(head)
@@ -244,7 +260,7 @@ class ModelFold:
         rollout = self._rollout(head.epoch)
         horizon_ns = UNSEEN_HORIZON_NS if self._horizon_ns is None else self._horizon_ns
         marked_ns = head.decision.event_ns + horizon_ns
-        if head.joined:  # only what the trading system was to post is missing
+        if not head.owed:  # only what the trading system was to post is missing
             return self.last_event_ns > marked_ns + rollout.realised_watermark_ns
         due_ns = marked_ns + rollout.watermark_ns
         if self.last_event_ns <= due_ns:
@@ -254,15 +270,17 @@ class ModelFold:
 
     def _fold(self, head: Pending) -> FoldEvent | None:
         rollout = self._rollout(head.epoch)
-        if head.markout is None or not head.joined:
+        if head.markout is None or head.owed:
             self.given_up += 1
             self.posted.never += head.waits and head.posted is None
             return rollout.skip(head.epoch, head.decision, head.shadows)
-        realised = self._realised(head, head.markout) if head.waits else None
+        realised = self._realised(rollout, head, head.markout)
         return rollout.fold(head.epoch, head.decision, head.markout, head.shadows, self._horizon_ns or 0, realised)
 
-    def _realised(self, head: Pending, markout: MarkoutRow) -> float | None:
+    def _realised(self, rollout: RolloutFold, head: Pending, markout: MarkoutRow) -> float | None:
         """Return what the decision earned by what was posted of it; None: it is judged by its mark-out."""
+        if not rollout.by_realised or not head.decision.action:
+            return None
         if head.posted is None:
             self.posted.never += 1
             return None
