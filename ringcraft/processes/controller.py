@@ -1,7 +1,9 @@
 """`python -m ringcraft.processes.controller [--config FILE]`: follows the registry, judges, shows the console."""
 
+import importlib.util
 import os
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import msgspec
@@ -14,6 +16,7 @@ from native._native import RoutingTable
 from registry.mlflow_registry import MlflowRegistry
 from ringcraft.processes.options import settings_from_arguments
 from serving import shared_memory
+from serving.archive.archivist import Archivist
 from serving.console.app import console_app
 from serving.console.server import ConsoleServer
 from serving.console.webhook import SECRET_VARIABLE, webhook_routes
@@ -60,11 +63,19 @@ def run_controller(settings: Settings) -> None:
         ControllerCommands(controller),
         routes=[*webhook, *outcome_routes(controller.intake, controller.pnl)],
     )
-    with ConsoleServer(app, host=serving.host, port=serving.console_port) as console:
+    with ConsoleServer(app, host=serving.host, port=serving.console_port) as console, _archivist(settings):
         _state_port(state_dir, console.port)
         log.info("controller_started", console=console.url, models=[model.name for model in serving.models])
         run_loop(controller, Heartbeat(table), stop)
     log.info("controller_stopped")
+
+
+def _archivist(settings: Settings) -> AbstractContextManager[object]:
+    if importlib.util.find_spec("pyarrow") is None:
+        return nullcontext()
+    # The command finds its settings as this process did: in its arguments, the environment, the folder.
+    command = [sys.executable, "-m", "ringcraft.cli", "compact", *sys.argv[1:]]
+    return Archivist(command, every_s=settings.archive.every_hours * 3600.0)
 
 
 def _policy(path: Path) -> Policy:

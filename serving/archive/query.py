@@ -12,7 +12,7 @@ from data_contracts.journal import RecordType
 from serving import shared_memory
 from serving.archive.manifest import ARCHIVE, ArchivedSegment, read_manifest
 from serving.archive.parquet import read_columns
-from serving.archive.segment import Columns, Names, Segment, join_markouts
+from serving.archive.segment import Columns, Names, Segment, join_markouts, spelled_in
 from serving.outcomes.port import OutcomeStore
 
 _SLIM: Final = ["decision_id", "horizon", "status", "buy_pnl_bps", "sell_pnl_bps", "resolved_event_ns"]
@@ -95,13 +95,14 @@ def _parts(state_dir: Path, worker: str, question: Question) -> Iterator[Columns
     lines = read_manifest(state_dir / ARCHIVE, worker)
     paths = sorted(shared_memory.journal_folder(state_dir, worker).glob("*.rcj"))
     by_name = {line.segment: line for line in lines}
+    naming = _Naming(paths, lines)
     newer: NDArray[Any] | None = None
     for place in range(len(paths) - 1, -1, -1):
         line = by_name.get(paths[place].name)
         if line is not None and _outside(line, question):
             continue
         segment = Segment(paths[place])
-        decisions = segment.named_decisions(_names_before(paths, place, by_name, lines))
+        decisions = segment.named_decisions(naming.before(place))
         markouts = segment.select(RecordType.MARKOUT)[_SLIM]
         markouts = markouts if newer is None else np.concatenate([markouts, newer])
         ids = decisions["decision_id"]
@@ -118,21 +119,26 @@ def _parts(state_dir: Path, worker: str, question: Question) -> Iterator[Columns
             yield from reversed(read_columns(files))
 
 
-def _names_before(
-    paths: list[Path], place: int, by_name: dict[str, ArchivedSegment], lines: list[ArchivedSegment]
-) -> Names:
-    """Return what indices mean where a segment begins: as the segments before it spelled them last."""
-    names = Names()
-    for path in reversed(paths[:place]):
-        line = by_name.get(path.name)
-        if line is not None:
-            return _under(names, line)
-        earlier = Names()
-        for _, name in Segment(path).spelled():
-            earlier.spell(name)
-        names = Names({**earlier.models, **names.models}, {**earlier.instruments, **names.instruments})
-    before = [line for line in lines if line.segment < paths[0].name]
-    return _under(names, before[-1]) if before else names
+class _Naming:
+    """What indices mean where a segment begins: as the segments before it spelled them last."""
+
+    def __init__(self, paths: list[Path], lines: list[ArchivedSegment]) -> None:
+        self._paths, self._lines = paths, {line.segment: line for line in lines}
+        before = [line for line in lines if paths and line.segment < paths[0].name]
+        self._removed = before[-1] if before else None
+        self._spelled: dict[Path, Names] = {}
+
+    def before(self, place: int) -> Names:
+        names = Names()
+        for path in reversed(self._paths[:place]):
+            line = self._lines.get(path.name)
+            if line is not None:
+                return _under(names, line)
+            if path not in self._spelled:
+                self._spelled[path] = spelled_in(path)
+            earlier = self._spelled[path]
+            names = Names({**earlier.models, **names.models}, {**earlier.instruments, **names.instruments})
+        return _under(names, self._removed) if self._removed else names
 
 
 def _under(names: Names, line: ArchivedSegment) -> Names:

@@ -8,8 +8,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from data_contracts.journal import AbstainReason, Arm, MarkoutStatus, RecordType
-from serving.journal import NameRecord, decode, read_segment, record_types, select
+from data_contracts.journal import RECORD_BYTES, AbstainReason, Arm, MarkoutStatus, RecordType
+from serving.journal import SEGMENT_HEADER_BYTES, NameRecord, decode, read_segment, record_types, select
 
 Columns = dict[str, NDArray[Any]]
 """Equally long columns by name."""
@@ -76,6 +76,18 @@ class Segment:
             if name is not None:
                 names.spell(name)
         return decision_columns(rows, models, instruments)
+
+
+def spelled_in(path: Path) -> Names:
+    """Return what a segment spells, without reading more of it than the records' types."""
+    size = (path.stat().st_size - SEGMENT_HEADER_BYTES) // RECORD_BYTES
+    names = Names()
+    if size > 0:
+        records = np.memmap(path, np.uint8, "r", SEGMENT_HEADER_BYTES, (size, RECORD_BYTES))
+        for name in decode(np.asarray(records[record_types(records) == RecordType.NAME])):
+            if isinstance(name, NameRecord):
+                names.spell(name)
+    return names
 
 
 def decision_columns(rows: NDArray[Any], models: NDArray[Any], instruments: NDArray[Any]) -> Columns:

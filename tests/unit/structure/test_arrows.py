@@ -31,6 +31,20 @@ def test_workers_do_not_know_mlflow() -> None:
     assert loaded.stdout.strip() == "False"
 
 
+def test_workers_bring_no_database_and_no_tables() -> None:
+    code = "import sys, ringcraft.processes.worker; print({'sqlalchemy', 'pyarrow', 'polars'} & set(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert loaded.stdout.strip() == "set()"
+
+
+def test_the_controller_brings_no_tables() -> None:
+    # Without the registry's driver: MLflow brings them where they are installed.
+    modules = "serving.controller.controller, serving.outcomes.api, serving.archive.archivist"
+    code = f"import sys, {modules}; print({{'pyarrow', 'polars'}} & set(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert loaded.stdout.strip() == "set()"
+
+
 def test_declared_contracts_hold() -> None:
     lint = Path(sys.executable).with_name("lint-imports")
     result = subprocess.run([lint, "--no-cache"], capture_output=True, text=True, cwd=ROOT)
