@@ -6,9 +6,14 @@ from typing import Final
 
 from data_contracts.errors import UsageError
 from data_contracts.recording import Recording
-from market_data.formats import cffex_ticks, itch50, quotes
+from market_data.formats import cffex_ticks, itch50, moldudp64, quotes
 
-FORMATS: Final[dict[str, ModuleType]] = {"cffex-ticks": cffex_ticks, "itch50": itch50, "quotes": quotes}
+FORMATS: Final[dict[str, ModuleType]] = {
+    "cffex-ticks": cffex_ticks,
+    "itch50": itch50,
+    "moldudp64": moldudp64,
+    "quotes": quotes,
+}
 
 
 def read_recordings(

@@ -69,6 +69,65 @@ def itch50_decode(
 ) -> tuple[NDArray[np.uint8], ItchDecoded]:
     """Return one stock's market events, 80 bytes each; those before an error stand."""
 
+class CaptureSummary(TypedDict):
+    """What was read of a packet capture; see market_data/capture.hpp. Not there at run time."""
+
+    error: str
+    offset: int
+    packets: int
+    udp: int
+    other_link: int
+    other_protocol: int
+    fragments: int
+    cut: int
+    garbled: int
+
+class MoldSummary(TypedDict):
+    """What became of a session's packets; see market_data/moldudp64.hpp. Not there at run time."""
+
+    packets: int
+    heartbeats: int
+    sessions: int
+    ended: int
+    messages: int
+    duplicates: int
+    bad_packets: int
+    other_session: int
+    holes: int
+    requested: int
+    gaps: int
+    missed: int
+    first_by_line: list[int]
+
+class ItchPacketsSummary(ItchSummary):
+    """What was read of captures of ITCH packets. Not there at run time."""
+
+    bad_messages: int
+    first_ns: int
+    mold: MoldSummary
+    captures: list[CaptureSummary]
+
+class ItchPacketsDecoded(ItchPacketsSummary):
+    """And how often the book went into each state, by the flag's bit. Not there at run time."""
+
+    entered: list[int]
+
+def itch50_packet_stocks(
+    captures: Sequence[NDArray[np.uint8]], *, retransmission: NDArray[np.uint8], patience_ns: int
+) -> tuple[list[tuple[int, bytes]], ItchPacketsSummary]:
+    """Return each directory entry's locate code and symbol."""
+
+def itch50_packet_decode(
+    captures: Sequence[NDArray[np.uint8]],
+    *,
+    retransmission: NDArray[np.uint8],
+    patience_ns: int,
+    locate: int,
+    price_per_tick: int,
+    midnight_ns: int,
+) -> tuple[NDArray[np.uint8], ItchPacketsDecoded]:
+    """Return one stock's market events, 80 bytes each."""
+
 def itch50_touches(data: NDArray[np.uint8], *, queues: bool) -> tuple[NDArray[np.int64], ItchSummary]:
     """Return six numbers for each change of any stock's touch.
 

@@ -249,6 +249,15 @@ def read_journal(path: Path) -> Journal:
     return Journal(np.concatenate(batches), cut_bytes)
 
 
+def worker_folder(path: Path) -> Path:
+    """Return the folder that holds the segments of the journal at `path`, taken as `read_journal` takes it.
+
+    Raises:
+        JournalError: nothing there, or several workers.
+    """
+    return segments_of(path)[0].parent
+
+
 def segments_of(path: Path) -> list[Path]:
     """Return the segments of the journal at `path`, oldest first: of a worker's folder, one above it, or one file.
 

@@ -1,13 +1,21 @@
 """The offline judge: what a journal and a policy say of every rollout, by the code that judged it live."""
 
+from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from msgspec import Struct
 
+from data_contracts.outcome import StoredOutcome
 from data_contracts.policy import Policy
-from serving.journal import read_journal
+from serving.journal import read_journal, worker_folder
+from serving.outcomes.taken import read_taken
 from serving.rollout.fold import JournalFold
 from serving.rollout.policies import policies_beside
+from serving.rollout.ticks import TickFile
+
+CHUNK_RECORDS: Final = 65_536
 
 
 class RolloutVerdict(Struct, frozen=True, kw_only=True):
@@ -26,19 +34,26 @@ class RolloutVerdict(Struct, frozen=True, kw_only=True):
     reason: str
 
 
-def judge_journal(path: Path, policy: Policy | None = None) -> list[RolloutVerdict]:
+def judge_journal(
+    path: Path, policy: Policy | None = None, outcomes: Iterable[StoredOutcome] | None = None
+) -> list[RolloutVerdict]:
     """Return the verdict on every rollout in the journal, in order of rollout id.
 
     Args:
         path: a worker's journal folder, the folder above it, or one segment.
         policy: by which every rollout is judged, which is what would have been; None: each by the policy it had,
             as it is kept beside the journal.
+        outcomes: posted outcomes in the order in which they were taken; None: those kept beside the journal.
 
     Raises:
         JournalError: there is no journal, or it is not one, or a rollout's policy is not there.
     """
-    fold = JournalFold(policy if policy is not None else policies_beside(path).of)
-    fold.consume(read_journal(path).records)
+    policies = policies_beside(path)
+    fold = JournalFold(policy if policy is not None else policies.of, TickFile(policies.folder.parent).of)
+    records = read_journal(path).records
+    taken = deque(read_taken(worker_folder(path)) if outcomes is None else outcomes)
+    for start in range(0, len(records), CHUNK_RECORDS):
+        fold.replay(records[start : start + CHUNK_RECORDS], taken)
     return verdicts(fold)
 
 

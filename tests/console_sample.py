@@ -5,6 +5,7 @@ import random
 
 from serving.console.snapshot import (
     ArmSnapshot,
+    DivergenceSnapshot,
     EventSnapshot,
     GuardSnapshot,
     ModelSnapshot,
@@ -13,6 +14,7 @@ from serving.console.snapshot import (
     Snapshot,
     WorkerSnapshot,
 )
+from serving.watch.alarm import Alarm
 
 SECOND_NS = 1_000_000_000
 OPEN_NS = 1_609_752_600 * SECOND_NS  # 2021-01-04 09:30 UTC
@@ -39,6 +41,60 @@ def arm(name: str, version: int, **changes: object) -> ArmSnapshot:
         "tier": "onnxruntime",
     }
     return ArmSnapshot(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def watch(name: str, value: float | None, limit: float, text: str, **changes: object) -> Alarm:
+    fields: dict[str, object] = {
+        "name": name,
+        "action": "alarm",
+        "raised": False,
+        "since_decision": None,
+        "value": value,
+        "limit": limit,
+        "text": text,
+    }
+    return Alarm(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+DRIFTED = watch(
+    "drift",
+    0.41,
+    0.25,
+    "outputs of the last 500 answers against the rollout's first 1,000: stability index 0.41, limit 0.25",
+    raised=True,
+    since_decision=15_820,
+)
+
+
+def watches() -> tuple[Alarm, ...]:
+    return (
+        watch("share", 0.1015, 0.1, "took 10.2% of 1,640 decisions, routed 10.0%"),
+        watch(
+            "latency",
+            0.03,
+            0.05,
+            "3.0% of its newest answers took over 22.6 µs, 2 times the champion's p95 at first; 5.0% of the champion's",
+        ),
+        watch("abstentions", 0.0, 0.01, "abstained alone on 3 decisions, the other alone on 2; of late +0.0%"),
+        DRIFTED,
+        watch("calibration", None, 0.2, "no mark-out of an answer yet"),
+    )
+
+
+def divergence(version: int, instrument: str, apart: float, **changes: object) -> DivergenceSnapshot:
+    fields: dict[str, object] = {
+        "version": version,
+        "against": 5,
+        "instrument": instrument,
+        "count": 1612,
+        "dropped": 28,
+        "unit": "bps",
+        "mean_difference": apart,
+        "max_difference": 9.3 * apart,
+        "disagreement": 0.184,
+        "rank_correlation": 0.71,
+    }
+    return DivergenceSnapshot(**{**fields, **changes})  # type: ignore[arg-type]
 
 
 def rollout(**changes: object) -> RolloutSnapshot:
@@ -70,6 +126,7 @@ def rollout(**changes: object) -> RolloutSnapshot:
             GuardSnapshot(name="errors", evidence=-0.04, events=0, detail="0 of 1,640 answers failed, budget 0.1 %"),
         ),
         "promotion_evidence": 0.21,
+        "watches": watches(),
     }
     return RolloutSnapshot(**{**fields, **changes})  # type: ignore[arg-type]
 
@@ -131,6 +188,13 @@ def model(name: str = "if-tilt", **changes: object) -> ModelSnapshot:
             arm("shadow", 6, family="logistic", paper_pnl_bps=3.4, latency_p50_us=2.4, latency_p99_us=2.9),
         ),
         "rollout": rollout(),
+        "divergence": (
+            divergence(7, "", 0.214),
+            divergence(7, "CFFEX:IF2106", 0.231, count=1204, dropped=20),
+            divergence(7, "CFFEX:IH2106", 0.0004, count=408, dropped=8, rank_correlation=-0.05),
+            divergence(6, "", 0.52, unit="", mean_difference=None, max_difference=None, disagreement=0.31),
+            divergence(6, "CFFEX:IF2106", 0.52, unit="", mean_difference=None, max_difference=None),
+        ),
         "pnl": tuple(walk(5, "champion", 0, 180, 0.45, 3) + walk(7, "challenger", 1800, 120, -0.42, 8)),
     }
     return ModelSnapshot(**{**fields, **changes})  # type: ignore[arg-type]
@@ -169,6 +233,7 @@ def snapshot(**changes: object) -> Snapshot:
                 feature_set="quotes_v1",
                 arms=(arm("champion", 2, share=1.0, served_share=1.0, decisions=48_211, trades=512, pnl_bps=9.6),),
                 rollout=rolled_back(),
+                divergence=(),
                 pnl=tuple(walk(2, "champion", 0, 90, 0.1, 5) + walk(3, "challenger", 600, 40, -0.6, 6)),
             ),
         ),
@@ -195,6 +260,7 @@ def snapshot(**changes: object) -> Snapshot:
             event("checking", "digests, golden vectors and feature hash agree", 2),
             event("shadow", "scores every decision, acts on none", 3, decision=12_001),
             event("ab", "10 % of decisions from epoch 12", 21, decision=14_263),
+            event("alarm", f"drift: {DRIFTED.text}", 31, decision=15_820),
             event("rolled_back", rolled_back().reason, 40, model="eurusd-mlp", version=3, decision=2_417),
             event(
                 "mlflow_lost",
@@ -223,6 +289,8 @@ def hostile() -> Snapshot:
             guardrail=MARKUP,
             reason=MARKUP,
             guards=(GuardSnapshot(name=MARKUP, evidence=math.nan, events=0, detail=MARKUP),),
+            watches=(watch(MARKUP, math.nan, math.nan, MARKUP, raised=True, since_decision=1),),
         ),
+        divergence=(divergence(1, "", math.nan), divergence(1, MARKUP, math.nan), divergence(1, "B", math.inf)),
     )
     return snapshot(mlflow_uri="javascript:alert(1)", models=(bad,), events=(event(MARKUP, MARKUP, 1, model=MARKUP),))

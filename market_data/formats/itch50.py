@@ -67,15 +67,15 @@ def read(source: Path, instrument: str | None) -> tuple[Recording, ...]:
         FormatError: bytes that are not ITCH 5.0; names the offset.
     """
     data = np.frombuffer(read_bytes(source), dtype=np.uint8)
-    beside = _beside(source)
-    stocks = _stocks(source, data, venue=_venue(beside))
+    beside = read_beside(source)
+    stocks = _stocks(source, data, venue=venue_of(beside))
     symbol = choose(source, sorted(stocks), instrument)
-    traded = _instrument(beside, symbol)
+    traded = instrument_of(beside, symbol)
     raw, summary = _native.itch50_decode(
         data,
         locate=stocks[symbol],
-        price_per_tick=_price_per_tick(source, traded),
-        midnight_ns=_midnight_ns(source, beside, traded),
+        price_per_tick=price_per_tick(source, traded),
+        midnight_ns=midnight_ns(beside.date if beside is not None else named_date(source), traded),
     )
     _refuse_errors(source, summary)
     events, backwards = drop_backwards(raw.view(MARKET_EVENT))
@@ -100,6 +100,15 @@ def beside_path(source: Path) -> Path:
 def _stocks(source: Path, data: NDArray[np.uint8], *, venue: str) -> dict[str, int]:
     found, summary = _native.itch50_stocks(data)
     _refuse_errors(source, summary)
+    return stocks_by_symbol(source, found, venue=venue)
+
+
+def stocks_by_symbol(source: Path, found: list[tuple[int, bytes]], *, venue: str) -> dict[str, int]:
+    """Return the locate code of each VENUE:SYMBOL.
+
+    Raises:
+        FormatError: there is none.
+    """
     if not found:
         raise FormatError(source, where="stock directory", expected="a message of type R", got="none")
     return {f"{venue}:{symbol.decode('latin-1')}": locate for locate, symbol in found}
@@ -111,7 +120,12 @@ def _refuse_errors(source: Path, summary: Any) -> None:  # noqa: ANN401  typed i
         raise FormatError(source, where=f"byte {summary['offset']}", expected=expected, got=got)
 
 
-def _beside(source: Path) -> Beside | None:
+def read_beside(source: Path) -> Beside | None:
+    """Return what is written beside the recording; None where nothing is.
+
+    Raises:
+        FormatError: it cannot be read as what it should be.
+    """
     path = beside_path(source)
     try:
         return msgspec.json.decode(path.read_bytes(), type=Beside)
@@ -121,30 +135,38 @@ def _beside(source: Path) -> Beside | None:
         raise FormatError(path, where="file", expected="instrument and date", got=str(error)) from None
 
 
-def _venue(beside: Beside | None) -> str:
+def venue_of(beside: Beside | None) -> str:
+    """Return the venue; NASDAQ where nothing says otherwise."""
     return "NASDAQ" if beside is None else beside.instrument.symbol.partition(":")[0]
 
 
-def _instrument(beside: Beside | None, symbol: str) -> Instrument:
+def instrument_of(beside: Beside | None, symbol: str) -> Instrument:
+    """Return the instrument of that symbol, a US stock where nothing says otherwise."""
     if beside is not None and beside.instrument.symbol == symbol:
         return beside.instrument
     return Instrument(symbol=symbol, tick_size="0.01", lot_size="1", currency="USD", time_zone="America/New_York")
 
 
-def _price_per_tick(source: Path, instrument: Instrument) -> int:
+def price_per_tick(source: Path, instrument: Instrument) -> int:
+    """Return the tick size in the feed's 1/10000.
+
+    Raises:
+        UsageError: it is no multiple of that.
+    """
     price = Decimal(instrument.tick_size) * _PRICE_UNITS
     if price != int(price):
         raise UsageError(f"{source}: tick size: expected a multiple of 0.0001, got {instrument.tick_size}")
     return int(price)
 
 
-def _midnight_ns(source: Path, beside: Beside | None, instrument: Instrument) -> int:
-    day = beside.date if beside is not None else _named_date(source)
+def midnight_ns(day: date, instrument: Instrument) -> int:
+    """Return the UTC time of the day's start in the instrument's zone."""
     midnight = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(instrument.time_zone))
     return int(midnight.timestamp()) * 1_000_000_000
 
 
-def _named_date(source: Path) -> date:
+def named_date(source: Path) -> date:
+    """Return the date that the file's name tells, MMDDYYYY or YYYYMMDD; else 1970-01-01."""
     digits = _DIGITS.search(source.name)
     for pattern in ("%m%d%Y", "%Y%m%d"):
         try:

@@ -1,5 +1,6 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
 
 #include <array>
 #include <limits>
@@ -9,6 +10,7 @@
 
 #include "market_data/feed_bench.hpp"
 #include "market_data/itch50.hpp"
+#include "market_data/itch50_packets.hpp"
 #include "market_data/market_tape.hpp"
 #include "market_data/numpy_arrays.hpp"
 
@@ -61,15 +63,19 @@ nb::list entered(const StateCounts& counts) {
   return found;
 }
 
-nb::tuple itch50_stocks(const Bytes& bytes) {
-  std::vector<ItchStock> stocks;
-  const ItchSummary summary = list_itch50_stocks(view(bytes), stocks);
+nb::list stocks_of(const std::vector<ItchStock>& stocks) {
   nb::list found;
   // A symbol is bytes from outside: Latin-1 takes any of them.
   for (const auto& stock : stocks) {
     found.append(nb::make_tuple(stock.locate, nb::bytes(stock.symbol.data(), stock.symbol.size())));
   }
-  return nb::make_tuple(found, describe(summary));
+  return found;
+}
+
+nb::tuple itch50_stocks(const Bytes& bytes) {
+  std::vector<ItchStock> stocks;
+  const ItchSummary summary = list_itch50_stocks(view(bytes), stocks);
+  return nb::make_tuple(stocks_of(stocks), describe(summary));
 }
 
 nb::tuple itch50_decode(const Bytes& bytes, std::uint16_t locate, std::uint32_t price_per_tick,
@@ -82,6 +88,92 @@ nb::tuple itch50_decode(const Bytes& bytes, std::uint16_t locate, std::uint32_t 
     nb::gil_scoped_release released;
     summary = decode_itch50(view(bytes), {locate, price_per_tick, midnight_ns}, events, states);
   }
+  nb::dict about = describe(summary);
+  about["entered"] = entered(states);
+  return nb::make_tuple(copy_to_numpy<MarketEvent, std::uint8_t>(events), about);
+}
+
+const char* status_text(CaptureStatus status) {
+  switch (status) {
+    case CaptureStatus::kOk:
+      return "";
+    case CaptureStatus::kNotCapture:
+      return "a packet capture, pcap or pcapng, got another first word";
+    case CaptureStatus::kTruncated:
+      return "a whole record, got the end of the bytes";
+    case CaptureStatus::kBadBlock:
+      return "a block whose lengths agree, of an interface described before, got another";
+  }
+  return "";
+}
+
+nb::dict describe(const CaptureSummary& summary) {
+  nb::dict about;
+  about["error"] = status_text(summary.status);
+  about["offset"] = summary.offset;
+  about["packets"] = summary.packets;
+  about["udp"] = summary.udp;
+  about["other_link"] = summary.other_link;
+  about["other_protocol"] = summary.other_protocol;
+  about["fragments"] = summary.fragments;
+  about["cut"] = summary.cut;
+  about["garbled"] = summary.garbled;
+  return about;
+}
+
+nb::dict describe(const MoldSummary& summary) {
+  nb::dict about;
+  about["packets"] = summary.packets;
+  about["heartbeats"] = summary.heartbeats;
+  about["sessions"] = summary.sessions;
+  about["ended"] = summary.ended;
+  about["messages"] = summary.messages;
+  about["duplicates"] = summary.duplicates;
+  about["bad_packets"] = summary.bad_packets;
+  about["other_session"] = summary.other_session;
+  about["holes"] = summary.holes;
+  about["requested"] = summary.requested;
+  about["gaps"] = summary.gaps;
+  about["missed"] = summary.missed;
+  about["first_by_line"] = summary.first_by_line;
+  return about;
+}
+
+nb::dict describe(const ItchPacketsSummary& summary) {
+  nb::dict about = describe(summary.itch);
+  about["bad_messages"] = summary.bad_messages;
+  about["first_ns"] = summary.first_ns;
+  about["mold"] = describe(summary.mold);
+  nb::list captures;
+  for (const CaptureSummary& each : summary.captures) captures.append(describe(each));
+  about["captures"] = captures;
+  return about;
+}
+
+ItchPackets packets_of(const std::vector<Bytes>& captures, const Bytes& retransmission,
+                       std::int64_t patience_ns) {
+  ItchPackets source;
+  for (const Bytes& bytes : captures) source.captures.push_back(view(bytes));
+  source.retransmission = view(retransmission);
+  source.mold.patience_ns = patience_ns;
+  return source;
+}
+
+nb::tuple itch50_packet_stocks(const std::vector<Bytes>& captures, const Bytes& retransmission,
+                               std::int64_t patience_ns) {
+  std::vector<ItchStock> stocks;
+  const auto summary = list_itch50_packets(packets_of(captures, retransmission, patience_ns), stocks);
+  return nb::make_tuple(stocks_of(stocks), describe(summary));
+}
+
+nb::tuple itch50_packet_decode(const std::vector<Bytes>& captures, const Bytes& retransmission,
+                               std::int64_t patience_ns, std::uint16_t locate, std::uint32_t price_per_tick,
+                               std::int64_t midnight_ns) {
+  if (price_per_tick == 0) throw nb::value_error("price_per_tick: expected over 0");
+  std::vector<MarketEvent> events;
+  StateCounts states;
+  const auto summary = decode_itch50_packets(packets_of(captures, retransmission, patience_ns),
+                                             {locate, price_per_tick, midnight_ns}, events, states);
   nb::dict about = describe(summary);
   about["entered"] = entered(states);
   return nb::make_tuple(copy_to_numpy<MarketEvent, std::uint8_t>(events), about);
@@ -245,6 +337,11 @@ void bind_feeds(nb::module_& module) {
   module.def("itch50_stocks", &itch50_stocks, nb::arg("data"));
   module.def("itch50_decode", &itch50_decode, nb::arg("data"), nb::kw_only(), nb::arg("locate"),
              nb::arg("price_per_tick"), nb::arg("midnight_ns"));
+  module.def("itch50_packet_stocks", &itch50_packet_stocks, nb::arg("captures"), nb::kw_only(),
+             nb::arg("retransmission"), nb::arg("patience_ns"));
+  module.def("itch50_packet_decode", &itch50_packet_decode, nb::arg("captures"), nb::kw_only(),
+             nb::arg("retransmission"), nb::arg("patience_ns"), nb::arg("locate"), nb::arg("price_per_tick"),
+             nb::arg("midnight_ns"));
   module.def("itch50_touches", &itch50_touches, nb::arg("data"), nb::kw_only(), nb::arg("queues"));
   module.def("write_market_tape", &market_tape, nb::kw_only(), nb::arg("seed"), nb::arg("stocks"),
              nb::arg("messages"), nb::arg("live_orders"), nb::arg("reference_step") = 1);

@@ -8,6 +8,7 @@ from typing import Any, Final
 import click
 
 from ringcraft.commands.options import json_option
+from ringcraft.exits import NOT_SO
 from ringcraft.terminal import err, out, print_json, table
 
 BENCHES: Final = {
@@ -15,29 +16,74 @@ BENCHES: Final = {
     "reaction": "seconds from an alias moved in MLflow to its version in shadow",
     "inference": "one row through ONNX Runtime's C API against its Python session",
     "rollouts": "rollouts on a live tier against what they must show; minutes, with --experiment one of them",
+    "guardrails": "equal versions taken off, and how long bad ones last, against the goals",
+}
+_SPELT: Final = {"experiments": "experiment"}
+_OF: Final = {
+    "experiments": "rollouts",
+    "seeds": "rollouts",
+    "deployments": "guardrails",
+    "effects": "guardrails",
+    "seed": "guardrails",
 }
 
 
 @click.command(epilog="Names: " + "; ".join(f"{name}: {about}" for name, about in BENCHES.items()) + ".")
 @click.argument("name", type=click.Choice(tuple(BENCHES)))
 @click.option("--experiment", "experiments", multiple=True, help="Of rollouts: this one; may be given again.")
-@click.option("--seeds", type=click.IntRange(min=1), default=10, show_default=True, help="Of rollouts: runs of each.")
+@click.option("--seeds", type=click.IntRange(min=1), help="Of rollouts: runs of each. Default: 10.")
+@click.option("--deployments", type=click.IntRange(min=1), help="Of guardrails: equal versions. Default: 1000.")
+@click.option("--effects", type=click.IntRange(min=1), help="Of guardrails: of each bad version. Default: 300.")
+@click.option("--seed", type=click.IntRange(min=0), help="Of guardrails: of every series. Default: 1.")
 @json_option
-def bench(name: str, experiments: tuple[str, ...], seeds: int, as_json: bool) -> None:
-    """Measure NAME against a peer, or a goal, in the same run: medians, the ratio, and its spread."""
+def bench(name: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401  each benchmark has its own
+    """Measure NAME against a peer, or a goal, in the same run: medians, the ratio, and its spread.
+
+    Exit code 1: a goal is not met.
+    """
     from benchmarks.report import machine
 
-    options = {"experiments": experiments, "seeds": seeds} if name == "rollouts" else {}
-
-    with err.status(f"measuring {BENCHES[name]}"):
-        rows: list[dict[str, Any]] = importlib.import_module(f"benchmarks.{name}").run(**options)
-    document = {"machine": machine(), "command": shlex.join(["ringcraft", *sys.argv[1:]]), "ratios": rows}
+    given = {option: value for option, value in options.items() if value not in (None, ())}
+    for option in given:
+        if _OF[option] != name:
+            raise click.UsageError(f"--{_SPELT.get(option, option)}: goes with {_OF[option]}, got {name}")
+    if name == "guardrails":
+        rows = _judge_guardrails(given, quiet=as_json)
+    else:
+        sizes = {"experiments": (), "seeds": 10, **given} if name == "rollouts" else {}
+        with err.status(f"measuring {BENCHES[name]}"):
+            rows = importlib.import_module(f"benchmarks.{name}").run(**sizes)
+    command = shlex.join(["ringcraft", *sys.argv[1:]])
     if as_json:
-        print_json(document)
-        return
+        print_json({"machine": machine(), "command": command, "ratios": rows})
+    else:
+        if name != "guardrails":
+            _show(name, rows)
+        out.print(machine())
+    if not all(row.get("met", True) for row in rows):
+        sys.exit(NOT_SO)
+
+
+def _judge_guardrails(sizes: dict[str, int], *, quiet: bool) -> list[dict[str, Any]]:
+    from benchmarks.guardrails import DEPLOYMENTS, EFFECTS, SEED, Check, as_row, judge
+
+    def tell(check: Check) -> None:
+        verdict = ("PASS" if check.met else "FAIL") + ("" if check.decides else " (reported, does not decide)")
+        out.print(f"{check.name:<78} {check.measured:9.3f} {check.unit:<2} goal <= {check.goal:<6g} {verdict}")
+
+    with err.status(f"measuring {BENCHES['guardrails']}"):
+        checks = judge(
+            sizes.get("deployments", DEPLOYMENTS),
+            sizes.get("effects", EFFECTS),
+            sizes.get("seed", SEED),
+            tell=(lambda _: None) if quiet else tell,
+        )
+    return [as_row(check) for check in checks]
+
+
+def _show(name: str, rows: list[dict[str, Any]]) -> None:
     columns = ("what", "ours", "peer", "unit", "times better", "from", "to", "peer is")
     cells = [
         (r["name"], r["ours"], r["peer"], r["unit"], r["ratio"], r["low"], r["high"], r["peer_name"]) for r in rows
     ]
     table(f"{name}: {BENCHES[name]}", columns, cells)
-    out.print(document["machine"])

@@ -74,6 +74,23 @@ def _show_model(model: ModelSnapshot) -> None:
     rollout = model.rollout
     if rollout is not None:
         say(f"rollout {rollout.rollout_id} of version {rollout.version}: {_standing(rollout)}", indent=0)
+        for alarm in rollout.watches if not rollout.verdict else ():
+            if alarm.raised:
+                say(f"ALARM {words(alarm.name)} since decision {alarm.since_decision:,}: {alarm.text}")
+    _show_divergence(model)
+
+
+def _show_divergence(model: ModelSnapshot) -> None:
+    for one in model.divergence:
+        if one.instrument or not one.count:
+            continue
+        apart = "" if one.mean_difference is None else f", outputs {one.mean_difference:.3g} {one.unit} apart".rstrip()
+        ranks = "" if one.rank_correlation is None else f", rank correlation {one.rank_correlation:.2f}"
+        say(
+            f"version {one.version} against champion {one.against}: acts differently on {one.disagreement:.1%} of "
+            f"{one.count:,} decisions{apart}{ranks}; {one.dropped:,} dropped",
+            indent=0,
+        )
 
 
 def _standing(rollout: RolloutSnapshot) -> str:

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from serving.outcomes.cells import Row
 from serving.outcomes.reconciliation import Reading
+from serving.watch.alarm import Alarm
 
 
 class ArmSnapshot(Struct, frozen=True, kw_only=True):
@@ -69,6 +70,29 @@ class RolloutSnapshot(Struct, frozen=True, kw_only=True):
     promotion_evidence: float
     step_shares: tuple[float, ...] = ()
     """Share of every step, in order, 0 for shadow; empty where not said."""
+    watches: tuple[Alarm, ...] = ()
+    """What is watched beside the guardrails, raised or not."""
+
+
+class DivergenceSnapshot(Struct, frozen=True, kw_only=True):
+    """How far a version's answers lie from the champion's on the same decisions."""
+
+    version: int
+    against: int
+    """The champion's version."""
+    instrument: str
+    """Empty: all of them."""
+    count: int
+    """Decisions that both answered."""
+    dropped: int
+    """Decisions on which one of the two was never scored."""
+    unit: str
+    """Of the differences: bps or probability; empty where outputs are of other kinds."""
+    mean_difference: float | None
+    max_difference: float | None
+    disagreement: float | None
+    """Share of the decisions that both answered on which their actions differ."""
+    rank_correlation: float | None
 
 
 class PnlPoint(Struct, frozen=True, kw_only=True):
@@ -91,6 +115,8 @@ class ModelSnapshot(Struct, frozen=True, kw_only=True):
     rollout: RolloutSnapshot | None
     pnl: tuple[PnlPoint, ...]
     """Down-sampled, at most a few hundred points, for a chart."""
+    divergence: tuple[DivergenceSnapshot, ...] = ()
+    """Of every version scored beside the champion: overall, then by instrument."""
 
 
 class EventSnapshot(Struct, frozen=True, kw_only=True):
@@ -99,7 +125,7 @@ class EventSnapshot(Struct, frozen=True, kw_only=True):
     wall_ns: int
     event_ns: int | None
     kind: str
-    """alias_moved, checking, refused, shadow, ab, promoted, rolled_back, paused, worker_died, mlflow_lost, ..."""
+    """alias_moved, checking, refused, shadow, ab, promoted, rolled_back, paused, alarm, mlflow_lost, ..."""
     model: str
     version: int | None
     decision: int | None

@@ -27,7 +27,7 @@ from registry.looks import LastLook
 from registry.port import ModelRegistry
 from serving.console.snapshot import EventSnapshot, OutcomesSnapshot, Snapshot
 from serving.controller.book import BOOK_FILE, RolloutIds, read_book, write_book
-from serving.controller.evidence import evidence_document
+from serving.controller.evidence import evidence_document, evidence_files
 from serving.controller.follower import LOOK_FILE, Follower
 from serving.controller.judging import Judging
 from serving.controller.policies import Policies
@@ -280,6 +280,7 @@ class Controller:
         if status is None:
             return
         self._status = status
+        self._judging.keep_ticks(status.instruments)
         for name, desk in self.desks.items():
             assigned = self._publisher.assigned(name)
             for slot in status.slots:
@@ -413,10 +414,11 @@ class Controller:
         judged = fold.rollouts.get(ended.rollout_id) if fold is not None else None
         if judged is None:
             return  # no decision of it was ever routed: there is nothing to show
-        content = evidence_document(ended, model, self._judging.policy_of(ended.rollout_id), judged, self.fold.records)
-        name = f"rollout-{ended.rollout_id}.json"
-        evidence = Evidence(version=ended.version, name=name, content=content)
-        self.writer.add(model, evidence, since=self._now_text())
+        policy = self._judging.policy_of(ended.rollout_id)
+        files = evidence_files(evidence_document(ended, model, policy, judged, self.fold.records))
+        for name, content in files.items():  # the page last: it is what the version's tag names
+            evidence = Evidence(version=ended.version, name=name, content=content, tagged=name == list(files)[-1])
+            self.writer.add(model, evidence, since=self._now_text())
 
     def _save(self) -> None:
         self._ids.reserve()
@@ -462,7 +464,15 @@ class Controller:
             champion = prepared.get(desk.state.champion or 0)
             features = champion.manifest.feature_set if champion else ""
             models.append(
-                model_snapshot(desk, self.fold.model(name), families, features, status, self._instruments[name])
+                model_snapshot(
+                    desk,
+                    self.fold.model(name),
+                    families,
+                    features,
+                    status,
+                    self._instruments[name],
+                    self.fold.instruments,
+                )
             )
         served = [desk.state.champion in self._ready[name] for name, desk in self.desks.items()]
         worker = worker_snapshot(WORKER, status, now) if status else None

@@ -1,19 +1,23 @@
 """The document that explains an end: kept beside the version, so that nobody has to ask why."""
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from data_contracts.policy import Policy
+from serving.controller.evidence_page import evidence_page
 from serving.rollout.effects import Ended
 from serving.rollout.rollout_fold import RolloutFold
+from serving.rollout.series import NAMES, Point
 from serving.rollout.tally import ArmTally
+
+_FAR: Final = 1000.0
 
 
 def evidence_document(
     ended: Ended, model: str, policy: Policy, judged: RolloutFold | None, journal_records: int
-) -> str:
-    """Return the evidence behind the end of a rollout, as JSON.
+) -> dict[str, Any]:
+    """Return the evidence behind the end of a rollout, JSON-able.
 
     Args:
         ended: how it ended.
@@ -34,14 +38,32 @@ def evidence_document(
                 "folded": judged.folded,
                 "in_last_step": judged.folded_in_step,
                 "given_up": judged.given_up,
+                "unrealised": judged.unrealised,
                 "unpaired": judged.unpaired,
             },
             "overlap_decisions": judged.guards.overlap,
             "guardrails": [msgspec.to_builtins(reading) for reading in judged.guards.readings()],
             "promotion_e_value": judged.guards.promotion.e_value if judged.guards.promotion else None,
+            "watches": [msgspec.to_builtins(alarm) for alarm in judged.watching.readings()],
+            "divergence": [msgspec.to_builtins(one) for one in judged.divergences.readings() if one.instrument is None],
             "arms": [_arm(tally) for tally in judged.arms.values()],
+            "series": [_point(point) for point in judged.series.points],
         }
-    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
+    # What is not a number, or beyond all bounds, is null from here on: JSON has no word for it.
+    return msgspec.json.decode(msgspec.json.encode(document), type=dict[str, Any])
+
+
+def _point(point: Point) -> dict[str, Any]:
+    # Not a number counts as tripped, and without bounds is far beyond: a drawing must show both.
+    evidence = [max(-_FAR, min(_FAR, value)) if value == value else _FAR for value in point.evidence]
+    return {**point._asdict(), "evidence": dict(zip(NAMES, evidence, strict=True))}
+
+
+def evidence_files(document: dict[str, Any]) -> dict[str, str]:
+    """Return the files that are kept beside the version, by name: the figures, and last the page for a person."""
+    name = f"rollout-{document['ended']['rollout_id']}"
+    figures = msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
+    return {f"{name}.json": figures, f"{name}.html": evidence_page(document)}
 
 
 def _arm(tally: ArmTally) -> dict[str, Any]:
@@ -56,4 +78,5 @@ def _arm(tally: ArmTally) -> dict[str, Any]:
         "failed": tally.failed,
         "latency_p50_us": tally.latency_us(0.5),
         "latency_p99_us": tally.latency_us(0.99),
+        "latency_steps": tally.latency_steps(),
     }

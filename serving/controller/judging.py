@@ -8,6 +8,7 @@ journal and outcomes say it all again.
 import os
 import time
 from collections import deque
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -15,18 +16,20 @@ from typing import Final
 import structlog
 
 from data_contracts.errors import JournalError, StateError
+from data_contracts.instrument import Instrument
 from data_contracts.outcome import StoredOutcome
 from data_contracts.policy import Policy
 from serving import shared_memory
 from serving.archive.manifest import ARCHIVE, names_before
-from serving.journal import JournalFollower, RecordBatch, oldest_record
+from serving.journal import JournalFollower, oldest_record
 from serving.outcomes.intake import Intake
 from serving.outcomes.ledger import Ledger
 from serving.outcomes.port import OutcomeStore
-from serving.outcomes.taken import TakenLog, merged
+from serving.outcomes.taken import TakenLog
 from serving.rollout.events import FoldEvent
 from serving.rollout.fold import HEAD_BYTES, JournalFold
 from serving.rollout.policies import POLICIES_FOLDER, PolicyFolder
+from serving.rollout.ticks import TickFile
 
 log = structlog.get_logger()
 
@@ -54,6 +57,7 @@ class Judging:
         """
         self._policy = policy
         self._policies = PolicyFolder(state_dir / "journal" / POLICIES_FOLDER)
+        self._ticks = TickFile(state_dir / "journal")
         self._state_path = state_dir / STATE_FILE
         self._folder = shared_memory.journal_folder(state_dir, worker)
         taken = TakenLog(self._folder)
@@ -67,6 +71,10 @@ class Judging:
     def keep_policy(self, rollout_id: int, policy: Policy) -> None:
         """Keep what a rollout is judged by, before a route names it: the judge must never miss one."""
         self._policies.keep(rollout_id, policy)
+
+    def keep_ticks(self, instruments: Iterable[Instrument]) -> None:
+        """Keep the tick sizes that the feed introduced: posted fills are priced by them."""
+        self._ticks.keep(instruments)
 
     def policy_of(self, rollout_id: int) -> Policy:
         """Return what a rollout is judged by."""
@@ -86,16 +94,14 @@ class Judging:
             JournalError: a record is damaged.
         """
         batch = self._journal.poll(CHUNK_RECORDS)
-        events: list[FoldEvent] = []
-        for part in merged(batch, self.fold.records, self._taken_before):
-            events.extend(self._fold(part))
+        events = self.fold.replay(batch, self._taken_before)
         self._newest_decision = self.fold.newest_decision
         # New ones come after all that were taken before: their order is one.
         if not self._taken_before:
             taken = self._new_outcomes()
             self.ledger.add(taken)
             for stored in taken:
-                events.extend(self._fold(stored))
+                events.extend(self.fold.take_outcome(stored))
         self._add_up()
         return events, len(batch) == CHUNK_RECORDS
 
@@ -111,9 +117,6 @@ class Judging:
             self.ledger.turn(self.fold.records)
         except JournalError as error:  # the fold meets it too, and says so; what it has just said must be heard
             log.debug("pnl_waits", error=str(error))
-
-    def _fold(self, part: RecordBatch | StoredOutcome) -> list[FoldEvent]:
-        return self.fold.take_outcome(part) if isinstance(part, StoredOutcome) else self.fold.consume(part)
 
     def save(self, *, at_once: bool = False) -> None:
         """Keep the fold, if it is time or `at_once`.
@@ -135,7 +138,7 @@ class Judging:
 
     def _anew(self) -> tuple[JournalFold, JournalFollower]:
         """Begin with the oldest record there is: what was archived and removed belongs to rollouts that have ended."""
-        fold, oldest = JournalFold(self.policy_of), oldest_record(self._folder)
+        fold, oldest = JournalFold(self.policy_of, self._ticks.of), oldest_record(self._folder)
         fold.consume(b"".join(names_before(self._state_path.parent / ARCHIVE, self._folder.name, oldest)))
         fold.records = oldest
         return fold, JournalFollower(self._folder, fold.records)
@@ -143,7 +146,7 @@ class Judging:
     def _restored(self) -> tuple[JournalFold, JournalFollower] | None:
         """Return the fold that was kept and the journal from there on; None where it must be folded anew."""
         try:
-            fold = JournalFold.load(self._state_path.read_bytes(), self.policy_of)
+            fold = JournalFold.load(self._state_path.read_bytes(), self.policy_of, self._ticks.of)
             journal = JournalFollower(self._folder, max(0, fold.records - 1))
             if fold.records and journal.poll(1).tobytes()[:HEAD_BYTES] != fold.last_head:
                 raise StateError(f"kept state: the journal's record {fold.records - 1} is not the one it ends with")

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from serving.console.snapshot import (
     ArmSnapshot,
+    DivergenceSnapshot,
     GuardSnapshot,
     ModelSnapshot,
     PnlPoint,
@@ -27,17 +28,20 @@ def model_snapshot(
     feature_set: str,
     status: WorkerStatus | None,
     instruments: tuple[str, ...],
+    names: Mapping[int, str],
 ) -> ModelSnapshot:
-    """Return what is known of one model."""
+    """Return what is known of one model; `names` spells instruments as the journal numbers them."""
     judged = _judged(desk, fold)
+    arms = _arms(desk, fold, judged, families, status)
     return ModelSnapshot(
         model=desk.state.model,
         instruments=instruments,
         epoch=status.epoch if status else 0,
         feature_set=feature_set,
-        arms=_arms(desk, fold, judged, families, status),
+        arms=arms,
         rollout=_rollout(desk, judged),
         pnl=_points(judged or (fold.rollouts.get(0) if fold else None)),
+        divergence=_divergence(desk, fold, judged, {arm.version for arm in arms}, names),
     )
 
 
@@ -163,7 +167,25 @@ def _rollout(desk: Desk, judged: RolloutFold | None) -> RolloutSnapshot | None:
         guards=guard_snapshots(judged),
         promotion_evidence=guards.promotion.evidence if guards and guards.promotion else 0.0,
         step_shares=tuple(one.share for one in steps),
+        watches=judged.watching.readings() if judged else (),
     )
+
+
+def _divergence(
+    desk: Desk, fold: ModelFold | None, judged: RolloutFold | None, shown: set[int], names: Mapping[int, str]
+) -> tuple[DivergenceSnapshot, ...]:
+    """Return the rollout's while one runs; afterwards what still grows comes first. Only of versions in the line-up."""
+    outside = fold.rollouts.get(0) if fold is not None else None
+    folds = (judged,) if desk.state.rollout is not None else (outside, judged)
+    found: dict[int, list[DivergenceSnapshot]] = {}
+    for one in folds:
+        said = set(found)
+        for reading in one.divergences.readings() if one is not None else ():
+            if reading.version in shown and reading.version not in said:
+                name = "" if reading.instrument is None else names.get(reading.instrument, f"#{reading.instrument}")
+                fields = {field: getattr(reading, field) for field in reading.__struct_fields__}
+                found.setdefault(reading.version, []).append(DivergenceSnapshot(**fields | {"instrument": name}))
+    return tuple(row for rows in found.values() for row in rows)
 
 
 def guard_snapshots(judged: RolloutFold | None) -> tuple[GuardSnapshot, ...]:

@@ -37,11 +37,13 @@ _OWN: Final = "ringcraft"
 
 
 class Evidence(Struct, frozen=True, kw_only=True, tag=True):
-    """Keep a document beside the version, and say in a tag where."""
+    """Keep a document beside the version."""
 
     version: int
     name: str
     content: str
+    tagged: bool = True
+    """Say in a tag of the version where it lies."""
 
 
 class SetModelTag(Struct, frozen=True, kw_only=True, tag=True):
@@ -178,7 +180,8 @@ class Writer:
                 self._registry.delete_model_tag(model, job.key)
         elif isinstance(job, Evidence):
             where = self._registry.log_evidence(model, job.version, job.name, job.content.encode())
-            self._registry.set_version_tags(model, job.version, {"ringcraft.evidence": where})
+            if job.tagged:
+                self._registry.set_version_tags(model, job.version, {"ringcraft.evidence": where})
         elif job is not None:
             with self._follower.lock:
                 self._move(line, job)

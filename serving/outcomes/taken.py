@@ -78,6 +78,17 @@ def read_taken(folder: Path) -> list[StoredOutcome]:
     return _read(folder / TAKEN_FILE)[0]
 
 
+def read_taken_file(path: Path) -> list[StoredOutcome]:
+    """Return the outcomes in one such file.
+
+    Raises:
+        JournalError: it is not there, or a line before the last is damaged.
+    """
+    if not path.is_file():
+        raise JournalError(f"{path}: expected a file of posted outcomes, found none")
+    return _read(path)[0]
+
+
 def merged(batch: RecordBatch, first: int, outcomes: deque[StoredOutcome]) -> Iterator[RecordBatch | StoredOutcome]:
     """Yield a batch of journal records cut where outcomes were taken, and these in between, in order.
 

@@ -21,6 +21,8 @@ INSTRUMENT_WINDOW: Final = 128
 INSTRUMENTS_MAX: Final = 64
 """Instruments told apart; what further ones say counts only overall."""
 RANKED_LEAST: Final = 10
+_UNITS: Final = {1: "bps", 3: "probability"}
+"""By the number of outputs, see data_contracts.manifest.DecisionRule."""
 _CHAMPION: Final = int(Arm.CHAMPION)
 
 
@@ -36,8 +38,10 @@ class DivergenceReading(Struct, frozen=True, kw_only=True):
     """Decisions that both answered."""
     dropped: int
     """Decisions on which one of the two was never scored."""
+    unit: str
+    """Of the differences: bps, or probability (of P(up) - P(down)); empty where outputs are of other kinds."""
     mean_difference: float | None
-    """Of outputs, absolute: in bps where a model predicts bps, else of P(up) - P(down); None: not of one kind."""
+    """Of outputs, absolute; None: the two are not of one kind."""
     max_difference: float | None
     disagreement: float | None
     """Share of the decisions that both answered on which their actions differ."""
@@ -48,19 +52,22 @@ class DivergenceReading(Struct, frozen=True, kw_only=True):
 class Pairs:
     """Sums over the decisions that two versions answered."""
 
-    __slots__ = ("alike", "count", "disagreed", "dropped", "largest", "newest", "total")
+    __slots__ = ("alike", "count", "disagreed", "dropped", "largest", "newest", "outputs", "total")
 
     def __init__(self, window: int) -> None:
         """Start with none."""
         self.count = self.dropped = self.disagreed = 0
         self.total = self.largest = 0.0
+        self.outputs = 0
+        """How many the champion gives."""
         self.alike = True
         """Both give the same kind of output."""
         self.newest: deque[tuple[float, float]] = deque(maxlen=window)
 
-    def add(self, champion: float, other: float, *, agree: bool, alike: bool) -> None:
+    def add(self, champion: float, other: float, outputs: int, *, agree: bool, alike: bool) -> None:
         """Fold the outputs of one decision."""
         self.count += 1
+        self.outputs = outputs
         self.disagreed += not agree
         self.alike = self.alike and alike
         apart = abs(other - champion)
@@ -77,6 +84,7 @@ class Pairs:
             instrument=instrument,
             count=self.count,
             dropped=self.dropped,
+            unit=_UNITS.get(self.outputs, "") if known else "",
             mean_difference=self.total / self.count if known else None,
             max_difference=self.largest if known else None,
             disagreement=self.disagreed / self.count if self.count else None,
@@ -148,7 +156,7 @@ class Divergences:
             return
         agree, alike = champion.action == other.action, champion.outputs == other.outputs
         for pairs in divergence.places(instrument):
-            pairs.add(champion.score, other.score, agree=agree, alike=alike)
+            pairs.add(champion.score, other.score, champion.outputs, agree=agree, alike=alike)
 
     def readings(self) -> tuple[DivergenceReading, ...]:
         """Return all versions, each overall and then instrument by instrument."""

@@ -5,13 +5,16 @@ close early) speak first.
 """
 
 from collections import deque
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Final
 
 from msgspec import Struct
 
 from data_contracts.journal import Arm, MarkoutStatus, Phase, TripKind
+from data_contracts.outcome import PostedOutcome
 from serving.rollout.events import FoldEvent, Paused
 from serving.rollout.policies import PolicyOf
+from serving.rollout.posted import Posted, PostedCounts
 from serving.rollout.records import (
     DecisionRow,
     EpochRow,
@@ -38,23 +41,34 @@ class Pending(Struct):
 
     epoch: EpochRow
     decision: DecisionRow
-    markout: MarkoutRow | None
-    shadows: list[ShadowRow]
+    owed: int
+    """Records of the journal that are still to come: its mark-out and every shadow score announced with it."""
+    waits: bool
+    """For what the trading system posts of it; fills may go on coming, a realised outcome ends the matter."""
+    markout: MarkoutRow | None = None
+    shadows: list[ShadowRow] = []
+    posted: Posted | None = None
 
     @property
     def complete(self) -> bool:
-        """Whether mark-out and every expected shadow score are there."""
-        return self.markout is not None and len(self.shadows) >= self.decision.expected_shadows
+        """Whether nothing more is waited for."""
+        return not self.owed and not self.waits
 
 
 class ModelFold:
     """The journal of one model."""
 
-    lent: ClassVar = ("policy_of",)
+    lent: ClassVar = ("policy_of", "tick_of")
 
-    def __init__(self, policy_of: PolicyOf, name: str) -> None:
-        """Start before the first record."""
-        self.policy_of, self.name = policy_of, name
+    def __init__(self, policy_of: PolicyOf, name: str, tick_of: Callable[[int], float | None]) -> None:
+        """Start before the first record.
+
+        Args:
+            policy_of: by rollout id.
+            name: of the model.
+            tick_of: tick size by the journal's instrument index.
+        """
+        self.policy_of, self.name, self.tick_of = policy_of, name, tick_of
         self.epoch: EpochRow | None = None
         self.rollouts: dict[int, RolloutFold] = {}
         self.current: RolloutFold | None = None
@@ -66,7 +80,9 @@ class ModelFold:
         self._pending: deque[Pending] = deque()
         self._by_id: dict[int, Pending] = {}
         self._early: dict[int, list[ShadowRow | MarkoutRow]] = {}
-        self._newest_complete = 0
+        self.posted = PostedCounts()
+        self._early_posted: dict[int, list[PostedOutcome]] = {}
+        self._newest_joined = 0
         self._horizon_ns: int | None = None
 
     @property
@@ -85,57 +101,84 @@ class ModelFold:
         for rollout in self.rollouts.values():
             rollout.model = name
 
-    def on_epoch(self, row: EpochRow) -> list[FoldEvent]:
+    def on_epoch(self, row: EpochRow) -> Sequence[FoldEvent]:
         """Take note of a routing epoch; the rollout before it ends where another begins."""
         self.epoch = row
         self.epoch_arms = [0, 0]
         if row.rollout_id == (self.current.rollout_id if self.current else 0):
             if self.current:
                 self.current.route(row)
-            return []
+            return ()
         ended = self.current.withdraw(row) if self.current else None
         self.current = None
         if row.rollout_id and row.phase != Phase.IDLE:
             self.current = self._rollout(row)
-        return [ended] if ended else []
+        return [ended] if ended else ()
 
-    def on_decision(self, row: DecisionRow) -> list[FoldEvent]:
+    def on_decision(self, row: DecisionRow) -> Sequence[FoldEvent]:
         """Take in a decision; it waits for its outcome."""
         if self.epoch is None:
             self.unknown += 1
-            return []
-        pending = Pending(self.epoch, row, None, [])
+            return ()
+        waits = row.action != 0 and self._rollout(self.epoch).by_realised
+        pending = Pending(self.epoch, row, 1 + row.expected_shadows, waits)
         self._pending.append(pending)
         self._by_id[row.decision_id] = pending
         self.last_event_ns = row.event_ns
         if row.arm <= _CHALLENGER and not row.overridden:
             self.epoch_arms[row.arm] += 1
-        for record in self._early.pop(row.decision_id, ()):
-            self._attach(pending, record)
+        if self._early:
+            for record in self._early.pop(row.decision_id, ()):
+                (self._mark if isinstance(record, MarkoutRow) else self._score)(pending, record)  # type: ignore[arg-type]
+        if self._early_posted:
+            self._take_early(pending)
         return self._advance()
 
-    def on_outcome(self, row: ShadowRow | MarkoutRow) -> list[FoldEvent]:
-        """Join a shadow score or a mark-out to its decision; mark-outs at extra horizons are not judged."""
-        if isinstance(row, MarkoutRow) and row.horizon:
-            return []
+    def on_posted(self, outcome: PostedOutcome) -> Sequence[FoldEvent]:
+        """Join a posted outcome to its decision, which may be still to come."""
+        pending = self._by_id.get(outcome.decision_id)
+        if pending is not None:
+            self._join(pending, outcome)
+            return self._advance() if pending.complete else []
+        if outcome.decision_id <= self.last_folded:
+            self.posted.late += 1
+        elif outcome.decision_id > self.newest_decision and len(self._early_posted) < EARLY_MAX:
+            self._early_posted.setdefault(outcome.decision_id, []).append(outcome)
+        else:
+            self.posted.unknown += 1
+        return ()
+
+    def on_shadow(self, row: ShadowRow) -> Sequence[FoldEvent]:
+        """Join a shadow score to its decision."""
         pending = self._by_id.get(row.decision_id)
         if pending is None:
             self._hold(row)
-            return []
-        self._attach(pending, row)
-        return self._advance() if pending.complete else []
+            return ()
+        self._score(pending, row)
+        return self._advance() if pending.complete else ()
 
-    def on_trip(self, row: TripRow) -> list[FoldEvent]:
+    def on_markout(self, row: MarkoutRow) -> Sequence[FoldEvent]:
+        """Join a mark-out to its decision; those at extra horizons are not judged."""
+        if row.horizon:
+            return ()
+        pending = self._by_id.get(row.decision_id)
+        if pending is None:
+            self._hold(row)
+            return ()
+        self._mark(pending, row)
+        return self._advance() if pending.complete else ()
+
+    def on_trip(self, row: TripRow) -> Sequence[FoldEvent]:
         """Act on a hard limit: the rollout it names ends at once, or pauses if records were lost."""
         rollout = self.rollouts.get(row.rollout_id)
         if rollout is None or row.version != rollout.version:
-            return []
+            return ()
         name = TripKind(row.kind).name.lower() if row.kind in set(TripKind) else f"kind_{row.kind}"
         reason = f"hard limit {name}: {row.value:g}, limit {row.limit:g}"
         if row.kind == TripKind.JOURNAL_DROPS:
-            return [] if rollout.concluded else [self._paused(rollout, row, reason)]
+            return () if rollout.concluded else [self._paused(rollout, row, reason)]
         ended = rollout.limit(name, row.decision_id, reason)
-        return [ended] if ended else []
+        return [ended] if ended else ()
 
     def _paused(self, rollout: RolloutFold, row: TripRow, reason: str) -> Paused:
         return Paused(
@@ -154,31 +197,55 @@ class ModelFold:
         else:
             self.unknown += 1
 
-    def _attach(self, pending: Pending, row: ShadowRow | MarkoutRow) -> None:
-        if isinstance(row, ShadowRow):
-            if any(known.version == row.version for known in pending.shadows):
+    def _join(self, pending: Pending, outcome: PostedOutcome) -> None:
+        if pending.posted is None:
+            pending.posted = Posted()
+        pending.posted.add(outcome, self.posted)
+        pending.waits = pending.waits and pending.posted.realised is None
+
+    def _take_early(self, pending: Pending) -> None:
+        newest = pending.decision.decision_id
+        for decision_id in [one for one in self._early_posted if one <= newest]:
+            outcomes = self._early_posted.pop(decision_id)
+            if decision_id < newest:  # passed over: the number is another model's, or nobody's
+                self.posted.unknown += len(outcomes)
+                continue
+            for outcome in outcomes:
+                self._join(pending, outcome)
+
+    def _score(self, pending: Pending, row: ShadowRow) -> None:
+        for known in pending.shadows:
+            if known.version == row.version:
                 self.late_outcomes += 1
                 return
-            pending.shadows.append(row)
-        elif pending.markout is not None:
+        pending.shadows.append(row)
+        self._owe_less(pending, not len(pending.shadows) > pending.decision.expected_shadows)
+
+    def _mark(self, pending: Pending, row: MarkoutRow) -> None:
+        if pending.markout is not None:
             self.late_outcomes += 1
             return
-        else:
-            pending.markout = row
-            if row.status == _OK:
-                # The least time from decision to mark is the horizon itself; the mark cannot come sooner.
-                took = row.resolved_event_ns - row.decision_event_ns
-                self._horizon_ns = took if self._horizon_ns is None else min(self._horizon_ns, took)
-        if pending.complete:
-            self._newest_complete = max(self._newest_complete, pending.decision.decision_id)
+        pending.markout = row
+        if row.status == _OK:
+            # The least time from decision to mark is the horizon itself; the mark cannot come sooner.
+            took = row.resolved_event_ns - row.decision_event_ns
+            if self._horizon_ns is None or took < self._horizon_ns:
+                self._horizon_ns = took
+        self._owe_less(pending, 1)
 
-    def _advance(self) -> list[FoldEvent]:
+    def _owe_less(self, pending: Pending, by: int) -> None:
+        pending.owed -= by
+        if not pending.owed and pending.decision.decision_id > self._newest_joined:
+            self._newest_joined = pending.decision.decision_id
+
+    def _advance(self) -> Sequence[FoldEvent]:
         events: list[FoldEvent] = []
-        while self._pending:
-            head = self._pending[0]
-            if not head.complete and not self._overdue(head):
+        pending = self._pending
+        while pending:
+            head = pending[0]
+            if (head.owed or head.waits) and not self._overdue(head):
                 break
-            self._pending.popleft()
+            pending.popleft()
             del self._by_id[head.decision.decision_id]
             self.last_folded = head.decision.decision_id
             event = self._fold(head)
@@ -190,19 +257,36 @@ class ModelFold:
         """Whether event time has passed the head's watermark, and more than a gap in the feed shows it."""
         if len(self._pending) > PENDING_MAX:
             return True
+        rollout = self._rollout(head.epoch)
         horizon_ns = UNSEEN_HORIZON_NS if self._horizon_ns is None else self._horizon_ns
-        due_ns = head.decision.event_ns + horizon_ns + self._rollout(head.epoch).watermark_ns
+        marked_ns = head.decision.event_ns + horizon_ns
+        if not head.owed:  # only what the trading system was to post is missing
+            return self.last_event_ns > marked_ns + rollout.realised_watermark_ns
+        due_ns = marked_ns + rollout.watermark_ns
         if self.last_event_ns <= due_ns:
             return False
         later = self._pending[-LATER].decision.event_ns > due_ns if len(self._pending) > LATER else False
-        return later or self._newest_complete > head.decision.decision_id
+        return later or self._newest_joined > head.decision.decision_id
 
     def _fold(self, head: Pending) -> FoldEvent | None:
         rollout = self._rollout(head.epoch)
-        if head.markout is None or not head.complete:
+        if head.markout is None or head.owed:
             self.given_up += 1
+            self.posted.never += head.waits and head.posted is None
             return rollout.skip(head.epoch, head.decision, head.shadows)
-        return rollout.fold(head.epoch, head.decision, head.markout, head.shadows, self._horizon_ns or 0)
+        realised = self._realised(rollout, head, head.markout)
+        return rollout.fold(head.epoch, head.decision, head.markout, head.shadows, self._horizon_ns or 0, realised)
+
+    def _realised(self, rollout: RolloutFold, head: Pending, markout: MarkoutRow) -> float | None:
+        """Return what the decision earned by what was posted of it; None: it is judged by its mark-out."""
+        if not rollout.by_realised or not head.decision.action:
+            return None
+        if head.posted is None:
+            self.posted.never += 1
+            return None
+        earned = head.posted.pnl_bps(markout, self.tick_of(head.decision.instrument))
+        self.posted.unpriced += earned is None
+        return earned
 
     def _rollout(self, epoch: EpochRow) -> RolloutFold:
         """Return the epoch's rollout; 0 for decisions outside every one, which are tallied and never judged."""

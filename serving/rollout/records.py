@@ -82,6 +82,9 @@ class MarkoutRow(NamedTuple):
     model: int
     status: int
     horizon: int
+    entry_bid_ticks: int = 0
+    entry_ask_ticks: int = 0
+    mark_mid_x2_ticks: int = 0
 
 
 class TripRow(NamedTuple):
@@ -108,8 +111,8 @@ _ROWS: dict[RecordType, Any] = {
 }
 
 
-def rows(records: bytes | memoryview | NDArray[Any]) -> Iterator[Row]:
-    """Yield the records in journal order; types this version does not know are passed over.
+def rows(records: bytes | memoryview | NDArray[Any]) -> list[Row | None]:
+    """Return the records in journal order, one for each; None for a type that this version does not know.
 
     Args:
         records: whole 128-byte records, end to end, as bytes or as a contiguous array.
@@ -122,11 +125,13 @@ def rows(records: bytes | memoryview | NDArray[Any]) -> Iterator[Row]:
         raise JournalError(f"records: expected a multiple of {RECORD_BYTES} bytes, got {data.size}")
     table = data.reshape(-1, RECORD_BYTES)
     types = table[:, 4]
-    decoded = {int(kind): _decode(table[types == kind], kind) for kind in RecordType}
-    for kind in types.tolist():
-        source = decoded.get(kind)
-        if source is not None:
-            yield next(source)
+    found: list[Row | None] = [None] * len(table)
+    for kind in RecordType:
+        places = np.flatnonzero(types == kind)
+        if len(places):
+            for place, row in zip(places.tolist(), _decode(table[places], kind), strict=True):
+                found[place] = row
+    return found
 
 
 def _decode(table: NDArray[np.uint8], kind: RecordType) -> Iterator[Row]:

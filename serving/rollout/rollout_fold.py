@@ -9,10 +9,11 @@ from data_contracts.policy import Outcomes, Policy
 from serving.rollout.divergence import Divergences
 from serving.rollout.events import Alarmed, Concluded, FoldEvent, Kind, Paused, ReadyToPromote, StepAdvanced
 from serving.rollout.evidence import Evidence
-from serving.rollout.judging import PNL, Answered, Guards
+from serving.rollout.judging import ERRORS, LATENCY, PNL, Answered, Guards
 from serving.rollout.machine import Verdict, next_step
 from serving.rollout.paired import augmented_difference, paired_difference
 from serving.rollout.records import DecisionRow, EpochRow, MarkoutRow, ShadowRow
+from serving.rollout.series import Point, Series
 from serving.rollout.state import RolloutState
 from serving.rollout.tally import ArmTally
 from serving.rollout.watching import Watching
@@ -36,6 +37,9 @@ class RolloutFold:
         # Outside rollouts the default holds, so that the journal alone says when a decision is given up.
         seconds = policy.outcomes.watermark_seconds if epoch.rollout_id else Outcomes().watermark_seconds
         self.watermark_ns = int(seconds * 1e9)
+        self.realised_watermark_ns = int(policy.outcomes.realised_watermark_seconds * 1e9)
+        self.by_realised = bool(epoch.rollout_id) and policy.guardrails.pnl.outcome == "realised"
+        """What the live arm earned is what the trading system posts."""
         bake = epoch.phase == Phase.BAKE
         self.kind: Kind = "bake" if bake else "challenger"
         self.version, self.control = (epoch.champion, epoch.challenger) if bake else (epoch.challenger, epoch.champion)
@@ -46,9 +50,10 @@ class RolloutFold:
         self.notices: list[FoldEvent] = []
         """Alarms that nobody was told of yet: a decision has one event, and a verdict or a step goes first."""
         self.divergences = Divergences()
+        self.series = Series()
         self.arms: dict[int, ArmTally] = {}
         self.concluded: Concluded | None = None
-        self.folded = self.folded_in_step = self.unpaired = self.given_up = 0
+        self.folded = self.folded_in_step = self.unpaired = self.given_up = self.unrealised = 0
         self.live_pnl_bps = 0.0
         self.silent = 0
         """Decisions in a row that somebody acted on and that brought no usable outcome."""
@@ -61,24 +66,36 @@ class RolloutFold:
         markout: MarkoutRow,
         shadows: list[ShadowRow],
         horizon_ns: int,
+        realised: float | None = None,
     ) -> FoldEvent | None:
         """Fold one complete decision; return what follows from it, if anything does.
 
         One whose arm was asked for is tallied and never judged: nobody drew it.
+
+        Args:
+            epoch: by which it was routed.
+            decision: what was answered.
+            markout: what buying and selling earned, on paper.
+            shadows: what the others would have answered.
+            horizon_ns: of the mark-out.
+            realised: what the trading system says that the decision earned, in bps; None: nothing.
         """
         self.divergences.fold(decision, shadows)
-        earned = self._tally(epoch, decision, markout, shadows)
+        earned = pnl_of(decision.action, markout) if realised is None else realised
+        self._tally(epoch, decision, markout, shadows, earned)
         judged = epoch.phase in _JUDGED and not decision.overridden
-        silence = self._hear(decision, shadows, usable=markout.status == _OK, judged=judged)
+        silence = self._hear(decision, shadows, usable=self._usable(decision, markout, realised), judged=judged)
         if self.concluded or not judged:
             return None
         self._count(epoch, decision)
-        difference = self._difference(epoch, decision, markout, shadows)
+        difference = self._difference(epoch, decision, markout, shadows, earned)
         self.guards.fold_difference(decision.event_ns, difference, horizon_ns)
         self._fold_answers(decision, shadows)
         self._watch(epoch, decision, markout, shadows)
         if decision.arm == self.judged_arm:
             self.live_pnl_bps += earned
+        if self.series.due():
+            self.series.add(self._point(decision.decision_id, decision.event_ns))
         return self._conclude(decision.decision_id, alive=not self.silent) or silence or self._notice()
 
     def skip(self, epoch: EpochRow, decision: DecisionRow, shadows: list[ShadowRow]) -> FoldEvent | None:
@@ -107,8 +124,21 @@ class RolloutFold:
     def _notice(self) -> FoldEvent | None:
         return self.notices.pop(0) if self.notices else None
 
-    def _hear(self, decision: DecisionRow, shadows: list[ShadowRow], *, usable: bool, judged: bool) -> Paused | None:
+    def _usable(self, decision: DecisionRow, markout: MarkoutRow, realised: float | None) -> bool | None:
+        """Whether the decision's outcome came; None where it says nothing of the feed that this is judged by."""
+        if not self.by_realised:
+            return markout.status == _OK
+        if decision.action:
+            self.unrealised += realised is None
+            return realised is not None
+        return None if markout.status == _OK else False
+
+    def _hear(
+        self, decision: DecisionRow, shadows: list[ShadowRow], *, usable: bool | None, judged: bool
+    ) -> Paused | None:
         """Count a decision that somebody acted on into the silence of the PnL feed, or end that."""
+        if usable is None:
+            return None
         if not decision.action and not any(shadow.action and shadow.arm != _SHADOW_ARM for shadow in shadows):
             return None
         if usable:
@@ -176,12 +206,18 @@ class RolloutFold:
         self.folded_in_step += 1
         self._step_to = decision.event_ns
 
-    def _tally(self, epoch: EpochRow, decision: DecisionRow, markout: MarkoutRow, shadows: list[ShadowRow]) -> float:
-        earned = pnl_of(decision.action, markout)
+    def _tally(
+        self,
+        epoch: EpochRow,
+        decision: DecisionRow,
+        markout: MarkoutRow,
+        shadows: list[ShadowRow],
+        earned: float,
+    ) -> None:
         budget_ns = self.policy.guardrails.latency.budget_us * 1000.0
         arm = self.arm(decision.version, "challenger" if decision.version == epoch.challenger else "champion")
         arm.acted(decision.event_ns, decision.action, earned)
-        arm.paper_pnl_bps += earned
+        arm.paper_pnl_bps += pnl_of(decision.action, markout)
         if decision.abstain in _ANSWERS:
             latency = decision.answer_ns - decision.receive_ns
             arm.answered(latency, late=not latency <= budget_ns, failed=decision.abstain in FAILURES)
@@ -192,10 +228,9 @@ class RolloutFold:
                 if shadow.abstain in _ANSWERS:
                     late = not shadow.latency_ns <= budget_ns
                     other.answered(shadow.latency_ns, late=late, failed=shadow.abstain in FAILURES)
-        return earned
 
     def _difference(
-        self, epoch: EpochRow, decision: DecisionRow, markout: MarkoutRow, shadows: list[ShadowRow]
+        self, epoch: EpochRow, decision: DecisionRow, markout: MarkoutRow, shadows: list[ShadowRow], earned: float
     ) -> float:
         papers: dict[int, float] = {decision.arm: pnl_of(decision.action, markout)}
         for shadow in shadows:
@@ -210,7 +245,7 @@ class RolloutFold:
             p0,
             p1,
             acted_by_challenger=decision.arm == 1,
-            earned=papers[decision.arm],
+            earned=earned,
             share=decision.share_bps / 10_000.0,
         )
 
@@ -253,7 +288,22 @@ class RolloutFold:
         reason = self._broken_reason(verdict.guardrail)
         return self._end("rolled_back", verdict.guardrail, decision, reason)
 
+    def _point(self, decision: int, event_ns: int) -> Point:
+        promotion = self.guards.promotion
+        papers = [self.arms[v].paper_pnl_bps if v in self.arms else 0.0 for v in (self.version, self.control)]
+        evidence = [self.guards.reading(name).evidence for name in (PNL, LATENCY, ERRORS)]
+        return Point(
+            folded=self.folded,
+            decision=decision,
+            event_ns=event_ns,
+            evidence=(*evidence, promotion.evidence if promotion is not None else 0.0),
+            judged_bps=papers[0],
+            control_bps=papers[1],
+        )
+
     def _end(self, verdict: Outcome, guardrail: str, decision: int | None, reason: str) -> Concluded:
+        if self.folded and decision is not None:
+            self.series.close(self._point(decision, self._step_to))
         self.state = msgspec.structs.replace(self.state, verdict=verdict)
         self.concluded = Concluded(
             model=self.model,

@@ -8,12 +8,13 @@ from typing import Final
 import data_contracts
 import serving.guardrails
 import serving.rollout
+import serving.watch
 from data_contracts.errors import StateError
 
 _MAGIC: Final = b"RCFOLD01"
 _DIGEST_BYTES: Final = 32
-_PACKAGES: Final = (serving.rollout, serving.guardrails)
-_CONTRACTS: Final = ("journal.py", "outcome.py", "policy.py")
+_PACKAGES: Final = (serving.rollout, serving.guardrails, serving.watch)
+_CONTRACTS: Final = ("journal.py", "outcome.py", "policy.py", "watch_policy.py")
 
 
 @cache

@@ -50,3 +50,11 @@ class ArmTally:
             if seen >= wanted:
                 return exp((bucket + 0.5) * _RATIO) / 1000.0
         return None
+
+    def latency_steps(self) -> list[tuple[float, float]]:
+        """Return (microseconds, share of answers that took no longer), one for each bucket that holds any."""
+        steps, seen = [], 0
+        for bucket in sorted(self._buckets):
+            seen += self._buckets[bucket]
+            steps.append((exp((bucket + 1) * _RATIO) / 1000.0, seen / self._answers))
+        return steps

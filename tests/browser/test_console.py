@@ -5,13 +5,14 @@ from pathlib import Path
 
 import httpx
 import pytest
-from console_sample import MARKUP, empty, hostile, model, rollout, snapshot
+from console_sample import MARKUP, empty, hostile, model, rollout, snapshot, watches
 from support.devtools import Page, browse, find_browser
 
 from serving.console.app import console_app
 from serving.console.commands import CommandResult
 from serving.console.server import ConsoleServer
-from serving.console.snapshot import Snapshot
+from serving.console.snapshot import OutcomesSnapshot, Snapshot
+from serving.outcomes.reconciliation import Reading
 
 LIVE = "document.getElementById('live').textContent === 'live' && document.querySelector('#models section')"
 
@@ -88,10 +89,46 @@ def test_verdicts_evidence_and_steps_are_told(page: Page, tier: Tier) -> None:
     assert "640 of 1,000 decisions in this step" in page.text()
 
 
+def test_alarm_is_spelt_out_and_quiet_watches_are_marks(page: Page, tier: Tier) -> None:
+    page.open(tier.url, LIVE)
+    banner = page.ask("document.querySelector('.banner.warn').textContent")
+    assert banner.startswith("v7 alarm: drift since decision 15,820outputs of the last 500 answers")
+    marks = page.ask("[...document.querySelectorAll('.watches li')].map(mark => mark.textContent)")
+    assert marks == [
+        *("Watched", "share quiet", "latency quiet", "abstentions quiet", "drift alarm", "calibration not known yet")
+    ]
+    calm = tuple(one for one in watches() if not one.raised)
+    parted = Reading(
+        model="if-tilt",
+        version=5,
+        matched=400,
+        mean_bps=-1.4,
+        low_bps=-1.9,
+        high_bps=-1.1,
+        tolerance_bps=1.0,
+        raised=True,
+        since_decision=900,
+    )
+    outcomes = OutcomesSnapshot(counts={}, pnl=(), reconciliation=(parted,))
+    tier.now = snapshot(models=(model(rollout=rollout(watches=calm)),), outcomes=outcomes)
+    page.wait("document.querySelectorAll('.watches li').length === 5")
+    assert "v5 alarm: paper and realised part since decision 900" in page.text()
+    assert "realised is \u22121.40 bps a decision from paper, tolerance 1 bps." in page.text()
+
+
+def test_divergence_is_told_by_instrument_where_there_are_several(page: Page, tier: Tier) -> None:
+    page.open(tier.url, LIVE)
+    rows = cells(page, "Divergence of if-tilt")
+    assert rows[0] == ["v7", "all", "1,612", "28", "18.4 %", "0.214 bps", "1.99 bps", "0.71"]
+    assert [row[1] for row in rows] == ["all", "CFFEX:IF2106", "CFFEX:IH2106", "all"]
+    assert rows[2][5:] == ["0.0004 bps", "0.00372 bps", "\u22120.05"]
+    assert rows[3][5:7] == ["\u2013", "\u2013"]
+
+
 def test_events_are_newest_first(page: Page, tier: Tier) -> None:
     page.open(tier.url, LIVE)
     kinds = [row[2] for row in cells(page, "Events, newest first")]
-    assert kinds == ["mlflow lost", "rolled back", "A/B", "shadow", "checking", "alias moved"]
+    assert kinds == ["mlflow lost", "rolled back", "alarm", "A/B", "shadow", "checking", "alias moved"]
 
 
 def test_change_arrives_without_a_reload(page: Page, tier: Tier) -> None:

@@ -7,6 +7,7 @@ import { showEvents, showWorkers } from "./events.js";
 import { instant } from "./format.js";
 import { showLatency, showLineup } from "./lineup.js";
 import { showRollout, showVerdict } from "./rollout.js";
+import { showDivergence, showWatches } from "./watch.js";
 
 const $ = (id) => document.getElementById(id);
 const COLOURS = 5;
@@ -27,7 +28,7 @@ function showTop(snapshot) {
 }
 
 function makePanel(name) {
-  const part = { title: h("h2", {}, name), about: h("span", { class: "muted" }), verdict: h("div"), lineup: h("div"), rollout: h("div"), latency: h("div", { class: "latency" }), chart: pnlChart(), chartTitle: h("h3") };
+  const part = { title: h("h2", {}, name), about: h("span", { class: "muted" }), verdict: h("div"), watches: h("div"), lineup: h("div"), divergence: h("div", { class: "divergence" }), rollout: h("div"), latency: h("div", { class: "latency" }), chart: pnlChart(), chartTitle: h("h3") };
   part.buttons = Object.fromEntries([["promote", "Promote"], ["rollback", "Roll back"], ["pause", "Pause"], ["resume", "Resume"]].map(([action, text]) => {
     const button = h("button", { type: "button", class: action === "rollback" ? "danger" : null }, `${text}…`);
     button.addEventListener("click", () => openCommand(name, action));
@@ -35,10 +36,11 @@ function makePanel(name) {
   }));
   part.element = h("section", { class: "panel", "aria-label": `Model ${name}` },
     h("div", { class: "model-head" }, part.title, part.about, h("div", { class: "buttons" }, ...Object.values(part.buttons))),
-    part.verdict, part.lineup,
+    part.verdict, part.watches, part.lineup,
     h("div", { class: "grid" },
       h("div", {}, part.chartTitle, part.chart.element, part.latency),
-      h("div", {}, part.rollout)));
+      h("div", {}, part.rollout)),
+    part.divergence);
   return part;
 }
 
@@ -48,16 +50,18 @@ function colours(model) {
   return (version) => `var(--s${Math.max(0, versions.indexOf(version)) % COLOURS})`;
 }
 
-function showModel(model, mlflow) {
+function showModel(model, mlflow, compared) {
   const part = panels.get(model.model);
   const colour = colours(model);
   const running = model.rollout !== null && !model.rollout.verdict;
   setText(part.about, `${model.instruments.join(", ") || "all instruments"} · features ${model.feature_set || "–"} · routing epoch ${model.epoch}`);
   setText(part.chartTitle, model.rollout?.rollout_id ? `Live PnL in the rollout of v${model.rollout.version}${running ? "" : ", ended"}` : "Live PnL by version");
   showVerdict(part.verdict, model.rollout);
+  showWatches(part.watches, model, compared);
   showLineup(part.lineup, model, mlflow, colour);
   showRollout(part.rollout, model.rollout);
   showLatency(part.latency, model, colour);
+  showDivergence(part.divergence, model, colour);
   part.chart.update(model.pnl, colour);
   part.buttons.promote.disabled = !running || model.rollout.kind === "bake";
   part.buttons.rollback.disabled = !running;
@@ -75,7 +79,7 @@ function showModels(snapshot) {
       "No model is followed yet: name one under ", h("code", {}, "[[serving.models]]"), " in ringcraft.toml, and set its alias ",
       h("code", {}, "champion"), " in MLflow."))];
   });
-  for (const model of snapshot.models) showModel(model, snapshot.mlflow_uri);
+  for (const model of snapshot.models) showModel(model, snapshot.mlflow_uri, snapshot.outcomes?.reconciliation ?? []);
 }
 
 function show(snapshot) {

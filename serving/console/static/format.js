@@ -27,6 +27,13 @@ export function percent(share) {
   return `${Number.isInteger(Math.round(value * 1e6) / 1e6) ? Math.round(value) : value.toFixed(1)} %`;
 }
 
+/** A distance between outputs: "0.42 bps", or of probabilities "0.042"; as many digits as say something. */
+export function distance(value, unit) {
+  if (value === null) return DASH;
+  const text = value === 0 ? "0" : value < 1e-5 ? value.toExponential(1) : Number(value.toPrecision(3)).toString();
+  return unit === "bps" ? `${text} bps` : text;
+}
+
 /** Nanoseconds since 1970 as UTC: "2021-01-04 09:31:07.500". */
 export function instant(ns) {
   return ns === null ? DASH : new Date(ns / 1e6).toISOString().replace("T", " ").replace("Z", "");
@@ -44,8 +51,8 @@ export function words(name) {
 
 /** good, bad, warn or nothing, by what a state, verdict or event means for the person who looks. */
 export function mood(name) {
-  if (/^(promoted|champion|ready)/.test(name)) return "good";
+  if (/^(promoted|champion|ready|alarm_cleared)/.test(name)) return "good";
   if (/^(rolled_back|refused|quarantined|worker_died|mlflow_lost|failed|heartbeat_lost)/.test(name)) return "bad";
-  if (/^(paused|inconclusive|withdrawn|checking|feed_lost|journal)/.test(name)) return "warn";
+  if (/^(paused|alarm|inconclusive|withdrawn|checking|feed_lost|journal)/.test(name)) return "warn";
   return "";
 }

@@ -9,8 +9,10 @@ from support.journals import equal, harmful, slow
 from support.tier import MODEL, Tier
 
 from data_contracts.journal import Phase
+from data_contracts.outcome import PostedOutcome
 from data_contracts.policy import Policy, Rollout, Step
 from serving.controller.commands import ControllerCommands
+from serving.journal import read_journal
 from serving.judge import RolloutVerdict, judge_journal
 
 POLICY = Policy(
@@ -71,6 +73,11 @@ def test_bad_challenger_is_rolled_back_and_the_judge_says_the_same(tmp_path: Pat
     evidence = json.loads(tier.registry.evidence(MODEL, version, "rollout-1.json"))
     assert evidence["ended"]["guardrail"] == guardrail
     assert evidence["decisions"]["folded"] > 0
+    assert tier.registry.version(MODEL, version).tags["ringcraft.evidence"].endswith("rollout-1.html")
+    points = evidence["series"]
+    assert points[-1]["decision"] == evidence["ended"]["decision"]
+    assert points[-1]["evidence"][guardrail] >= 1.0
+    assert all(point["evidence"][guardrail] < 1.0 for point in points[:-1])
     tier.turn(decisions=10)
     assert same_as_judge(tier)
 
@@ -288,3 +295,45 @@ def test_state_that_does_not_fit_the_journal_is_left_and_the_journal_folded_anew
     assert tier.controller.fold.records == 0
     tier.turn()
     assert tier.controller.fold.records == folded
+
+
+def test_version_that_loses_by_what_is_posted_is_rolled_back_however_often_the_controller_dies(tmp_path: Path) -> None:
+    """On paper both are equal; what the trading system posts of the challenger's own decisions is not."""
+    pnl = msgspec.structs.replace(POLICY.guardrails.pnl, outcome="realised")
+    steps = (Step(share=0.0, min_decisions=100), Step(share=0.5, min_decisions=5000))
+    policy = msgspec.structs.replace(
+        POLICY,
+        rollout=msgspec.structs.replace(POLICY.rollout, steps=steps),
+        guardrails=msgspec.structs.replace(POLICY.guardrails, pnl=pnl),
+    )
+    tier = tier_with_champion(tmp_path, policy)
+    version = challenge(tier, equal)
+    posted = 0
+    for turns in range(400):
+        tier.turn(decisions=25)
+        rows = [row for row in read_journal(tier.state_dir / "journal").decisions if row["decision_id"] > posted]
+        posted = int(rows[-1]["decision_id"])
+        outcomes = [
+            PostedOutcome(
+                outcome_id=f"o-{row['decision_id']}",
+                decision_id=int(row["decision_id"]),
+                model=MODEL,
+                kind="realised",
+                pnl_bps=(-4.0 if row["arm"] else 0.5) + float(tier.worker.random.normal()),
+                time_ns=int(row["event_ns"]),
+            )
+            for row in rows
+            if row["action"]
+        ]
+        if outcomes:
+            tier.controller.intake.post(outcomes)
+        if turns % 7 == 3:
+            tier.restart_controller()
+        if turns % 7 == 5:
+            tier.controller._judging.save(at_once=True)
+        if over(tier, version):
+            break
+    assert tier.ended()[-1][1:4] == (version, "rolled_back", "pnl")
+    tier.turn(decisions=10)
+    assert same_as_judge(tier)
+    assert judge_journal(tier.state_dir / "journal", POLICY)[0].verdict != "rolled_back"  # by mark-outs

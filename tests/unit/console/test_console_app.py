@@ -181,6 +181,25 @@ def test_metrics_carry_what_the_snapshot_says(client: httpx.Client, tier: Tier) 
     assert families["ringcraft_decisions"].type == "counter"
 
 
+def test_metrics_tell_alarms_and_divergence(client: httpx.Client, tier: Tier) -> None:
+    def of(*labels: str) -> frozenset[str]:
+        return frozenset(labels)
+
+    tier.now = snapshot()
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    values = {family.name: {frozenset(s.labels.values()): s.value for s in family.samples} for family in families}
+    assert values["ringcraft_alarm"][of("if-tilt", "7", "drift")] == 1.0
+    assert values["ringcraft_alarm"][of("if-tilt", "7", "share")] == 0.0
+    assert not [labels for labels in values["ringcraft_alarm"] if "eurusd-mlp" in labels], "its rollout has ended"
+    assert values["ringcraft_watch_value"][of("if-tilt", "7", "share")] == 0.1015
+    assert values["ringcraft_watch_limit"][of("if-tilt", "7", "share")] == 0.1
+    assert of("if-tilt", "7", "calibration") not in values["ringcraft_watch_value"]
+    assert values["ringcraft_divergence_mean"][of("if-tilt", "7", "5", "all")] == 0.214
+    assert values["ringcraft_divergence_decisions"][of("if-tilt", "7", "5", "CFFEX:IH2106")] == 408
+    assert of("if-tilt", "6", "5", "all") not in values["ringcraft_divergence_mean"]
+    assert values["ringcraft_divergence_disagreement"][of("if-tilt", "6", "5", "all")] == 0.31
+
+
 def test_stream_sends_changes_and_stays_silent_between_them() -> None:
     seen = iter([snapshot(), snapshot(wall_ns=1), snapshot(wall_ns=2, ready=False), snapshot(wall_ns=3, ready=False)])
 

@@ -1,0 +1,184 @@
+#include "market_data/itch50_packets.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace ringcraft {
+namespace {
+
+/// Several captures as one, the earliest packet first; each destination is a line of its own.
+class Lines {
+ public:
+  explicit Lines(const std::vector<std::span<const std::uint8_t>>& captures) {
+    for (const auto& bytes : captures) {
+      sources_.emplace_back(bytes);
+      sources_.back().live = sources_.back().reader.next(sources_.back().packet);
+    }
+  }
+
+  /// @return false at the end; else the packet and its line.
+  bool next(UdpPacket& packet, std::size_t& line) {
+    Source* first = nullptr;
+    for (Source& source : sources_) {
+      if (source.live && (first == nullptr || source.packet.time_ns < first->packet.time_ns)) first = &source;
+    }
+    if (first == nullptr) return false;
+    packet = first->packet;
+    line = line_of(static_cast<std::size_t>(first - sources_.data()), packet);
+    first->live = first->reader.next(first->packet);
+    return true;
+  }
+
+  void summarise(std::vector<CaptureSummary>& into) const {
+    for (const Source& source : sources_) into.push_back(source.reader.summary());
+  }
+
+ private:
+  struct Source {
+    explicit Source(std::span<const std::uint8_t> bytes) : reader(bytes) {}
+    CaptureReader reader;
+    UdpPacket packet;
+    bool live = false;
+  };
+  struct Destination {
+    std::size_t source;
+    std::uint32_t address;
+    std::uint16_t port;
+    bool operator==(const Destination&) const = default;
+  };
+
+  std::size_t line_of(std::size_t source, const UdpPacket& packet) {
+    constexpr std::size_t kMostLines =
+        16;  // a recording has two; one that has been tampered with, any number
+    const Destination wanted{source, packet.address, packet.port};
+    const auto found = std::find(lines_.begin(), lines_.end(), wanted);
+    if (found == lines_.end() && lines_.size() == kMostLines) return kMostLines - 1;
+    const auto line = static_cast<std::size_t>(found - lines_.begin());
+    if (found == lines_.end()) lines_.push_back(wanted);
+    return line;
+  }
+
+  std::vector<Source> sources_;
+  std::vector<Destination> lines_;
+};
+
+/// A capture that answers requests: its packets by the number of their first message.
+class Retransmission {
+ public:
+  explicit Retransmission(std::span<const std::uint8_t> bytes) : reader_(bytes) {
+    UdpPacket packet;
+    while (reader_.next(packet)) {
+      if (packet.payload.size() >= 20) packets_.push_back({be64(packet.payload.data() + 10), packet});
+    }
+    std::stable_sort(packets_.begin(), packets_.end(),
+                     [](const Packet& a, const Packet& b) { return a.sequence < b.sequence; });
+  }
+
+  void answer(MoldArbiter& arbiter, std::uint64_t from, std::uint64_t count, std::int64_t now_ns,
+              std::size_t line) {
+    const auto later = [](const Packet& each, std::uint64_t sequence) { return each.sequence < sequence; };
+    auto at = std::lower_bound(packets_.begin(), packets_.end(), from, later);
+    // A packet that begins before the hole may reach into it.
+    if (at != packets_.begin()) --at;
+    for (; at != packets_.end() && at->sequence < from + count; ++at) {
+      arbiter.take(at->packet.payload, now_ns, line);
+    }
+  }
+
+  [[nodiscard]] const CaptureSummary& summary() const noexcept { return reader_.summary(); }
+
+ private:
+  struct Packet {
+    std::uint64_t sequence;
+    UdpPacket packet;
+  };
+
+  CaptureReader reader_;
+  std::vector<Packet> packets_;
+};
+
+/// Messages that are ITCH's; `take` says whether a message's fields make sense, `missed` hears of every hole.
+template <class Take, class Missed>
+class ItchSink : public MoldSink {
+ public:
+  ItchSink(ItchPacketsSummary& summary, Take take, Missed missed)
+      : summary_(summary), take_(std::move(take)), missed_(std::move(missed)) {}
+
+  void message(std::span<const std::uint8_t> bytes, std::uint64_t sequence, std::int64_t time_ns) override {
+    ++summary_.itch.messages;
+    const std::size_t expected = bytes.empty() ? 0 : kItchLengths[bytes[0]];
+    if (expected == 0 && !bytes.empty()) {
+      ++summary_.itch.unknown_types;
+      return;
+    }
+    if (bytes.empty() || expected != bytes.size()) return refuse();
+    ++summary_.itch.by_type[bytes[0]];
+    if (!take_(ItchMessage(bytes.data()), sequence, time_ns)) refuse();
+  }
+  void missed(std::uint64_t, std::uint64_t) override { missed_(); }
+
+ private:
+  void refuse() {
+    ++summary_.bad_messages;
+    missed_();
+  }
+
+  ItchPacketsSummary& summary_;
+  Take take_;
+  Missed missed_;
+};
+
+template <class Take, class Missed>
+void read_packets(const ItchPackets& source, ItchPacketsSummary& summary, Take take, Missed missed) {
+  constexpr std::size_t kRetransmissionLine = 16;
+  ItchSink sink(summary, std::move(take), std::move(missed));
+  Retransmission retransmission(source.retransmission);
+  std::int64_t now_ns = 0;
+  MoldArbiter* self = nullptr;
+  MoldArbiter::Request request;
+  if (!source.retransmission.empty()) {
+    request = [&](const MoldSession&, std::uint64_t from, std::uint64_t count) {
+      retransmission.answer(*self, from, count, now_ns, kRetransmissionLine);
+    };
+  }
+  MoldArbiter arbiter(sink, source.mold, std::move(request));
+  self = &arbiter;
+  Lines lines(source.captures);
+  UdpPacket packet;
+  std::size_t line = 0;
+  while (lines.next(packet, line)) {
+    now_ns = packet.time_ns;
+    if (summary.first_ns == 0) summary.first_ns = now_ns;
+    arbiter.take(packet.payload, now_ns, line);
+  }
+  arbiter.finish();
+  summary.mold = arbiter.summary();
+  lines.summarise(summary.captures);
+  if (!source.retransmission.empty()) summary.captures.push_back(retransmission.summary());
+}
+
+}  // namespace
+
+ItchPacketsSummary list_itch50_packets(const ItchPackets& source, std::vector<ItchStock>& stocks) {
+  ItchPacketsSummary summary;
+  const auto take = [&stocks](ItchMessage message, std::uint64_t, std::int64_t) {
+    if (message.type() == 'R') stocks.push_back({message.locate(), message.stock()});
+    return true;
+  };
+  read_packets(source, summary, take, [] {});
+  return summary;
+}
+
+ItchPacketsSummary decode_itch50_packets(const ItchPackets& source, const ItchOptions& options,
+                                         std::vector<MarketEvent>& events, StateCounts& states) {
+  ItchPacketsSummary summary;
+  ItchEvents builder(options, events);
+  const auto take = [&](ItchMessage message, std::uint64_t sequence, std::int64_t time_ns) {
+    return builder.take(message, sequence, time_ns, summary.itch);
+  };
+  read_packets(source, summary, take, [&builder] { builder.missed(); });
+  states = builder.state_counts();
+  return summary;
+}
+
+}  // namespace ringcraft
