@@ -270,7 +270,8 @@ class ModelFold:
 
     def _fold(self, head: Pending) -> FoldEvent | None:
         rollout = self._rollout(head.epoch)
-        if head.markout is None or head.owed:
+        # A score that never came is one that was dropped: to skip the decision would choose decisions by load.
+        if head.markout is None:
             self.given_up += 1
             self.posted.never += head.waits and head.posted is None
             return rollout.skip(head.epoch, head.decision, head.shadows)

@@ -189,6 +189,21 @@ def test_missing_outcome_is_given_up_only_after_its_watermark() -> None:
     assert early.models[0].given_up == 0
 
 
+def test_score_that_never_comes_is_folded_as_dropped_and_is_no_silence_of_the_feed() -> None:
+    worker = SyntheticWorker(lambda r, i: World(Answer(), Answer(action=1), -1.0, 1.0))
+    worker.adopt(rollout_id=1, champion=1, challenger=2, phase=Phase.SHADOW)
+    worker.decide(700)
+    worker.finish()
+    lost = [r for r in worker.writer.records if r[4] != RecordType.SHADOW]
+    fold = JournalFold(POLICY)
+    assert [e for e in fold.consume(b"".join(lost)) if isinstance(e, Paused)] == []
+    rollout = fold.models[0].rollouts[1]
+    assert (
+        rollout.folded == rollout.unpaired == 606
+    )  # 30 wait for the watermark, and 64 more for the feed to have gone on
+    assert (rollout.given_up, rollout.guards.difference_sum) == (0, 0.0)
+
+
 def test_unusable_mark_out_counts_as_no_difference() -> None:
     writer = begun(equal).writer
     writer.add(RecordType.DECISION, decision_id=1, event_ns=1, version=1, arm=0, action=1, expected_shadows=1)
