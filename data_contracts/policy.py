@@ -86,6 +86,15 @@ class Guardrails(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     errors: ErrorGuard = ErrorGuard()
 
 
+class Assignment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What decides which arm a decision falls to."""
+
+    by: Literal["decision", "instrument", "account", "request_key"] = "decision"
+    """A decision that has no such key goes by its id."""
+    resalt_decisions: _Count = 500
+    """Keys that recur are drawn anew after so many decisions of the model; 0: never within a rollout."""
+
+
 class HardLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Limits without statistics: they trip on the event, inside the worker."""
 
@@ -93,6 +102,16 @@ class HardLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     output_abs_max: Annotated[float, Meta(gt=0)] = 1e6
     loss_budget_bps: Annotated[float, Meta(gt=0)] = 5000.0
     """Sum of what the challenger lost on its own decisions since the rollout began."""
+    drawdown_budget_bps: Annotated[float, Meta(gt=0)] | None = None
+    """That sum may fall so far below its best; None, here and below: no limit."""
+    position_lots_max: Annotated[int, Meta(ge=1)] | None = None
+    """Of the model at one instrument, bought and sold each: a decision's lot is open until its horizon has passed."""
+    notional_max: Annotated[float, Meta(gt=0)] | None = None
+    """Open lots at mid, bought and sold alike, over all instruments of a currency, in that currency."""
+    decisions_per_second_max: Annotated[float, Meta(gt=0)] | None = None
+    """Of the model, by event time; a second's worth at once."""
+    model_age_days_max: Annotated[float, Meta(gt=0)] | None = None
+    """From the end of a version's training data to the event that it decides on."""
 
 
 class Outcomes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -103,6 +122,8 @@ class Outcomes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Event time after the horizon at which a missing outcome is given up."""
     realised_watermark_seconds: Annotated[float, Meta(ge=0)] = 60.0
     """Event time after the horizon for which a posted outcome is waited for, where PnL is judged by those."""
+    horizons_seconds: Annotated[tuple[Annotated[float, Meta(gt=0)], ...], Meta(max_length=3)] = ()
+    """Further horizons at which mark-outs are journalled beside the label's; none of them is judged."""
 
 
 class Decisions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -130,6 +151,7 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     rollout: Rollout = Rollout()
     guardrails: Guardrails = Guardrails()
+    assignment: Assignment = Assignment()
     limits: HardLimits = HardLimits()
     outcomes: Outcomes = Outcomes()
     decisions: Decisions = Decisions()

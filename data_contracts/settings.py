@@ -40,6 +40,11 @@ class ServingSettings(BaseModel, frozen=True, extra="forbid"):
         default=2000, ge=100, description="Without the controller for so long, every share returns to the champion."
     )
     worker_core: int = Field(default=-1, ge=-1, description="Core the decision thread is pinned to; -1: none.")
+    shadow_core: int = Field(default=-1, ge=-1, description="Core the shadow thread is pinned to; -1: none.")
+    shadow_deadline_ms: int = Field(
+        default=2000, ge=1, description="A shadow score that waited longer is dropped and counted."
+    )
+    allow_arm_override: bool = Field(default=False, description="A feed may ask for an arm; for tests, never judged.")
     models: tuple[ServedModel, ...] = Field(default=(), description="Models that are followed.")
     policy: Path = Field(default=Path("policy.toml"), description="Rollout policy.")
 

@@ -11,14 +11,14 @@ import struct
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
-import msgspec
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
 from data_contracts.errors import MarketDataError, UsageError
+from data_contracts.feed_hello import FeedHello, write_hello
 from data_contracts.instrument import Instrument
 from data_contracts.market_event import MarketEvents
 from data_contracts.recording import Recording
@@ -61,6 +61,8 @@ def publish(
     speed: float,
     on_progress: OnProgress | None = None,
     should_stop: Callable[[], bool] | None = None,
+    account: str | None = None,
+    arm: Literal["champion", "challenger"] | None = None,
 ) -> PublishSummary:
     """Send every event in order of event time; return once the worker has decided on all of them.
 
@@ -70,6 +72,8 @@ def publish(
         speed: seconds of event time a second; 0: as fast as the worker takes them.
         on_progress: told of progress.
         should_stop: asked between batches; True ends the feed in order.
+        account: on whose behalf; decides the arm where the policy assigns by account.
+        arm: ask for every decision to be this arm's; for tests, where the tier allows it, and never judged.
 
     Raises:
         UsageError: a bad address or speed, no event, or nobody listens there.
@@ -79,7 +83,7 @@ def publish(
         raise UsageError(f"speed: expected 0 or more, got {speed}")
     instruments, events = merged([recordings] if isinstance(recordings, Recording) else recordings)
     with _Feed(address) as feed:
-        feed.hello(instruments)
+        feed.hello(FeedHello(instruments=tuple(instruments), account=account, arm=arm))
         pace = _Pace(events, speed)
         sent = _send_all(feed, events, pace, on_progress or _ignore, should_stop or _never)
         reply = feed.end()
@@ -178,8 +182,8 @@ class _Feed:
     ) -> None:
         self._socket.close()
 
-    def hello(self, instruments: list[Instrument]) -> None:
-        self.send(HELLO, msgspec.json.encode(instruments))
+    def hello(self, hello: FeedHello) -> None:
+        self.send(HELLO, write_hello(hello))
         if self._reply().get("accepted") is not True:
             raise MarketDataError(f"{self._address}: expected the feed to be accepted, it was not")
         self._socket.settimeout(_SEND_TIMEOUT_S)

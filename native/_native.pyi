@@ -237,6 +237,7 @@ class Route:
         step: int = 0,
         shadow_slots: Sequence[int] = (255, 255, 255, 255),
         shadow_versions: Sequence[int] = (0, 0, 0, 0),
+        assign_by: int = 0,
     ) -> None: ...
     @property
     def model(self) -> int: ...
@@ -262,6 +263,8 @@ class Route:
     def shadow_slots(self) -> list[int]: ...
     @property
     def shadow_versions(self) -> list[int]: ...
+    @property
+    def assign_by(self) -> int: ...
 
 class RoutingTable:
     """Who answers, in shared memory: one writer, any number of readers; see serving/routing_table.hpp."""
@@ -294,6 +297,8 @@ class Worker:
         ring_records: int = 65_536,
         shadow_queue: int = 16_384,
         records_per_segment: int = ...,
+        shadow_core: int = -1,
+        shadow_deadline_ns: int = 2_000_000_000,
     ) -> None: ...
     @property
     def feed_port(self) -> int: ...
@@ -315,7 +320,15 @@ class Worker:
         late_or_failed_of_64: int,
         output_abs_max: float,
         loss_budget_bps: float,
-    ) -> None: ...
+        drawdown_budget_bps: float = ...,
+        position_lots_max: int = ...,
+        notional_max: float = ...,
+        decisions_per_second_max: float = ...,
+        model_age_max_ns: int = ...,
+        extra_horizons_ns: Sequence[int] = (),
+    ) -> None:
+        """Set a model's plan; what is left out has no limit."""
+
     def clear_model(self, index: int) -> None: ...
     def set_slot(
         self,
@@ -328,14 +341,27 @@ class Worker:
         latency_budget_ns: int,
         live: OnnxModel,
         shadow: OnnxModel,
+        trained_until_ns: int = 0,
     ) -> None: ...
     def clear_slot(self, model: int, slot: int) -> None: ...
     def reclaim(self) -> int: ...
     def wait_hello(self, timeout_s: float) -> bytes | None: ...
-    def accept_hello(self, instruments: Sequence[tuple[str, float, int]]) -> None: ...
+    def accept_hello(
+        self, instruments: Sequence[tuple[str, float, int, str, float]], account: str = "", arm: int = 255
+    ) -> None:
+        """Take the feed: symbol, fee_bps, stale_after_ns, currency and a lot's worth per tick of each instrument."""
+
     def refuse_hello(self, error: str) -> None: ...
-    def replay(self, instruments: Sequence[tuple[str, float, int]], events: NDArray[np.uint8]) -> NDArray[np.int64]:
+    def replay(
+        self, instruments: Sequence[tuple[str, float, int, str, float]], events: NDArray[np.uint8]
+    ) -> NDArray[np.int64]:
         """Decide in the calling thread on packed market events; nanoseconds from event to decision for each."""
+
+def assignment_key(text: str) -> int:
+    """Return a symbol, an account or a request key as the number that arms are drawn by."""
+
+def falls_to_challenger(keys: NDArray[np.uint64], salt: int, share_bps: int) -> NDArray[np.bool_]:
+    """Return for each key, shape (n,), whether it is the challenger's at this share of 10,000."""
 
 def drain_ring(ring_path: str, journal_dir: str) -> int:
     """Write what a dead worker left in its rings into its journal; return how many records."""

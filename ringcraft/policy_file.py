@@ -17,7 +17,8 @@ def write_policy(path: Path, policy: Policy) -> None:
 
 
 def _write_table(lines: list[str], name: str, table: dict[str, Any]) -> None:
-    plain = {key: value for key, value in table.items() if not isinstance(value, dict | list | tuple)}
+    # TOML has no word for None: a limit that is not set is left out.
+    plain = {key: value for key, value in table.items() if value is not None and not _nested(value)}
     if plain and name:
         lines += ["", f"[{name}]"]
     lines += [f"{key} = {_value(value)}" for key, value in plain.items()]
@@ -25,10 +26,16 @@ def _write_table(lines: list[str], name: str, table: dict[str, Any]) -> None:
         path = f"{name}.{key}".lstrip(".")
         if isinstance(value, dict):
             _write_table(lines, path, value)
-        elif isinstance(value, list | tuple):
+        elif _nested(value):
             for row in value:
                 lines += ["", f"[[{path}]]", *(f"{field} = {_value(cell)}" for field, cell in row.items())]
 
 
+def _nested(value: object) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list | tuple) and any(isinstance(one, dict) for one in value))
+
+
 def _value(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_value, value))}]"
     return f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else repr(value)

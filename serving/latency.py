@@ -15,6 +15,7 @@ from data_contracts.market_event import MarketEvents
 from market_data.feature_sets import feature_set
 from native._native import Route, RoutingTable, Worker
 from serving.slots import prepare_version
+from serving.worker import introduced
 
 _LATENCY_BUDGET_NS = 1_000_000_000
 
@@ -72,7 +73,7 @@ def _replay(
     worker = Worker(journal_folder=str(scratch / "journal"), rings_path=str(scratch / "rings"), routing_path=routing)
     warm_up = _hold(worker, folder, slots=2 if with_challenger else 1)
     packed = np.frombuffer(np.ascontiguousarray(events).tobytes(), np.uint8)
-    spent_ns = worker.replay([(instrument.symbol, instrument.fee_bps, instrument.stale_after_ns)], packed)
+    spent_ns = worker.replay([introduced(instrument)], packed)
     worker.stop()
     return spent_ns[warm_up:]
 

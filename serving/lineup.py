@@ -45,6 +45,14 @@ class ModelLineup(Struct, frozen=True, kw_only=True):
     late_or_failed_of_64: int
     output_abs_max: float
     loss_budget_bps: float
+    drawdown_budget_bps: float | None = None
+    """None, here and below: no limit."""
+    position_lots_max: int | None = None
+    notional_max: float | None = None
+    decisions_per_second_max: float | None = None
+    model_age_max_ns: int | None = None
+    extra_horizons_ns: tuple[int, ...] = ()
+    """Three at most."""
 
 
 class Lineup(Struct, frozen=True, kw_only=True):

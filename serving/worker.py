@@ -8,16 +8,19 @@ import os
 import signal
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from decimal import Decimal
 from pathlib import Path
 from threading import Event
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import structlog
 
 from data_contracts.errors import RingcraftError, UsageError
+from data_contracts.feed_hello import read_hello
 from data_contracts.instrument import Instrument
+from data_contracts.journal import Arm
 from data_contracts.settings import Settings
 from native._native import Worker
 from serving import shared_memory
@@ -92,6 +95,7 @@ class PreparedWorker:
         self._status_path.parent.mkdir(parents=True, exist_ok=True)
         self._lineup_stamp: tuple[int, int] | None = None
         self._stopping = False
+        self._allow_arm_override = settings.serving.allow_arm_override
         self._generation = 0
         self._models: dict[int, ModelLineup] = {}
         self._slots: dict[tuple[int, int], tuple[Slot, SlotStatus]] = {}
@@ -118,6 +122,8 @@ class PreparedWorker:
                     port=candidate,
                     worker=number,
                     core=serving.worker_core,
+                    shadow_core=serving.shadow_core,
+                    shadow_deadline_ns=serving.shadow_deadline_ms * 1_000_000,
                     heartbeat_timeout_ns=serving.heartbeat_timeout_ms * 1_000_000,
                 )
             except RuntimeError as error:
@@ -157,11 +163,16 @@ class PreparedWorker:
 
     def _introduce(self, hello: bytes) -> None:
         try:
-            instruments = msgspec.json.decode(hello, type=list[Instrument])
+            said = read_hello(hello)
         except (msgspec.DecodeError, RingcraftError) as error:
             self._native.refuse_hello(f"hello: {error}")
             return
+        instruments = said.instruments
         symbols = [instrument.symbol for instrument in instruments]
+        if said.arm is not None and not self._allow_arm_override:
+            expected = "expected none, as serving.allow_arm_override is false"
+            self._native.refuse_hello(f"hello: arm: {expected}, got {said.arm}")
+            return
         if not instruments or len(set(symbols)) != len(symbols):
             self._native.refuse_hello(f"hello: expected different instruments, got {symbols}")
             return
@@ -171,9 +182,10 @@ class PreparedWorker:
             self._native.refuse_hello(f"hello: expected at most {INSTRUMENTS_MAX} instruments in all, {known} known")
             return
         self._instruments.update(zip(symbols, instruments, strict=True))
-        self._native.accept_hello([(one.symbol, one.fee_bps, one.stale_after_ns) for one in instruments])
+        arm = Arm.NONE if said.arm is None else Arm[said.arm.upper()]
+        self._native.accept_hello([introduced(one) for one in instruments], account=said.account or "", arm=int(arm))
         self._status_due = True
-        log.info("feed_introduced", instruments=symbols)
+        log.info("feed_introduced", instruments=symbols, account=said.account, arm=said.arm)
 
     def poll_lineup(self) -> None:
         """Begin to make ready what the line-up names, where it changed; meanwhile everything else goes on."""
@@ -226,6 +238,7 @@ class PreparedWorker:
             late_or_failed_of_64=model.late_or_failed_of_64,
             output_abs_max=model.output_abs_max,
             loss_budget_bps=model.loss_budget_bps,
+            **_limits(model),
         )
 
     def _prepare(self, model: ModelLineup, slot: Slot) -> SlotStatus:
@@ -247,6 +260,7 @@ class PreparedWorker:
             latency_budget_ns=slot.latency_budget_ns,
             live=ready.live,
             shadow=ready.shadow,
+            trained_until_ns=max((data.last_event_ns for data in ready.manifest.data), default=0),
         )
         log.info("version_ready", model=model.name, version=slot.version, slot=slot.slot, p99_us=ready.warm_p99_us)
         return SlotStatus(
@@ -284,6 +298,26 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return facts.st_mtime_ns, facts.st_ino
+
+
+def introduced(instrument: Instrument) -> tuple[str, float, int, str, float]:
+    """Return what native code is told of an instrument: symbol, fee, staleness, currency, worth of a lot a tick."""
+    lot_tick = Decimal(instrument.tick_size) * Decimal(instrument.lot_size)
+    worth = float(lot_tick) * instrument.multiplier
+    return instrument.symbol, instrument.fee_bps, instrument.stale_after_ns, instrument.currency, worth
+
+
+def _limits(model: ModelLineup) -> dict[str, Any]:
+    """Return what native code is told of limits that need not be set."""
+    limits = {
+        "drawdown_budget_bps": model.drawdown_budget_bps,
+        "position_lots_max": model.position_lots_max,
+        "notional_max": model.notional_max,
+        "decisions_per_second_max": model.decisions_per_second_max,
+        "model_age_max_ns": model.model_age_max_ns,
+    }
+    told = {name: limit for name, limit in limits.items() if limit is not None}
+    return told | {"extra_horizons_ns": model.extra_horizons_ns}
 
 
 def _plan(model: ModelLineup | None) -> ModelLineup | None:

@@ -12,8 +12,16 @@
 
 namespace ringcraft {
 
+/// What the caller wants back with a mark-out.
+struct DecisionTag {
+  std::uint32_t rollout_id = 0;  ///< of a challenger's live trade that counts; 0: of none
+  std::int8_t action = 0;
+  std::uint8_t horizon = 0;  ///< as in MarkoutRecord
+};
+
 struct Markout {
   std::uint64_t decision_id;
+  DecisionTag tag;
   std::uint16_t model;
   std::uint32_t instrument;
   std::int64_t decision_event_ns;
@@ -53,13 +61,14 @@ class MarkoutTracker {
   /// @return false where the queue is full: the decision's mark-out is then kNever, and the caller's to
   /// write.
   bool add(std::uint64_t id, std::uint16_t model, std::int64_t event_ns, std::int64_t entry_latency_ns,
-           std::int64_t horizon_ns) noexcept {
+           std::int64_t horizon_ns, const DecisionTag& tag = {}) noexcept {
     if (pending_.size() == capacity_) return false;
     Pending decision{};
     decision.due_ns = later(event_ns, entry_latency_ns);
     decision.mark_ns = std::max(decision.due_ns, later(event_ns, horizon_ns));
     decision.order = added_++;
     decision.id = id;
+    decision.tag = tag;
     decision.model = model;
     decision.event_ns = event_ns;
     decision.touch = touch_;
@@ -115,6 +124,7 @@ class MarkoutTracker {
     std::int64_t event_ns;
     Touch touch;  ///< at the decision
     Touch entry;
+    DecisionTag tag;
     std::uint16_t model;
     bool entered;
   };
@@ -150,6 +160,7 @@ class MarkoutTracker {
                                 std::int64_t resolved) const noexcept {
     Markout result{};
     result.decision_id = decision.id;
+    result.tag = decision.tag;
     result.model = decision.model;
     result.instrument = instrument_;
     result.decision_event_ns = decision.event_ns;

@@ -66,22 +66,4 @@ inline constexpr float kNoOutput = std::numeric_limits<float>::quiet_NaN();
   return AbstainReason::kNone;
 }
 
-/// splitmix64's finisher (Steele, Lea & Flood 2014): which arm a decision falls to.
-[[nodiscard]] inline std::uint64_t splitmix64(std::uint64_t value) noexcept {
-  value += 0x9E3779B97F4A7C15ULL;
-  value = (value ^ (value >> 30U)) * 0xBF58476D1CE4E5B9ULL;
-  value = (value ^ (value >> 27U)) * 0x94D049BB133111EBULL;
-  return value ^ (value >> 31U);
-}
-
-/// FNV-1a, 64 bits.
-[[nodiscard]] inline std::uint64_t fnv1a(const void* data, std::size_t size) noexcept {
-  const auto* bytes = static_cast<const unsigned char*>(data);
-  std::uint64_t hash = 0xCBF29CE484222325ULL;
-  for (std::size_t i = 0; i < size; ++i) {
-    hash = (hash ^ bytes[i]) * 0x100000001B3ULL;
-  }
-  return hash;
-}
-
 }  // namespace ringcraft

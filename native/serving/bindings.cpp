@@ -9,6 +9,7 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <tuple>
 
 #include "serving/crc32c.hpp"
@@ -21,12 +22,14 @@ namespace {
 
 using Bytes = nb::ndarray<const std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Records = nb::ndarray<const std::uint8_t, nb::shape<-1, 128>, nb::c_contig, nb::device::cpu>;
-using Introduced = std::vector<std::tuple<std::string, double, std::int64_t>>;
+/// symbol, fee_bps, stale_after_ns, currency, lot_tick_value
+using Introduced = std::vector<std::tuple<std::string, double, std::int64_t, std::string, double>>;
+using Keys = nb::ndarray<const std::uint64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 std::vector<FedInstrument> fed(const Introduced& introduced) {
   std::vector<FedInstrument> instruments;
-  for (const auto& [symbol, fee_bps, stale_after_ns] : introduced) {
-    instruments.push_back({symbol, fee_bps, stale_after_ns});
+  for (const auto& [symbol, fee_bps, stale_after_ns, currency, lot_tick_value] : introduced) {
+    instruments.push_back({symbol, fee_bps, stale_after_ns, currency, lot_tick_value});
   }
   return instruments;
 }
@@ -36,6 +39,17 @@ nb::ndarray<nb::numpy, T, nb::ndim<1>> to_numpy(std::vector<T> values) {
   auto* kept = new std::vector<T>(std::move(values));
   nb::capsule owner(kept, [](void* pointer) noexcept { delete static_cast<std::vector<T>*>(pointer); });
   return nb::ndarray<nb::numpy, T, nb::ndim<1>>(kept->data(), {kept->size()}, owner);
+}
+
+/// For each key whether it falls to the challenger.
+nb::ndarray<nb::numpy, bool, nb::ndim<1>> drawn(const Keys& keys, std::uint64_t salt,
+                                                std::uint16_t share_bps) {
+  const std::size_t count = keys.shape(0);
+  auto* kept = new bool[count];
+  nb::capsule owner(kept, [](void* pointer) noexcept { delete[] static_cast<bool*>(pointer); });
+  std::transform(keys.data(), keys.data() + count, kept,
+                 [&](std::uint64_t key) { return falls_to_challenger(key, salt, share_bps); });
+  return nb::ndarray<nb::numpy, bool, nb::ndim<1>>(kept, {count}, owner);
 }
 
 /// First row that is not whole and in order, or the number of rows.
@@ -56,19 +70,32 @@ void bind_routing(nb::module_& module) {
              std::uint32_t champion_version, std::uint8_t challenger_slot, std::uint32_t challenger_version,
              std::uint16_t share_bps, std::uint64_t salt, std::uint8_t phase, std::uint8_t step,
              const std::array<std::uint8_t, kMaxShadows>& shadow_slots,
-             const std::array<std::uint32_t, kMaxShadows>& shadow_versions) {
-            if (share_bps > 10'000) {
+             const std::array<std::uint32_t, kMaxShadows>& shadow_versions, std::uint8_t assign_by) {
+            if (share_bps > kShareParts) {
               throw nb::value_error("share_bps: expected 0..10000");
             }
-            *new (self) Route() = Route{
-                model,      share_bps,        champion_slot,      challenger_slot, phase, step,
-                rollout_id, champion_version, challenger_version, shadow_slots,    salt,  shadow_versions};
+            if (assign_by > static_cast<std::uint8_t>(AssignBy::kRequestKey)) {
+              throw nb::value_error("assign_by: expected 0..3");
+            }
+            *new (self) Route() = Route{model,
+                                        share_bps,
+                                        champion_slot,
+                                        challenger_slot,
+                                        phase,
+                                        step,
+                                        rollout_id,
+                                        champion_version,
+                                        challenger_version,
+                                        shadow_slots,
+                                        salt,
+                                        shadow_versions,
+                                        static_cast<AssignBy>(assign_by)};
           },
           nb::kw_only(), nb::arg("model"), nb::arg("rollout_id") = 0, nb::arg("champion_slot") = kNoSlot,
           nb::arg("champion_version") = 0, nb::arg("challenger_slot") = kNoSlot,
           nb::arg("challenger_version") = 0, nb::arg("share_bps") = 0, nb::arg("salt") = 0,
           nb::arg("phase") = 0, nb::arg("step") = 0, nb::arg("shadow_slots") = Route().shadow_slots,
-          nb::arg("shadow_versions") = Route().shadow_versions)
+          nb::arg("shadow_versions") = Route().shadow_versions, nb::arg("assign_by") = 0)
       .def_ro("model", &Route::model)
       .def_ro("rollout_id", &Route::rollout_id)
       .def_ro("champion_slot", &Route::champion_slot)
@@ -80,7 +107,8 @@ void bind_routing(nb::module_& module) {
       .def_ro("phase", &Route::phase)
       .def_ro("step", &Route::step)
       .def_ro("shadow_slots", &Route::shadow_slots)
-      .def_ro("shadow_versions", &Route::shadow_versions);
+      .def_ro("shadow_versions", &Route::shadow_versions)
+      .def_prop_ro("assign_by", [](const Route& self) { return static_cast<std::uint8_t>(self.assign_by); });
   nb::class_<RoutingTable>(module, "RoutingTable")
       .def_static("create", &RoutingTable::create, nb::arg("path"))
       .def_static("open", &RoutingTable::open, nb::arg("path"))
@@ -102,7 +130,8 @@ void bind_worker(nb::module_& module) {
           [](Worker* self, const std::string& journal_folder, const std::string& rings_path,
              const std::string& routing_path, const std::string& host, std::uint16_t port,
              std::uint8_t worker, int core, std::int64_t heartbeat_timeout_ns, std::size_t ring_records,
-             std::size_t shadow_queue, std::size_t records_per_segment) {
+             std::size_t shadow_queue, std::size_t records_per_segment, int shadow_core,
+             std::int64_t shadow_deadline_ns) {
             const WorkerConfig config{journal_folder,
                                       rings_path,
                                       routing_path,
@@ -110,6 +139,8 @@ void bind_worker(nb::module_& module) {
                                       port,
                                       worker,
                                       core,
+                                      shadow_core,
+                                      shadow_deadline_ns,
                                       heartbeat_timeout_ns,
                                       ring_records,
                                       shadow_queue,
@@ -120,7 +151,8 @@ void bind_worker(nb::module_& module) {
           nb::kw_only(), nb::arg("journal_folder"), nb::arg("rings_path"), nb::arg("routing_path"),
           nb::arg("host") = "127.0.0.1", nb::arg("port") = 0, nb::arg("worker") = 0, nb::arg("core") = -1,
           nb::arg("heartbeat_timeout_ns") = 2'000'000'000, nb::arg("ring_records") = 65'536,
-          nb::arg("shadow_queue") = 16'384, nb::arg("records_per_segment") = kSegmentRecords)
+          nb::arg("shadow_queue") = 16'384, nb::arg("records_per_segment") = kSegmentRecords,
+          nb::arg("shadow_core") = -1, nb::arg("shadow_deadline_ns") = 2'000'000'000)
       .def_prop_ro("feed_port", &Worker::port)
       .def_prop_ro("recovered", &Worker::recovered)
       .def("counters", &Worker::counters)
@@ -131,21 +163,32 @@ void bind_worker(nb::module_& module) {
           [](Worker& self, std::uint16_t index, const std::string& name, const std::string& feature_set,
              const std::vector<std::string>& instruments, std::int64_t horizon_ns,
              std::int64_t entry_latency_ns, std::int64_t min_interval_ns, std::uint32_t late_or_failed_of_64,
-             double output_abs_max, double loss_budget_bps) {
+             double output_abs_max, double loss_budget_bps, double drawdown_budget_bps,
+             std::int64_t position_lots_max, double notional_max, double decisions_per_second_max,
+             std::int64_t model_age_max_ns, const std::vector<std::int64_t>& extra_horizons_ns) {
+            if (extra_horizons_ns.size() > kExtraHorizons) {
+              throw nb::value_error("extra_horizons_ns: expected at most 3");
+            }
             self.holdings().plan(
-                index, std::make_unique<const ModelPlan>(ModelPlan{
-                           index, name, feature_set, instruments, horizon_ns, entry_latency_ns,
-                           min_interval_ns, late_or_failed_of_64, output_abs_max, loss_budget_bps}));
+                index, std::make_unique<const ModelPlan>(
+                           ModelPlan{index, name, feature_set, instruments, horizon_ns, entry_latency_ns,
+                                     min_interval_ns, late_or_failed_of_64, output_abs_max, loss_budget_bps,
+                                     drawdown_budget_bps, position_lots_max, notional_max,
+                                     decisions_per_second_max, model_age_max_ns, extra_horizons_ns}));
           },
           nb::kw_only(), nb::arg("index"), nb::arg("name"), nb::arg("feature_set"), nb::arg("instruments"),
           nb::arg("horizon_ns"), nb::arg("entry_latency_ns"), nb::arg("min_interval_ns"),
-          nb::arg("late_or_failed_of_64"), nb::arg("output_abs_max"), nb::arg("loss_budget_bps"))
+          nb::arg("late_or_failed_of_64"), nb::arg("output_abs_max"), nb::arg("loss_budget_bps"),
+          nb::arg("drawdown_budget_bps") = kNoLimit,
+          nb::arg("position_lots_max") = ModelPlan().position_lots_max, nb::arg("notional_max") = kNoLimit,
+          nb::arg("decisions_per_second_max") = kNoLimit, nb::arg("model_age_max_ns") = kNoAgeLimit,
+          nb::arg("extra_horizons_ns") = std::vector<std::int64_t>())
       .def("clear_model", [](Worker& self, std::size_t index) { self.holdings().plan(index, nullptr); })
       .def(
           "set_slot",
           [](Worker& self, std::size_t model, std::size_t slot, std::uint32_t version, bool expected_bps,
              double threshold, std::int64_t latency_budget_ns, std::shared_ptr<OnnxModel> live,
-             std::shared_ptr<OnnxModel> shadow) {
+             std::shared_ptr<OnnxModel> shadow, std::int64_t trained_until_ns) {
             const RuleKind rule = expected_bps ? RuleKind::kExpectedBps : RuleKind::kUpMinusDown;
             const std::size_t outputs = expected_bps ? 1 : 3;
             if (!live || !shadow || live == shadow || live->outputs() != outputs ||
@@ -155,10 +198,12 @@ void bind_worker(nb::module_& module) {
             self.holdings().put(
                 model, slot,
                 std::make_unique<const LoadedSlot>(LoadedSlot{version, rule, threshold, latency_budget_ns,
+                                                              std::max<std::int64_t>(trained_until_ns, 0),
                                                               std::move(live), std::move(shadow)}));
           },
           nb::kw_only(), nb::arg("model"), nb::arg("slot"), nb::arg("version"), nb::arg("expected_bps"),
-          nb::arg("threshold"), nb::arg("latency_budget_ns"), nb::arg("live"), nb::arg("shadow"))
+          nb::arg("threshold"), nb::arg("latency_budget_ns"), nb::arg("live"), nb::arg("shadow"),
+          nb::arg("trained_until_ns") = 0)
       .def("clear_slot", [](Worker& self, std::size_t model,
                             std::size_t slot) { self.holdings().put(model, slot, nullptr); })
       .def("reclaim", [](Worker& self) { return self.holdings().reclaim(); })
@@ -175,8 +220,11 @@ void bind_worker(nb::module_& module) {
           nb::arg("timeout_s"))
       .def(
           "accept_hello",
-          [](Worker& self, const Introduced& instruments) { self.desk().answer({fed(instruments), ""}); },
-          nb::arg("instruments"))
+          [](Worker& self, const Introduced& instruments, const std::string& account, std::uint8_t arm) {
+            self.desk().answer({{fed(instruments), account, static_cast<Arm>(arm)}, ""});
+          },
+          nb::arg("instruments"), nb::arg("account") = "",
+          nb::arg("arm") = static_cast<std::uint8_t>(Arm::kNone))
       .def(
           "refuse_hello", [](Worker& self, const std::string& error) { self.desk().answer({{}, error}); },
           nb::arg("error"))
@@ -190,7 +238,8 @@ void bind_worker(nb::module_& module) {
             std::vector<std::int64_t> spent;
             {
               const nb::gil_scoped_release unlocked;
-              spent = self.replay(fed(instruments), {first, events.shape(0) / sizeof(MarketEvent)});
+              spent = self.replay({fed(instruments), "", Arm::kNone},
+                                  {first, events.shape(0) / sizeof(MarketEvent)});
             }
             return to_numpy(std::move(spent));
           },
@@ -205,6 +254,8 @@ void bind_serving(nb::module_& module) {
   module.def("drain_ring", &drain_rings, nb::arg("ring_path"), nb::arg("journal_dir"),
              nb::call_guard<nb::gil_scoped_release>());
   module.def("sound_records", &sound_records, nb::arg("records"), nb::arg("first_index"));
+  module.def("assignment_key", [](const std::string& text) { return assignment_key(text); }, nb::arg("text"));
+  module.def("falls_to_challenger", &drawn, nb::arg("keys"), nb::arg("salt"), nb::arg("share_bps"));
   module.def(
       "crc32c", [](const nb::bytes& data) { return crc32c(data.c_str(), data.size()); }, nb::arg("data"));
 }

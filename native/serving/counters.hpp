@@ -20,7 +20,10 @@ struct Counters {
   Counter shadows_expected{0};
   Counter shadows_queue_full{0};
   Counter markouts{0};
+  Counter markouts_extra{0};  ///< at other horizons than the label's
   Counter trips{0};
+  Counter overridden{0};   ///< decisions whose arm was asked for
+  Counter keys_absent{0};  ///< decisions assigned by their id for want of the key that the policy names
   Counter feed_connections{0};
   Counter feed_refused{0};
   Counter last_event_ns{0};
@@ -29,6 +32,7 @@ struct Counters {
   // The shadow thread's.
   alignas(64) Counter shadows_scored{0};
   Counter shadows_unready{0};
+  Counter shadows_overdue{0};
   // The journal thread's.
   alignas(64) Counter journal_written{0};
   Counter journal_synced{0};

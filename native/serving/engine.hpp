@@ -12,6 +12,8 @@
 #include "contracts/market_event.hpp"
 #include "market_data/features.hpp"
 #include "market_data/markouts.hpp"
+#include "serving/action_limits.hpp"
+#include "serving/assignment.hpp"
 #include "serving/clock.hpp"
 #include "serving/hard_limits.hpp"
 #include "serving/holdings.hpp"
@@ -25,6 +27,16 @@ struct FedInstrument {
   std::string symbol;
   double fee_bps = 0;
   std::int64_t stale_after_ns = 0;
+  std::string currency;
+  double lot_tick_value = 0;  ///< a lot's worth in the currency, per tick of its price
+};
+
+/// What a feed says of itself.
+struct Introduction {
+  std::vector<FedInstrument> instruments;
+  std::string account;  ///< empty: none
+  Arm asked =
+      Arm::kNone;  ///< every decision is to be this arm's, champion's or challenger's; kNone: as drawn
 };
 
 class Engine {
@@ -37,10 +49,10 @@ class Engine {
   /// Takes up where a journal ends. Before the first event.
   void resume(const Resumption& resumption);
 
-  /// A feed begins: its events' instrument ids are positions in `instruments`. What an earlier feed left is
+  /// A feed begins: its events' instrument ids are positions in its instruments. What an earlier feed left is
   /// over.
   /// @note Allocates.
-  void begin_feed(const std::vector<FedInstrument>& instruments);
+  void begin_feed(const Introduction& introduction);
 
   /// The feed has ended: what still waits for its mark-out never gets it.
   void end_feed() noexcept;
@@ -84,7 +96,12 @@ class Engine {
   struct InstrumentState {
     FedInstrument facts;
     std::uint32_t id = 0;
+    std::uint64_t key = 0;     ///< assignment by instrument
+    std::size_t currency = 0;  ///< index into ModelState::open_values
+    double lot_value = 0;      ///< at the newest usable mid, in its currency
+    std::array<OpenLots, kMaxModels> open;
     std::unique_ptr<MarkoutTracker> tracker;
+    std::unique_ptr<MarkoutTracker> extra_tracker;  ///< null where no model asks for another horizon
     std::vector<FeatureFeed> features;
     std::vector<Binding> bindings;
   };
@@ -98,7 +115,9 @@ class Engine {
     std::uint64_t drops_seen = 0;
     std::optional<TripRecord> owed;  ///< a trip that a full ring did not take
     HardLimits limits;
-    std::string named;  ///< as the journal knows it
+    TokenBucket pace;
+    std::vector<double> open_values;  ///< of all instruments, by currency
+    std::string named;                ///< as the journal knows it
   };
 
   struct Routed {
@@ -106,6 +125,8 @@ class Engine {
     std::uint32_t version;
     std::uint8_t slot;
     std::uint16_t share_bps;
+    bool overridden;
+    AssignBy assigned_by;
   };
 
   void adopt_plans();
@@ -114,28 +135,37 @@ class Engine {
   void adopt_heartbeat(std::int64_t now_ns) noexcept;
   void bind(InstrumentState& instrument);
   [[nodiscard]] InstrumentState& instrument_of(const std::string& symbol);
+  [[nodiscard]] std::size_t currency_of(const std::string& currency);
   void write_name(std::uint32_t kind, std::uint32_t index, const std::string& name) noexcept;
   void write_epoch(const ModelState& state) noexcept;
 
   void update_features(InstrumentState& instrument, const MarketEvent& event) noexcept;
   void decide(InstrumentState& instrument, Binding& binding, const MarketEvent& event,
               std::int64_t receive_ns) noexcept;
-  [[nodiscard]] Routed route(const ModelState& state, std::uint64_t decision_id) const noexcept;
-  [[nodiscard]] static AbstainReason unfit(const FeatureFeed& features, const MarketEvent& event) noexcept;
+  [[nodiscard]] Routed route(const ModelState& state, const InstrumentState& instrument,
+                             std::uint64_t decision_id) const noexcept;
+  [[nodiscard]] static AbstainReason unfit(const InstrumentState& instrument, const FeatureFeed& features,
+                                           const MarketEvent& event) noexcept;
+  [[nodiscard]] static Terms terms_of(ModelState& state, InstrumentState& instrument,
+                                      const FeatureFeed& features, const MarketEvent& event) noexcept;
   [[nodiscard]] static Answer answer_of(const ModelState& state, const Routed& routed, const LoadedSlot* slot,
-                                        const FeatureFeed& features) noexcept;
+                                        const FeatureFeed& features, const Terms& terms) noexcept;
   void describe(DecisionRecord& record, const InstrumentState& instrument, const Binding& binding,
                 const FeatureFeed& features, const MarketEvent& event) const noexcept;
   static void describe(DecisionRecord& record, const Routed& routed, const Answer& answer) noexcept;
-  void count(const DecisionRecord& record) noexcept;
+  void count(const ModelState& state, const DecisionRecord& record) noexcept;
   void check_trips(ModelState& state) noexcept;
   void send_shadows(const ModelState& state, const DecisionRecord& decision, const FeatureFeed& features,
-                    AbstainReason unfit) noexcept;
+                    const Terms& terms, std::int64_t answer_ns) noexcept;
   void send_shadow(const ModelState& state, const DecisionRecord& decision, const FeatureFeed& features,
-                   AbstainReason unfit, Arm arm, std::uint8_t slot, std::uint32_t version) noexcept;
-  void follow_markout(InstrumentState& instrument, const ModelState& state,
-                      const DecisionRecord& decision) noexcept;
+                   const Terms& terms, std::int64_t answer_ns, Arm arm, std::uint8_t slot,
+                   std::uint32_t version) noexcept;
+  void follow_markouts(InstrumentState& instrument, ModelState& state,
+                       const DecisionRecord& decision) noexcept;
+  void follow_markout(MarkoutTracker& tracker, const ModelState& state, const DecisionRecord& decision,
+                      std::int64_t horizon_ns, const DecisionTag& tag) noexcept;
   void on_markout(const Markout& markout) noexcept;
+  static void revalue(InstrumentState& instrument, ModelState& state, OpenLots& open) noexcept;
   void trip(ModelState& state, const Trip& trip) noexcept;
   void write_owed(ModelState& state) noexcept;
 
@@ -161,10 +191,12 @@ class Engine {
   std::uint64_t routes_stamp_ = ~std::uint64_t{0};
   RoutingSnapshot routes_{};
   std::array<ModelState, kMaxModels> models_;
-  std::map<std::pair<std::uint16_t, std::uint32_t>, double> earned_before_;
+  std::map<std::pair<std::uint16_t, std::uint32_t>, Earned> earned_before_;
   std::vector<std::unique_ptr<InstrumentState>> instruments_;  ///< all ever fed, by the worker's own id
   std::vector<InstrumentState*> feed_;                         ///< by the feed's id
-  LiveTrades trades_;
+  std::vector<std::string> currencies_;
+  std::optional<std::uint64_t> account_;  ///< the feed's, as a key
+  Arm asked_ = Arm::kNone;                ///< by the feed
 };
 
 }  // namespace ringcraft

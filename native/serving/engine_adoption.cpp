@@ -16,7 +16,7 @@ constexpr std::uint32_t kInstrumentName = 1;
 
 void Engine::resume(const Resumption& resumption) {
   next_decision_id_ = resumption.next_decision_id;
-  earned_before_ = resumption.earned_bps;
+  earned_before_ = resumption.earned;
   for (const auto& [model, rollout] : resumption.masked) {
     if (model < models_.size()) {
       models_[model].masked_rollout = rollout;
@@ -24,12 +24,20 @@ void Engine::resume(const Resumption& resumption) {
   }
 }
 
-void Engine::begin_feed(const std::vector<FedInstrument>& instruments) {
+void Engine::begin_feed(const Introduction& introduction) {
   end_feed();
   feed_.clear();
-  for (const FedInstrument& facts : instruments) {
+  asked_ = introduction.asked;
+  account_.reset();
+  if (!introduction.account.empty()) {
+    account_ = assignment_key(introduction.account);
+  }
+  for (const FedInstrument& facts : introduction.instruments) {
     InstrumentState& state = instrument_of(facts.symbol);
     state.facts = facts;
+    state.key = assignment_key(facts.symbol);
+    state.currency = currency_of(facts.currency);
+    state.extra_tracker.reset();
     state.tracker = std::make_unique<MarkoutTracker>(facts.fee_bps, facts.stale_after_ns, kPendingMarkouts);
     state.features.clear();
     state.bindings.clear();
@@ -37,6 +45,18 @@ void Engine::begin_feed(const std::vector<FedInstrument>& instruments) {
     write_name(kInstrumentName, state.id, facts.symbol);
     feed_.push_back(&state);
   }
+  for (ModelState& state : models_) {
+    state.open_values.assign(currencies_.size(), 0.0);  // nothing is open between two feeds
+  }
+}
+
+std::size_t Engine::currency_of(const std::string& currency) {
+  const auto known = std::find(currencies_.begin(), currencies_.end(), currency);
+  const auto place = static_cast<std::size_t>(known - currencies_.begin());
+  if (known == currencies_.end()) {
+    currencies_.push_back(currency);
+  }
+  return place;
 }
 
 Engine::InstrumentState& Engine::instrument_of(const std::string& symbol) {
@@ -52,7 +72,11 @@ Engine::InstrumentState& Engine::instrument_of(const std::string& symbol) {
 
 void Engine::end_feed() noexcept {
   for (const auto& instrument : instruments_) {
-    instrument->tracker->finish([&](const Markout& markout) { on_markout(markout); });
+    const auto sink = [&](const Markout& markout) { on_markout(markout); };
+    instrument->tracker->finish(sink);
+    if (instrument->extra_tracker != nullptr) {
+      instrument->extra_tracker->finish(sink);
+    }
   }
 }
 
@@ -112,6 +136,11 @@ void Engine::bind(InstrumentState& instrument) {
       }
     }
     bindings.push_back(binding);
+    if (!plan->extra_horizons_ns.empty() && instrument.extra_tracker == nullptr) {
+      // Of its own, so that a longer horizon cannot take the judged one's places.
+      instrument.extra_tracker = std::make_unique<MarkoutTracker>(
+          instrument.facts.fee_bps, instrument.facts.stale_after_ns, kPendingMarkouts);
+    }
   }
   instrument.bindings = std::move(bindings);
 }
@@ -142,7 +171,7 @@ void Engine::adopt_route(ModelState& state, const Route& route) noexcept {
   state.route = route;
   if (state.limits.rollout_id() != route.rollout_id) {
     const auto before = earned_before_.find({route.model, route.rollout_id});
-    state.limits.begin(route.rollout_id, before == earned_before_.end() ? 0.0 : before->second);
+    state.limits.begin(route.rollout_id, before == earned_before_.end() ? Earned{} : before->second);
   }
   state.masked = route.rollout_id != 0 && state.masked_rollout == route.rollout_id;
   state.routed = true;
@@ -190,6 +219,7 @@ void Engine::write_epoch(const ModelState& state) noexcept {
   record.phase = static_cast<Phase>(route.phase);
   record.step = route.step;
   record.heartbeat_lost = heartbeat_lost_ ? 1 : 0;
+  record.assign_by = route.assign_by;
   push(RecordType::kEpoch, record);
 }
 

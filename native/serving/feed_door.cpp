@@ -195,7 +195,7 @@ bool FeedDoor::take_control(Kind kind, std::string payload, const std::atomic<bo
     HelloDesk::Verdict verdict = desk_.ask(std::move(payload), stop);
     if (!verdict.error.empty()) return refuse(verdict.error);
     engine_.adopt();
-    engine_.begin_feed(verdict.instruments);
+    engine_.begin_feed(verdict.introduction);
     introduced_ = true;
     events_ = 0;
     decisions_before_ = engine_.decisions();

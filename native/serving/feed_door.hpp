@@ -1,7 +1,9 @@
 #pragma once
 // The door by which market events come in: TCP, frames of u32 length, u8 kind, payload; little-endian.
 //
-//   1 HELLO  JSON array of instruments; answered by {"accepted": true} or {"error": "..."}
+//   1 HELLO  JSON: an array of instruments, or an object {"instruments": [...], "account": "...", "arm":
+//   "..."};
+//            answered by {"accepted": true} or {"error": "..."}
 //   2 EVENTS n x MarketEvent, instruments by their position in HELLO; not answered
 //   3 END    answered by {"events": n, "decisions": n} once all is decided
 //
@@ -27,7 +29,7 @@ inline constexpr std::size_t kFrameBytesMax = std::size_t{1} << 20U;
 class HelloDesk {
  public:
   struct Verdict {
-    std::vector<FedInstrument> instruments;
+    Introduction introduction;
     std::string error;  ///< empty: accepted
   };
 

@@ -1,10 +1,10 @@
 #pragma once
 // Limits without statistics: they trip on the event and hold from the next decision.
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <optional>
-#include <vector>
 
 #include "contracts/journal_record.hpp"
 
@@ -32,14 +32,25 @@ struct Trip {
   double limit;
 };
 
+/// What a challenger's own live trades came to, in bps.
+struct Earned {
+  double sum = 0;
+  double best = 0;  ///< the highest that the sum ever was, 0 at least
+
+  void add(double pnl_bps) noexcept {
+    sum += pnl_bps;
+    best = std::max(best, sum);
+  }
+};
+
 /// One model's hard limits on its challenger.
 class HardLimits {
  public:
   /// Starts afresh for a rollout; one that was taken off stays off.
-  void begin(std::uint32_t rollout_id, double earned_bps) noexcept {
+  void begin(std::uint32_t rollout_id, const Earned& earned) noexcept {
     challenger_.clear();
     bad_in_a_row_ = 0;
-    earned_bps_ = earned_bps;
+    earned_ = earned;
     rollout_id_ = rollout_id;
   }
 
@@ -67,10 +78,21 @@ class HardLimits {
   }
 
   /// A mark-out of one of the challenger's own live decisions.
-  [[nodiscard]] std::optional<Trip> earned(double pnl_bps, double loss_budget_bps) noexcept {
-    earned_bps_ += pnl_bps;
-    if (earned_bps_ < -loss_budget_bps) {
-      return Trip{TripKind::kLossBudget, earned_bps_, -loss_budget_bps};
+  ///
+  /// @param loss_budget_bps the sum may fall so far below nothing.
+  /// @param drawdown_budget_bps the sum may fall so far below its best.
+  [[nodiscard]] std::optional<Trip> earned(double pnl_bps, double loss_budget_bps,
+                                           double drawdown_budget_bps) noexcept {
+    earned_.add(pnl_bps);
+    // Asked as "met", so that NaN fails.
+    const bool solvent = earned_.sum >= -loss_budget_bps;
+    if (!solvent) {
+      return Trip{TripKind::kLossBudget, earned_.sum, -loss_budget_bps};
+    }
+    const double drawdown_bps = earned_.best - earned_.sum;
+    const bool steady = drawdown_bps <= drawdown_budget_bps;
+    if (!steady) {
+      return Trip{TripKind::kDrawdown, drawdown_bps, drawdown_budget_bps};
     }
     return std::nullopt;
   }
@@ -82,31 +104,7 @@ class HardLimits {
   AnswerWindow challenger_;
   std::uint32_t bad_in_a_row_ = 0;
   std::uint32_t rollout_id_ = 0;
-  double earned_bps_ = 0;
-};
-
-/// The challenger's live trades that still wait for their mark-outs.
-class LiveTrades {
- public:
-  struct Trade {
-    std::uint64_t decision_id = 0;
-    std::uint32_t rollout_id = 0;
-    std::int8_t action = 0;
-  };
-
-  /// @param capacity a power of two; a trade overtaken by so many decisions is forgotten.
-  explicit LiveTrades(std::size_t capacity) : trades_(capacity), mask_(capacity - 1) {}
-
-  void add(const Trade& trade) noexcept { trades_[trade.decision_id & mask_] = trade; }
-
-  [[nodiscard]] const Trade* find(std::uint64_t decision_id) const noexcept {
-    const Trade& trade = trades_[decision_id & mask_];
-    return trade.decision_id == decision_id ? &trade : nullptr;
-  }
-
- private:
-  std::vector<Trade> trades_;
-  std::size_t mask_;
+  Earned earned_;
 };
 
 }  // namespace ringcraft

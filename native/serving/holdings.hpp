@@ -8,6 +8,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,6 +19,9 @@
 namespace ringcraft {
 
 inline constexpr std::size_t kMaxSlots = 8;
+inline constexpr std::size_t kExtraHorizons = 3;
+inline constexpr double kNoLimit = std::numeric_limits<double>::infinity();
+inline constexpr std::int64_t kNoAgeLimit = std::numeric_limits<std::int64_t>::max();
 
 enum class RuleKind : std::uint8_t { kUpMinusDown = 0, kExpectedBps = 1 };
 
@@ -27,6 +31,7 @@ struct LoadedSlot {
   RuleKind rule = RuleKind::kUpMinusDown;
   double threshold = 0;
   std::int64_t latency_budget_ns = 0;
+  std::int64_t trained_until_ns = 0;  ///< event time at which its training data ends; 0: not known
   std::shared_ptr<OnnxModel> live;    ///< decision thread's
   std::shared_ptr<OnnxModel> shadow;  ///< shadow thread's
 };
@@ -43,6 +48,12 @@ struct ModelPlan {
   std::uint32_t late_or_failed_of_64 = 64;
   double output_abs_max = 0;
   double loss_budget_bps = 0;
+  double drawdown_budget_bps = kNoLimit;
+  std::int64_t position_lots_max = std::numeric_limits<std::int64_t>::max();  ///< bought, and sold
+  double notional_max = kNoLimit;  ///< of all its instruments of one currency, in that currency
+  double decisions_per_second_max = kNoLimit;
+  std::int64_t model_age_max_ns = kNoAgeLimit;
+  std::vector<std::int64_t> extra_horizons_ns{};  ///< kExtraHorizons at most
 };
 
 class Holdings {

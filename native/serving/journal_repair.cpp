@@ -95,8 +95,8 @@ class Ledger {
     const auto epoch = epochs_.find({decision.model, decision.epoch});
     if (decision.arm == Arm::kChallenger && decision.overridden == 0 && record.status == MarkoutStatus::kOk &&
         epoch != epochs_.end()) {
-      const double earned = decision.action > 0 ? record.buy_pnl_bps : record.sell_pnl_bps;
-      result.earned_bps[{decision.model, epoch->second.rollout_id}] += decision.action == 0 ? 0.0 : earned;
+      const double pnl_bps = decision.action > 0 ? record.buy_pnl_bps : record.sell_pnl_bps;
+      result.earned[{decision.model, epoch->second.rollout_id}].add(decision.action == 0 ? 0.0 : pnl_bps);
     }
     close_if_whole(found);
   }

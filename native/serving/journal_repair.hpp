@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "serving/hard_limits.hpp"
 #include "serving/journal_writer.hpp"
 
 namespace ringcraft {
@@ -16,12 +17,12 @@ struct Resumption {
   std::uint64_t owed_markouts = 0;                ///< written as kNever
   std::uint64_t owed_shadows = 0;                 ///< written as dropped
   std::map<std::uint16_t, std::uint32_t> masked;  ///< model -> rollout that a hard limit took off
-  /// (model, rollout) -> sum of the mark-outs of the challenger's own live decisions.
-  std::map<std::pair<std::uint16_t, std::uint32_t>, double> earned_bps;
+  /// (model, rollout) -> mark-outs of the challenger's own live decisions.
+  std::map<std::pair<std::uint16_t, std::uint32_t>, Earned> earned;
 };
 
-/// Reads the newest segments back, writes a mark-out kNever for each decision without one and a dropped
-/// record for each shadow that is missing, and says where to go on.
+/// Reads the newest segments back, writes a mark-out kNever (at the label's horizon) for each decision
+/// without one and a dropped record for each shadow that is missing, and says where to go on.
 ///
 /// @note Looks back over kRepairSegments segments: a million records, more than may wait for a mark-out.
 /// @throws std::runtime_error the journal cannot be read or written.

@@ -15,6 +15,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "contracts/journal_record.hpp"
 #include "serving/clock.hpp"
 #include "serving/shared_region.hpp"
 
@@ -38,6 +39,8 @@ struct Route {
   std::array<std::uint8_t, kMaxShadows> shadow_slots{kNoSlot, kNoSlot, kNoSlot, kNoSlot};
   std::uint64_t salt = 0;
   std::array<std::uint32_t, kMaxShadows> shadow_versions{};
+  AssignBy assign_by = AssignBy::kDecision;
+  std::array<std::uint8_t, 7> reserved{};
 };
 
 /// All routes of one epoch.
@@ -47,7 +50,7 @@ struct RoutingSnapshot {
   std::array<Route, kMaxModels> routes{};
 };
 
-static_assert(sizeof(Route) == 48);
+static_assert(sizeof(Route) == 56);
 static_assert(sizeof(RoutingSnapshot) % 8 == 0);
 static_assert(std::is_trivially_copyable_v<RoutingSnapshot>);
 

@@ -40,17 +40,17 @@ std::size_t ShadowRunner::run_once() noexcept {
 }
 
 void ShadowRunner::score(const ShadowJob& job) noexcept {
-  const LoadedSlot* slot = holdings_.slot(job.model, job.slot, job.version);
-  if (slot == nullptr) {
-    const ShadowRecord record = unscored(job, worker_, true);
-    ring_.push(&record);
-    add(counters_.shadows_unready);
+  const std::int64_t start = monotonic_ns();
+  if (start - job.queued_ns > deadline_ns_) {
+    drop(job, counters_.shadows_overdue);
     return;
   }
-  const std::int64_t start = monotonic_ns();
-  const Answer answer = slot->shadow->inputs() == job.width
-                            ? ask(*slot->shadow, *slot, job.features.data(), job.output_abs_max)
-                            : abstention(AbstainReason::kModelFailed);
+  const LoadedSlot* slot = holdings_.slot(job.model, job.slot, job.version);
+  if (slot == nullptr) {
+    drop(job, counters_.shadows_unready);
+    return;
+  }
+  const Answer answer = answer_of(job, *slot);
   ShadowRecord record = unscored(job, worker_, false);
   record.latency_ns = monotonic_ns() - start;
   for (std::size_t i = 0; i < answer.output.size(); ++i) {
@@ -62,6 +62,22 @@ void ShadowRunner::score(const ShadowJob& job) noexcept {
   ring_.push(&record);
   add(counters_.shadows_scored);
   watch(job, answer.abstain);
+}
+
+Answer ShadowRunner::answer_of(const ShadowJob& job, const LoadedSlot& slot) noexcept {
+  if (!fresh(slot, job.terms)) {
+    return abstention(AbstainReason::kStaleModel);
+  }
+  if (slot.shadow->inputs() != job.width) {
+    return abstention(AbstainReason::kModelFailed);
+  }
+  return within(job.terms.room, ask(*slot.shadow, slot, job.features.data(), job.output_abs_max));
+}
+
+void ShadowRunner::drop(const ShadowJob& job, Counter& reason) noexcept {
+  const ShadowRecord record = unscored(job, worker_, true);
+  ring_.push(&record);
+  add(reason);
 }
 
 void ShadowRunner::watch(const ShadowJob& job, AbstainReason abstain) noexcept {

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "market_data/features.hpp"
+#include "serving/action_limits.hpp"
 #include "serving/answer.hpp"
 #include "serving/bounded_queue.hpp"
 #include "serving/counters.hpp"
@@ -25,6 +26,8 @@ struct ShadowJob {
   Arm arm;
   bool on_trial;  ///< a rollout's challenger, which its bad outputs take off
   double output_abs_max;
+  Terms terms;
+  std::int64_t queued_ns;  ///< monotonic
   std::size_t width;
   std::array<float, FeatureEngine::kMaxWidth> features;
 };
@@ -34,9 +37,15 @@ struct ShadowJob {
 
 class ShadowRunner {
  public:
+  /// @param deadline_ns a job that waited longer is dropped when its turn comes.
   ShadowRunner(Holdings& holdings, RecordRing& ring, Counters& counters, std::uint8_t worker,
-               std::size_t capacity)
-      : holdings_(holdings), ring_(ring), counters_(counters), queue_(capacity), worker_(worker) {}
+               std::size_t capacity, std::int64_t deadline_ns)
+      : holdings_(holdings),
+        ring_(ring),
+        counters_(counters),
+        queue_(capacity),
+        deadline_ns_(deadline_ns),
+        worker_(worker) {}
 
   [[nodiscard]] BoundedQueue<ShadowJob>& queue() noexcept { return queue_; }
 
@@ -50,12 +59,15 @@ class ShadowRunner {
 
  private:
   void score(const ShadowJob& job) noexcept;
+  [[nodiscard]] static Answer answer_of(const ShadowJob& job, const LoadedSlot& slot) noexcept;
+  void drop(const ShadowJob& job, Counter& reason) noexcept;
   void watch(const ShadowJob& job, AbstainReason abstain) noexcept;
 
   Holdings& holdings_;
   RecordRing& ring_;
   Counters& counters_;
   BoundedQueue<ShadowJob> queue_;
+  std::int64_t deadline_ns_;
   std::array<std::atomic<std::uint32_t>, kMaxModels> bad_rollouts_{};
   std::array<std::uint32_t, kMaxModels> watched_rollouts_{};
   std::array<std::uint32_t, kMaxModels> bad_in_a_row_{};

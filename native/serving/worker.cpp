@@ -40,7 +40,8 @@ Worker::Worker(const WorkerConfig& config)
       rings_(RecordRings::open_or_create(config.rings_path, config.ring_records)),
       writer_(config.journal_folder, config.records_per_segment),
       drain_(rings_, writer_),
-      shadows_(holdings_, rings_.ring(RecordRings::kShadows), counters_, config.worker, config.shadow_queue),
+      shadows_(holdings_, rings_.ring(RecordRings::kShadows), counters_, config.worker, config.shadow_queue,
+               config.shadow_deadline_ns),
       engine_(holdings_, routing_, shadows_, rings_.ring(RecordRings::kDecisions), counters_, config.worker,
               config.heartbeat_timeout_ns) {
   std::uint64_t drained = 0;
@@ -91,6 +92,7 @@ void Worker::run_decisions() {
 }
 
 void Worker::run_shadows() {
+  pin_to(config_.shadow_core);
   for (;;) {
     const bool last = stop_shadows_.load();
     if (shadows_.run_once() > 0) {
@@ -125,7 +127,7 @@ void Worker::run_journal() {
   }
 }
 
-std::vector<std::int64_t> Worker::replay(const std::vector<FedInstrument>& instruments,
+std::vector<std::int64_t> Worker::replay(const Introduction& introduction,
                                          std::span<const MarketEvent> events) {
   if (started_) {
     throw std::runtime_error("worker: replay is for one that was not started");
@@ -134,7 +136,7 @@ std::vector<std::int64_t> Worker::replay(const std::vector<FedInstrument>& instr
   journal_thread_ = std::thread([this] { run_journal(); });
   shadow_thread_ = std::thread([this] { run_shadows(); });
   engine_.adopt();
-  engine_.begin_feed(instruments);
+  engine_.begin_feed(introduction);
   std::vector<std::int64_t> spent;
   spent.reserve(events.size());
   for (const MarketEvent& event : events) {
@@ -159,6 +161,9 @@ std::map<std::string, std::uint64_t> Worker::counters() {
           {"abstentions", get(counters_.abstentions)},
           {"late", get(counters_.late)},
           {"markouts", get(counters_.markouts)},
+          {"markouts_extra", get(counters_.markouts_extra)},
+          {"overridden", get(counters_.overridden)},
+          {"keys_absent", get(counters_.keys_absent)},
           {"trips", get(counters_.trips)},
           {"epoch", get(counters_.epoch)},
           {"heartbeat_lost", get(counters_.heartbeat_lost)},
@@ -167,7 +172,11 @@ std::map<std::string, std::uint64_t> Worker::counters() {
           {"last_event_ns", get(counters_.last_event_ns)},
           {"shadows_expected", get(counters_.shadows_expected)},
           {"shadows_scored", get(counters_.shadows_scored)},
-          {"shadows_dropped", get(counters_.shadows_queue_full) + get(counters_.shadows_unready)},
+          {"shadows_dropped", get(counters_.shadows_queue_full) + get(counters_.shadows_unready) +
+                                  get(counters_.shadows_overdue)},
+          {"shadows_dropped_queue_full", get(counters_.shadows_queue_full)},
+          {"shadows_dropped_unready", get(counters_.shadows_unready)},
+          {"shadows_dropped_overdue", get(counters_.shadows_overdue)},
           {"journal_written", get(counters_.journal_written)},
           {"journal_synced", get(counters_.journal_synced)},
           {"journal_refused", get(counters_.journal_refused)},

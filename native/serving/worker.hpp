@@ -25,6 +25,8 @@ struct WorkerConfig {
   std::uint16_t port = 0;  ///< 0: any free
   std::uint8_t worker = 0;
   int core = -1;  ///< decision thread's; -1: any
+  int shadow_core = -1;
+  std::int64_t shadow_deadline_ns = 2'000'000'000;
   std::int64_t heartbeat_timeout_ns = 2'000'000'000;
   std::size_t ring_records = 65'536;
   std::size_t shadow_queue = 16'384;
@@ -48,9 +50,9 @@ class Worker {
 
   /// Decides on events in the calling thread and returns for each the nanoseconds from event to decision.
   ///
-  /// @param instruments as a HELLO would introduce them.
+  /// @param introduction as a HELLO would give it.
   /// @throws std::runtime_error the worker was started, or an event names no instrument.
-  [[nodiscard]] std::vector<std::int64_t> replay(const std::vector<FedInstrument>& instruments,
+  [[nodiscard]] std::vector<std::int64_t> replay(const Introduction& introduction,
                                                  std::span<const MarketEvent> events);
 
   [[nodiscard]] Holdings& holdings() noexcept { return holdings_; }

@@ -1,6 +1,8 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
@@ -42,13 +44,13 @@ struct Bench {
   explicit Bench(std::size_t ring_records = 65'536)
       : routing(RoutingTable::create(folder.file("routing"))),
         rings(RecordRings::open_or_create(folder.file("rings"), ring_records)),
-        shadows(holdings, rings.ring(1), counters, 0, 64),
+        shadows(holdings, rings.ring(1), counters, 0, 64, 1'000'000'000),
         engine(holdings, routing, shadows, rings.ring(0), counters, 0, 2'000'000'000) {
     holdings.plan(0, std::make_unique<const ModelPlan>(plan()));
     routing.publish({ab_route()});
     routing.beat();
     engine.adopt();
-    engine.begin_feed({{"A:B", 0.1, 60'000'000'000}});
+    engine.begin_feed({{{"A:B", 0.1, 60'000'000'000, "USD", 1.0}}, "", Arm::kNone});
   }
 
   template <class Record>
@@ -141,6 +143,86 @@ TEST_CASE("a full shadow queue drops and says which, so that every expected reco
   }
   CHECK(dropped == 400 - 199 - 64);  // all but those before the features are warm and what the queue took
   CHECK(shadows.size() + 64 == 400);
+}
+
+TEST_CASE("further horizons get mark-outs of their own, and none that is full takes the judged one's place") {
+  Bench bench;
+  ModelPlan longer = plan();
+  longer.extra_horizons_ns = {1'000'000'000, 4'000'000'000};
+  bench.holdings.plan(0, std::make_unique<const ModelPlan>(longer));
+  bench.engine.adopt();
+  for (std::int64_t i = 0; i < 400; ++i) {
+    bench.engine.on_event(event_at(i), monotonic_ns());
+  }
+  bench.engine.end_feed();
+  std::array<std::uint64_t, 3> counts{};
+  for (const MarkoutRecord& record : bench.records<MarkoutRecord>(RecordType::kMarkout)) {
+    REQUIRE(record.horizon < counts.size());
+    ++counts[record.horizon];
+    const std::array<std::int64_t, 3> horizons_ns = {2'000'000'000, 1'000'000'000, 4'000'000'000};
+    if (record.status == MarkoutStatus::kOk) {
+      CHECK(record.resolved_event_ns - record.decision_event_ns == horizons_ns[record.horizon]);
+    }
+  }
+  CHECK(counts == std::array<std::uint64_t, 3>{400, 400, 400});
+  CHECK(bench.counters.markouts.load() == 400);
+  CHECK(bench.counters.markouts_extra.load() == 800);
+}
+
+TEST_CASE("more decisions a second than the plan allows abstain") {
+  Bench bench;
+  ModelPlan slow = plan();
+  slow.decisions_per_second_max = 1.0;  // of two events a second
+  bench.holdings.plan(0, std::make_unique<const ModelPlan>(slow));
+  bench.engine.adopt();
+  for (std::int64_t i = 0; i < 400; ++i) {
+    bench.engine.on_event(event_at(i), monotonic_ns());
+  }
+  const auto decisions = bench.records<DecisionRecord>(RecordType::kDecision);
+  const auto limited = std::count_if(decisions.begin(), decisions.end(), [](const DecisionRecord& record) {
+    return record.abstain == AbstainReason::kRateLimit;
+  });
+  CHECK(limited == 100);  // half of those since the features were warm
+}
+
+TEST_CASE(
+    "an event that was old when it came is not acted on, one that comes after newer ones not decided on") {
+  Bench bench;
+  for (std::int64_t i = 0; i < 400; ++i) {
+    bench.engine.on_event(event_at(i), monotonic_ns());
+  }
+  bench.engine.on_event(event_at(399 - 130), monotonic_ns());
+  MarketEvent late = event_at(400);
+  late.receive_ns = late.event_ns + 61'000'000'000;
+  bench.engine.on_event(late, monotonic_ns());
+  bench.engine.on_event(event_at(401), monotonic_ns());
+  const auto decisions = bench.records<DecisionRecord>(RecordType::kDecision);
+  CHECK(decisions[400].abstain == AbstainReason::kStale);
+  CHECK(decisions[401].abstain == AbstainReason::kModelFailed);
+  CHECK(decisions.size() == 402);
+}
+
+TEST_CASE(
+    "a feed that asks for an arm is marked, and one without the policy's key goes by decision and is "
+    "counted") {
+  Bench bench;
+  Route route = ab_route();
+  route.assign_by = AssignBy::kAccount;
+  bench.routing.publish({route});
+  bench.engine.begin_feed({{{"A:B", 0.1, 60'000'000'000, "USD", 1.0}}, "", Arm::kChallenger});
+  bench.engine.on_event(event_at(0), monotonic_ns());
+  bench.engine.begin_feed({{{"A:B", 0.1, 60'000'000'000, "USD", 1.0}}, "fund-1", Arm::kNone});
+  bench.engine.on_event(event_at(1), monotonic_ns());
+  const auto decisions = bench.records<DecisionRecord>(RecordType::kDecision);
+  REQUIRE(decisions.size() == 2);
+  CHECK(decisions[0].overridden == 1);
+  CHECK(decisions[0].arm == Arm::kChampion);  // its challenger is not held
+  CHECK(decisions[0].assigned_by == AssignBy::kDecision);
+  CHECK(decisions[1].overridden == 0);
+  CHECK(decisions[1].assigned_by == AssignBy::kAccount);
+  CHECK(bench.counters.overridden.load() == 1);
+  CHECK(bench.counters.keys_absent.load() == 1);
+  CHECK(bench.records<EpochRecord>(RecordType::kEpoch).back().assign_by == AssignBy::kAccount);
 }
 
 TEST_CASE("records lost to a full ring take the challenger's share until the next epoch") {
@@ -242,7 +324,7 @@ TEST_CASE("a worker writes everything it decided before it stops, and a second o
     for (std::int64_t i = 0; i < 3000; ++i) {
       events.push_back(event_at(i));
     }
-    CHECK(worker.replay({{"A:B", 0.1, 60'000'000'000}}, events).size() == 3000);
+    CHECK(worker.replay({{{"A:B", 0.1, 60'000'000'000, "USD", 1.0}}, "", Arm::kNone}, events).size() == 3000);
     worker.stop();
     CHECK(worker.counters().at("journal_waiting") == 0);
   }

@@ -86,7 +86,8 @@ struct Door {
     worker->start();
     python = std::thread([this] {
       while (!stop) {
-        if (worker->desk().wait(0.01)) worker->desk().answer({{{"A:B", 0.1, 60'000'000'000}}, ""});
+        if (worker->desk().wait(0.01))
+          worker->desk().answer({{{{"A:B", 0.1, 60'000'000'000, "USD", 1.0}}, "", Arm::kNone}, ""});
       }
     });
   }

@@ -244,7 +244,7 @@ TEST_CASE("what a killed worker owed is written: mark-outs as never, shadows as 
   CHECK(resumption.next_decision_id == 4);
   CHECK(resumption.owed_markouts == 1);  // of 3
   CHECK(resumption.owed_shadows == 2);   // of 1 and 2
-  CHECK(resumption.earned_bps.at({0, 77}) == -4.5);
+  CHECK(resumption.earned.at({0, 77}).sum == -4.5);
   CHECK(writer.next_index() == 9);
   const auto records = all(folder.path);
   ShadowRecord shadow{};

@@ -7,7 +7,7 @@ namespace ringcraft {
 
 TEST_CASE("three bad outputs in a row trip, two and a good one do not") {
   HardLimits limits;
-  limits.begin(1, 0);
+  limits.begin(1, {});
   CHECK_FALSE(limits.answered(Arm::kChallenger, AbstainReason::kBadOutput, false, 64));
   CHECK_FALSE(limits.answered(Arm::kChallenger, AbstainReason::kBadOutput, false, 64));
   CHECK_FALSE(limits.answered(Arm::kChallenger, AbstainReason::kNone, false, 64));
@@ -20,7 +20,7 @@ TEST_CASE("three bad outputs in a row trip, two and a good one do not") {
 
 TEST_CASE("late answers trip at the limit, but not while the champion is late as well") {
   HardLimits limits;
-  limits.begin(1, 0);
+  limits.begin(1, {});
   for (int i = 0; i < 9; ++i) {
     CHECK_FALSE(limits.answered(Arm::kChallenger, AbstainReason::kNone, true, 10));
   }
@@ -39,11 +39,11 @@ TEST_CASE("late answers trip at the limit, but not while the champion is late as
 
 TEST_CASE("a loss budget trips on the sum, with what was earned before a restart in it") {
   HardLimits limits;
-  limits.begin(1, -60);
-  CHECK_FALSE(limits.earned(-30, 100));
-  CHECK_FALSE(limits.earned(5, 100));
-  CHECK_FALSE(limits.earned(-15, 100));  // -100 is not beyond -100
-  const auto trip = limits.earned(-0.5, 100);
+  limits.begin(1, {-60, 0});
+  CHECK_FALSE(limits.earned(-30, 100, kNoLimit));
+  CHECK_FALSE(limits.earned(5, 100, kNoLimit));
+  CHECK_FALSE(limits.earned(-15, 100, kNoLimit));  // -100 is not beyond -100
+  const auto trip = limits.earned(-0.5, 100, kNoLimit);
   REQUIRE(trip);
   CHECK(trip->kind == TripKind::kLossBudget);
   CHECK(trip->value == -100.5);
@@ -60,9 +60,23 @@ TEST_CASE("an action needs a score beyond the threshold") {
   CHECK(action_of(RuleKind::kExpectedBps, 1.5, bps.data()) == 0);
 }
 
-TEST_CASE("splitmix64 and FNV-1a give the published values") {
-  CHECK(splitmix64(0) == 0xE220A8397B1DCDAFULL);
-  CHECK(fnv1a("a", 1) == 0xAF63DC4C8601EC8CULL);
+TEST_CASE("a drawdown trips below the best that was ever earned, before a restart as well") {
+  HardLimits limits;
+  limits.begin(1, {10, 40});
+  CHECK_FALSE(limits.earned(-10, 1000, 40));  // 40 below the best is not beyond it
+  CHECK_FALSE(limits.earned(60, 1000, 40));
+  CHECK_FALSE(limits.earned(-40, 1000, 40));
+  const auto trip = limits.earned(-0.5, 1000, 40);
+  REQUIRE(trip);
+  CHECK(trip->kind == TripKind::kDrawdown);
+  CHECK(trip->value == 40.5);
+  CHECK(trip->limit == 40);
+}
+
+TEST_CASE("a mark-out that is no number is beyond every budget") {
+  HardLimits limits;
+  limits.begin(1, {});
+  CHECK(limits.earned(std::nan(""), 1000, kNoLimit));
 }
 
 }  // namespace ringcraft

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -27,20 +28,32 @@ constexpr std::array<unsigned char, 102> kDoubling = {
 struct Bench {
   explicit Bench(const std::string& runtime)
       : rings(RecordRings::open_or_create(folder.file("rings"), 64)),
-        runner(holdings, rings.ring(1), counters, 0, 64) {
+        runner(holdings, rings.ring(1), counters, 0, 64, 1'000'000'000) {
     const std::string graph = folder.file("doubling.onnx");
     std::ofstream(graph, std::ios::binary)
         .write(reinterpret_cast<const char*>(kDoubling.data()), kDoubling.size());
     const auto model = [&] { return std::make_shared<OnnxModel>(graph, runtime); };
     holdings.put(0, 1,
                  std::make_unique<const LoadedSlot>(
-                     LoadedSlot{2, RuleKind::kExpectedBps, 1.0, 1'000'000'000, model(), model()}));
+                     LoadedSlot{2, RuleKind::kExpectedBps, 1.0, 1'000'000'000, 0, model(), model()}));
   }
 
   void score(std::uint32_t rollout_id, double output_abs_max) {
     ShadowJob* job = runner.queue().claim();
     REQUIRE(job != nullptr);
-    *job = ShadowJob{1, 1, 2, rollout_id, 0, 1, Arm::kChallenger, true, output_abs_max, 2, {1.5F, -4.0F}};
+    *job = ShadowJob{1,
+                     1,
+                     2,
+                     rollout_id,
+                     0,
+                     1,
+                     Arm::kChallenger,
+                     true,
+                     output_abs_max,
+                     {},
+                     monotonic_ns(),
+                     2,
+                     {1.5F, -4.0F}};
     runner.queue().publish();
     CHECK(runner.run_once() == 1);
   }
@@ -63,6 +76,32 @@ constexpr double kAny = 1e6;
 constexpr double kNothing = 0;  // no output is so small, so every one is bad
 
 }  // namespace
+
+TEST_CASE("a job that waited beyond the deadline, or whose version has gone, is dropped and says which") {
+  const Folder folder;
+  Holdings holdings;
+  Counters counters;
+  RecordRings rings = RecordRings::open_or_create(folder.file("rings"), 64);
+  ShadowRunner runner(holdings, rings.ring(1), counters, 0, 64, 1'000'000'000);
+  for (const std::int64_t waited_ns : {2'000'000'000LL, 0LL}) {
+    ShadowJob* job = runner.queue().claim();
+    REQUIRE(job != nullptr);
+    *job = ShadowJob{};
+    job->decision_id = 7;
+    job->version = 2;
+    job->queued_ns = monotonic_ns() - waited_ns;
+    runner.queue().publish();
+    CHECK(runner.run_once() == 1);
+  }
+  CHECK(counters.shadows_overdue.load() == 1);
+  CHECK(counters.shadows_unready.load() == 1);
+  for (std::uint64_t i = 0; i < 2; ++i) {
+    ShadowRecord record{};
+    std::memcpy(&record, rings.ring(1).at(i).data(), sizeof record);
+    CHECK(record.decision_id == 7);
+    CHECK(record.dropped == 1);
+  }
+}
 
 TEST_CASE("a shadow is scored by its version, and bad outputs in a row of one rollout name that rollout") {
   const char* runtime = std::getenv("RINGCRAFT_ONNXRUNTIME");

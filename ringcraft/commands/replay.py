@@ -3,7 +3,7 @@
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -28,6 +28,13 @@ if TYPE_CHECKING:
 @click.option(
     "--speed", type=click.FloatRange(min=0), default=1.0, show_default=True, help="Times real time; 0: flat out."
 )
+@click.option("--account", default=None, help="With --publish: on whose behalf; policies may assign arms by it.")
+@click.option(
+    "--arm",
+    type=click.Choice(["champion", "challenger"]),
+    default=None,
+    help="With --publish, for tests: ask for this arm; needs serving.allow_arm_override.",
+)
 @json_option
 def replay(
     source: Path,
@@ -38,6 +45,8 @@ def replay(
     set_name: str | None,
     address: str | None,
     speed: float,
+    account: str | None,
+    arm: Literal["champion", "challenger"] | None,
     as_json: bool,
 ) -> None:
     """Read the recording SOURCE, a file or a folder, in event time; count it, store it, or feed a running tier."""
@@ -54,7 +63,7 @@ def replay(
         chosen = feature_set(set_name) if set_name else default_feature_set(recordings)
         _write(features_table(recordings, chosen), features)
     if address:
-        answer["published"] = _publish(recordings, address, speed)
+        answer["published"] = _publish(recordings, address, speed=speed, account=account, arm=arm)
     _print(answer, as_json)
     sys.exit(DONE)
 
@@ -72,7 +81,14 @@ def _write(table: "pa.Table", path: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _publish(recordings: tuple[Recording, ...], address: str, speed: float) -> dict[str, Any]:
+def _publish(
+    recordings: tuple[Recording, ...],
+    address: str,
+    *,
+    speed: float,
+    account: str | None,
+    arm: Literal["champion", "challenger"] | None,
+) -> dict[str, Any]:
     import msgspec
 
     from market_data.publish import publish
@@ -80,7 +96,12 @@ def _publish(recordings: tuple[Recording, ...], address: str, speed: float) -> d
     with progress() as bars:
         bar = bars.add_task("publishing", total=sum(len(recording) for recording in recordings), note="")
         sent = publish(
-            recordings, address, speed=speed, on_progress=lambda done, _total: bars.update(bar, completed=done)
+            recordings,
+            address,
+            speed=speed,
+            on_progress=lambda done, _total: bars.update(bar, completed=done),
+            account=account,
+            arm=arm,
         )
     answer: dict[str, Any] = msgspec.to_builtins(sent)
     return answer

@@ -4,7 +4,6 @@ It reads the journal and never writes it; a rollback takes effect in the routing
 back. After a restart the fold is made again from the journal, which gives the same conclusions.
 """
 
-import secrets
 import threading
 import time
 from collections import deque
@@ -33,6 +32,7 @@ from serving.controller.judging import Judging
 from serving.controller.policies import Policies
 from serving.controller.preparer import Answer, Postponed, Prepared, Preparer, Refusal, prepare
 from serving.controller.publisher import Publisher, Table, route_of, same_route
+from serving.controller.salts import Salts
 from serving.controller.snapshot import model_snapshot, worker_snapshot
 from serving.controller.writer import Evidence, SetModelTag, Writer
 from serving.lineup import SlotStatus, WorkerStatus
@@ -117,6 +117,7 @@ class Controller:
         self._status: WorkerStatus | None = None
         self._ready: dict[str, dict[int, int]] = {name: {} for name in self.desks}
         self._routes: list[Route] | None = None
+        self._salts = Salts(table.read()[1])
         self._events: deque[EventSnapshot] = deque(maxlen=EVENTS_MAX)
         self._saved = b""
         self._begun: set[int] = set()
@@ -348,7 +349,7 @@ class Controller:
         if self._status is None or not self.caught_up:
             return
         routes = [
-            route_of(desk, self._ready[name], secrets.randbits(64), begun=self._begun)
+            route_of(desk, self._ready[name], self._salts.of(desk, self.fold.model(name)), begun=self._begun)
             for name, desk in self.desks.items()
         ]
         before = self._routes

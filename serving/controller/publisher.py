@@ -9,6 +9,7 @@ from typing import Final, Protocol
 from data_contracts.journal import Phase
 from native._native import Route
 from serving.controller.preparer import Prepared
+from serving.controller.salts import ASSIGN_BY
 from serving.lineup import (
     LINEUP_FILE,
     SLOTS_MAX,
@@ -33,6 +34,10 @@ class Table(Protocol):
 
     def publish(self, routes: Sequence[Route]) -> int:
         """Put routes in force; return the epoch."""
+        ...
+
+    def read(self) -> tuple[int, list[Route]]:
+        """Return the epoch in force and its routes."""
         ...
 
     def beat(self) -> None:
@@ -136,6 +141,12 @@ class Publisher:
             late_or_failed_of_64=policy.limits.late_or_failed_of_64,
             output_abs_max=policy.limits.output_abs_max,
             loss_budget_bps=policy.limits.loss_budget_bps,
+            drawdown_budget_bps=policy.limits.drawdown_budget_bps,
+            position_lots_max=policy.limits.position_lots_max,
+            notional_max=policy.limits.notional_max,
+            decisions_per_second_max=policy.limits.decisions_per_second_max,
+            model_age_max_ns=_days_ns(policy.limits.model_age_days_max),
+            extra_horizons_ns=tuple(round(seconds * 1e9) for seconds in policy.outcomes.horizons_seconds),
         )
 
     def write(self, models: tuple[ModelLineup, ...]) -> None:
@@ -161,7 +172,7 @@ def route_of(desk: Desk, ready: Mapping[int, int], salt: int, *, begun: Collecti
     if rollout is not None and rollout.rollout_id not in begun:
         rollout = None
     champion = state.champion if state.champion in ready else None
-    route: dict[str, int] = {"model": state.index, "salt": salt}
+    route: dict[str, int] = {"model": state.index, "salt": salt, "assign_by": ASSIGN_BY[desk.policy.assignment.by]}
     if champion is not None:
         route |= {"champion_slot": ready[champion], "champion_version": champion}
     if rollout is not None and rollout.live:
@@ -190,8 +201,12 @@ def _phase(desk: Desk) -> tuple[Phase, float]:
     return (Phase.AB, desk.share) if desk.share else (Phase.SHADOW, 0.0)
 
 
+def _days_ns(days: float | None) -> int | None:
+    return None if days is None else round(days * 86_400e9)
+
+
 def same_route(one: Route, other: Route) -> bool:
-    """Whether two routes differ in nothing but the salt."""
+    """Whether two routes are the same."""
     return all(getattr(one, name) == getattr(other, name) for name in _FIELDS)
 
 
@@ -207,4 +222,6 @@ _FIELDS: Final = (
     "step",
     "shadow_slots",
     "shadow_versions",
+    "salt",
+    "assign_by",
 )

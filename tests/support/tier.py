@@ -64,6 +64,9 @@ class MemoryTable:
         self.routes = list(routes)
         return self.epoch
 
+    def read(self) -> tuple[int, list[Route]]:
+        return self.epoch, self.routes
+
     def beat(self) -> None:
         self.beats += 1
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from data_contracts.errors import MarketDataError, UsageError
+from data_contracts.feed_hello import read_hello
 from data_contracts.instrument import Instrument
 from data_contracts.market_event import MARKET_EVENT
 from data_contracts.recording import Recording
@@ -51,6 +52,7 @@ class Door:
                 payload = incoming.read(length - 1)
                 if kind == HELLO:
                     self.instruments = json.loads(payload)
+                    self.said = read_hello(payload)
                     self._reply(connection, kind, {"error": self.refusal} if self.refusal else {"accepted": True})
                 elif kind == EVENTS:
                     assert length <= 1 << 20
@@ -88,6 +90,12 @@ def test_every_event_arrives_once_and_in_order(door: Door) -> None:
     assert (summary.events, summary.decisions, summary.stopped) == (10_000, 5, False)
     assert door.events.tobytes() == made.events.tobytes()
     assert door.instruments[0]["symbol"] == "A:B"
+
+
+def test_account_and_arm_are_said_at_the_start(door: Door) -> None:
+    publish(recording("A:B", np.arange(10)), door.address, speed=0, account="fund-1", arm="challenger")
+    assert (door.said.account, door.said.arm) == ("fund-1", "challenger")
+    assert [one.symbol for one in door.said.instruments] == ["A:B"]
 
 
 def test_several_instruments_are_merged_by_event_time_and_named_by_position(door: Door) -> None:

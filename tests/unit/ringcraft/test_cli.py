@@ -195,9 +195,20 @@ def test_init_writes_files_that_mean_the_defaults(tmp_path: Path) -> None:
 def test_policy_template_spells_out_every_default() -> None:
     table = tomllib.loads(policy_template())
     assert msgspec.convert(table, Policy) == Policy()
+    # TOML has no word for None, which says that there is no limit.
     assert {key: set(value) for key, value in table.items()} == {
-        key: set(value) for key, value in msgspec.to_builtins(Policy()).items()
+        key: {name for name, default in value.items() if default is not None}
+        for key, value in msgspec.to_builtins(Policy()).items()
     }
+
+
+def test_limits_that_the_policy_template_leaves_unset_are_in_it_as_comments() -> None:
+    section = policy_template().partition("[limits]")[2].partition("\n[")[0]
+    offered = [line.removeprefix("# ") for line in section.splitlines() if line.startswith("# ") and " = " in line]
+    limits = tomllib.loads("\n".join(offered))
+    unset = {name for name, default in msgspec.to_builtins(Policy().limits).items() if default is None}
+    assert set(limits) == unset
+    assert msgspec.convert({"limits": limits}, Policy).limits.position_lots_max == 10
 
 
 def test_settings_template_uncommented_is_valid() -> None:
