@@ -9,10 +9,12 @@ from msgspec import Struct
 
 from data_contracts.outcome import StoredOutcome
 from data_contracts.policy import Policy
-from serving.journal import read_journal, worker_folder
+from serving.journal import read_journal, record_indices, worker_folder
 from serving.outcomes.taken import read_taken
+from serving.rollout.events import Concluded
 from serving.rollout.fold import JournalFold
 from serving.rollout.policies import policies_beside
+from serving.rollout.rollout_fold import RolloutFold
 from serving.rollout.ticks import TickFile
 
 CHUNK_RECORDS: Final = 65_536
@@ -51,6 +53,7 @@ def judge_journal(
     policies = policies_beside(path)
     fold = JournalFold(policy if policy is not None else policies.of, TickFile(policies.folder.parent).of)
     records = read_journal(path).records
+    fold.records = int(record_indices(records[:1])[0]) if len(records) else 0  # older segments may be archived
     taken = deque(read_taken(worker_folder(path)) if outcomes is None else outcomes)
     for start in range(0, len(records), CHUNK_RECORDS):
         fold.replay(records[start : start + CHUNK_RECORDS], taken)
@@ -61,20 +64,36 @@ def verdicts(fold: JournalFold) -> list[RolloutVerdict]:
     """Return what the fold has concluded so far, in order of rollout id."""
     found = []
     for model in fold.models.values():
+        found += [_ended(one, model.name) for one in model.past]
         for rollout_id, rollout in model.rollouts.items():
-            if not rollout_id:
-                continue
-            ended = rollout.concluded
-            found.append(
-                RolloutVerdict(
-                    rollout_id=rollout_id,
-                    model=model.name,
-                    version=rollout.version,
-                    kind=rollout.kind,
-                    verdict=ended.verdict if ended else "",
-                    guardrail=ended.guardrail if ended else "",
-                    decision=ended.decision if ended else None,
-                    reason=ended.reason if ended else f"{rollout.folded} decisions folded, no verdict yet",
-                )
-            )
+            if rollout.concluded:
+                found.append(_ended(rollout.concluded, model.name))
+            elif rollout_id:
+                found.append(_running(rollout))
     return sorted(found, key=lambda verdict: (verdict.rollout_id, verdict.model))
+
+
+def _ended(end: Concluded, model: str) -> RolloutVerdict:
+    return RolloutVerdict(
+        rollout_id=end.rollout_id,
+        model=model,
+        version=end.version,
+        kind=end.kind,
+        verdict=end.verdict,
+        guardrail=end.guardrail,
+        decision=end.decision,
+        reason=end.reason,
+    )
+
+
+def _running(rollout: RolloutFold) -> RolloutVerdict:
+    return RolloutVerdict(
+        rollout_id=rollout.rollout_id,
+        model=rollout.model,
+        version=rollout.version,
+        kind=rollout.kind,
+        verdict="",
+        guardrail="",
+        decision=None,
+        reason=f"{rollout.folded} decisions folded, no verdict yet",
+    )

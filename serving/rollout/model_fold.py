@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from data_contracts.journal import Arm, MarkoutStatus, Phase, TripKind
 from data_contracts.outcome import PostedOutcome
-from serving.rollout.events import FoldEvent, Paused
+from serving.rollout.events import Concluded, FoldEvent, Paused
 from serving.rollout.policies import PolicyOf
 from serving.rollout.posted import Posted, PostedCounts
 from serving.rollout.records import (
@@ -28,6 +28,8 @@ _OK: Final = int(MarkoutStatus.OK)
 _CHALLENGER: Final = int(Arm.CHALLENGER)
 EARLY_MAX: Final = 65_536
 """Records held for decisions that are not there yet, a model."""
+KEPT_ROLLOUTS: Final = 16
+"""The latest, with all that they showed; of those before, only how they ended."""
 PENDING_MAX: Final = 262_144
 """Decisions that wait for outcomes, a model; beyond it the oldest is given up."""
 LATER: Final = 64
@@ -72,6 +74,8 @@ class ModelFold:
         self.epoch: EpochRow | None = None
         self.rollouts: dict[int, RolloutFold] = {}
         self.current: RolloutFold | None = None
+        self.past: list[Concluded] = []
+        """How the rollouts ended that are no longer kept in full, oldest first."""
         self.unknown = self.late_outcomes = self.given_up = 0
         self.last_event_ns = 0
         self.last_folded = 0
@@ -113,6 +117,7 @@ class ModelFold:
         self.current = None
         if row.rollout_id and row.phase != Phase.IDLE:
             self.current = self._rollout(row)
+            self._retire()
         return [ended] if ended else ()
 
     def on_decision(self, row: DecisionRow) -> Sequence[FoldEvent]:
@@ -127,10 +132,7 @@ class ModelFold:
         self.last_event_ns = row.event_ns
         if row.arm <= _CHALLENGER and not row.overridden:
             self.epoch_arms[row.arm] += 1
-        if self._early:
-            for record in self._early.pop(row.decision_id, ()):
-                (self._mark if isinstance(record, MarkoutRow) else self._score)(pending, record)  # type: ignore[arg-type]
-        if self._early_posted:
+        if self._early or self._early_posted:
             self._take_early(pending)
         return self._advance()
 
@@ -204,14 +206,19 @@ class ModelFold:
         pending.waits = pending.waits and pending.posted.realised is None
 
     def _take_early(self, pending: Pending) -> None:
+        """Join what came before its decision; what was held for numbers passed over has none in this model."""
         newest = pending.decision.decision_id
-        for decision_id in [one for one in self._early_posted if one <= newest]:
-            outcomes = self._early_posted.pop(decision_id)
-            if decision_id < newest:  # passed over: the number is another model's, or nobody's
-                self.posted.unknown += len(outcomes)
-                continue
-            for outcome in outcomes:
-                self._join(pending, outcome)
+        for record in self._early.pop(newest, ()):
+            if isinstance(record, MarkoutRow):
+                self._mark(pending, record)
+            else:
+                self._score(pending, record)
+        for outcome in self._early_posted.pop(newest, ()):
+            self._join(pending, outcome)
+        for number in [one for one in self._early if one < newest]:
+            self.unknown += len(self._early.pop(number))
+        for number in [one for one in self._early_posted if one < newest]:
+            self.posted.unknown += len(self._early_posted.pop(number))
 
     def _score(self, pending: Pending, row: ShadowRow) -> None:
         for known in pending.shadows:
@@ -288,6 +295,18 @@ class ModelFold:
         earned = head.posted.pnl_bps(markout, self.tick_of(head.decision.instrument))
         self.posted.unpriced += earned is None
         return earned
+
+    def _retire(self) -> None:
+        """Keep no more in full than there is use for: what is kept is saved again and again."""
+        ended = [number for number in sorted(self.rollouts) if self.rollouts[number].concluded]
+        if len(ended) <= KEPT_ROLLOUTS:
+            return
+        waiting = {pending.epoch.rollout_id for pending in self._pending}
+        for number in ended[:-KEPT_ROLLOUTS]:
+            concluded = self.rollouts[number].concluded
+            if number not in waiting and concluded is not None:
+                self.past.append(concluded)
+                del self.rollouts[number]
 
     def _rollout(self, epoch: EpochRow) -> RolloutFold:
         """Return the epoch's rollout; 0 for decisions outside every one, which are tallied and never judged."""

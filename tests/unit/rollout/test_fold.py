@@ -24,6 +24,7 @@ from data_contracts.policy import Policy, Rollout, Step
 from serving.judge import verdicts
 from serving.rollout.events import Concluded, Paused, ReadyToPromote, StepAdvanced
 from serving.rollout.fold import JournalFold
+from serving.rollout.model_fold import KEPT_ROLLOUTS
 
 POLICY = Policy(
     rollout=Rollout(
@@ -381,3 +382,42 @@ def test_model_named_after_its_first_epoch_is_known_by_its_name() -> None:
     fold.consume(writer.bytes())
     assert fold.model("late") is fold.models[0]
     assert verdicts(fold)[0].model == "late"
+
+
+def test_records_of_decisions_that_were_lost_are_not_held_for_ever() -> None:
+    writer = JournalWriter()
+    writer.add(RecordType.EPOCH, rollout_id=1, champion=1, challenger=2, phase=1)
+    writer.add(RecordType.MARKOUT, decision_id=1)  # its decision was dropped
+    writer.add(RecordType.MARKOUT, decision_id=2)
+    writer.add(RecordType.DECISION, decision_id=2, event_ns=1, version=1, arm=int(Arm.CHAMPION))
+    fold = JournalFold(POLICY)
+    fold.consume(writer.bytes())
+    model = fold.models[0]
+    assert (model.unknown, model.rollouts[1].folded, len(model._early)) == (1, 1, 0)
+
+
+def test_hard_limit_during_the_bake_ends_it() -> None:
+    worker = SyntheticWorker(equal)
+    worker.adopt(rollout_id=2, champion=2, challenger=1, phase=Phase.BAKE)
+    worker.decide(5)
+    worker.writer.add(RecordType.TRIP, decision_id=5, version=2, rollout_id=2, kind=int(TripKind.BAD_OUTPUT))
+    (ended,) = JournalFold(POLICY).consume(worker.writer.bytes())
+    assert (ended.kind, ended.version, ended.verdict) == ("bake", 2, "rolled_back")
+    assert (ended.guardrail, ended.decision) == ("limit:bad_output", 5)
+
+
+def test_long_life_keeps_the_last_rollouts_whole_and_of_the_others_how_they_ended() -> None:
+    worker = SyntheticWorker(equal)
+    for number in range(1, 3 * KEPT_ROLLOUTS):
+        worker.adopt(rollout_id=number, champion=1, challenger=number + 1, phase=Phase.SHADOW)
+        worker.decide(10)
+    worker.finish()
+    fold = JournalFold(POLICY)
+    fold.consume(worker.writer.bytes())
+    model, judged = fold.models[0], verdicts(fold)
+    assert [verdict.rollout_id for verdict in judged] == list(range(1, 3 * KEPT_ROLLOUTS))
+    assert {verdict.verdict for verdict in judged[:-1]} == {"withdrawn"}
+    assert judged[-1].verdict == ""
+    # One runs, and the one that had just ended had decisions waiting when the next began.
+    assert len(model.rollouts) <= KEPT_ROLLOUTS + 2
+    assert max(rollout.folded for rollout in model.rollouts.values()) == 10

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import struct
 from collections import deque
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from data_contracts.instrument import Instrument
 from data_contracts.journal import DECISION, MARKOUT, RECORD_BYTES, MarkoutStatus, Phase, RecordType
 from data_contracts.outcome import PostedOutcome, StoredOutcome
 from data_contracts.policy import Guardrails, Outcomes, PnlGuard, Policy, Rollout, Step
-from serving.judge import verdicts
+from native._native import crc32c
+from serving.judge import judge_journal, verdicts
 from serving.rollout.events import Concluded, Paused
 from serving.rollout.fold import JournalFold
 from serving.rollout.keeping import pack
@@ -324,3 +326,18 @@ def test_tick_sizes_are_kept_and_the_first_word_stands(tmp_path: Path) -> None:
     (tmp_path / "journal" / "ticks.json").write_text("[")
     with pytest.raises(JournalError, match=r"ticks\.json: expected tick sizes"):
         TickFile(tmp_path / "journal")
+
+
+def test_judge_of_a_journal_whose_oldest_segment_is_gone_takes_outcomes_in_their_places(tmp_path: Path) -> None:
+    desk = begun()
+    desk.go_on(20)
+    first, records = 1000, desk.worker.writer.records
+    folder = tmp_path / "journal" / "worker-0"
+    folder.mkdir(parents=True)
+    header = struct.pack("<8sIIQ36x", b"RCJOURN1", 1, RECORD_BYTES, first)
+    sealed = [raw[4:8] + struct.pack("<Q", first + at) + raw[16:] for at, raw in enumerate(records)]
+    body = b"".join(struct.pack("<I", crc32c(raw)) + raw for raw in sealed)
+    (folder / "00000007.rcj").write_bytes(header + struct.pack("<I", crc32c(header)) + body)
+    outcomes = [stored(realised(n, 1.0), first + len(records), n) for n in range(1, 11)]
+    (verdict,) = judge_journal(folder, POLICY, outcomes)
+    assert verdict.reason == "10 decisions folded, no verdict yet"
