@@ -57,6 +57,13 @@ def test_bad_versions_come_off_by_themselves_and_the_judge_agrees(tmp_path: Path
                 ]
                 assert rollout.verdict == "rolled_back", rollout
                 assert rollout.guardrail in guardrails, rollout
+                assert [alarm.name for alarm in rollout.watches][:2] == ["share", "latency"]
+                overall, *by_instrument = [row for row in shown.divergence if row.version == versions[name]]
+                assert overall.against == versions["cautious"]
+                assert overall.count > 0
+                assert (overall.mean_difference or 0.0) > 0.0 or name == "slow"
+                assert by_instrument
+                assert not [row.instrument for row in by_instrument if row.instrument.startswith("#")]
                 expected.append((rollout.rollout_id, rollout.version, rollout.decision, rollout.reason))
                 wait_for_tag(registry, versions[name], "rolled_back")
                 assert "challenger" not in registry.aliases(MODEL)
