@@ -70,6 +70,19 @@ class ArchiveSettings(BaseModel, frozen=True, extra="forbid"):
     )
 
 
+class NotifySettings(BaseModel, frozen=True, extra="forbid"):
+    """Who is told of ends of rollouts, alarms and pauses; RINGCRAFT_NOTIFY_SECRET signs what the webhook gets."""
+
+    webhook_url: str = Field(default="", pattern="^(https?://.+)?$", description="Gets a POST for each; empty: none.")
+    command: tuple[str, ...] = Field(default=(), description="Program and arguments; gets JSON on standard input.")
+    command_timeout_s: float = Field(default=30.0, gt=0, description="Then it is killed, and tried again.")
+    prefect_api_url: str = Field(
+        default="", pattern="^(https?://.+)?$", description="http://127.0.0.1:4200/api, for example; empty: no events."
+    )
+    timeout_s: float = Field(default=5.0, gt=0, description="Longest wait for one answer.")
+    queue_max: int = Field(default=1000, ge=1, description="Notices that wait; the oldest ones beyond are given up.")
+
+
 class ScheduledTraining(BaseModel, frozen=True, extra="forbid"):
     """A training flow that runs by the clock."""
 
@@ -97,6 +110,7 @@ class Settings(BaseSettings):
     serving: ServingSettings = ServingSettings()
     outcomes: OutcomeSettings = OutcomeSettings()
     archive: ArchiveSettings = ArchiveSettings()
+    notify: NotifySettings = NotifySettings()
     prefect_port: int = Field(default=4200, ge=1, le=65_535, description="Prefect server that `up` starts.")
     schedules: tuple[ScheduledTraining, ...] = Field(default=(), description="Flows that run by the clock.")
 

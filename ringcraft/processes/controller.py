@@ -11,7 +11,7 @@ import structlog
 
 from data_contracts.errors import RingcraftError, UsageError
 from data_contracts.policy import Policy, read_policy
-from data_contracts.settings import Settings
+from data_contracts.settings import NotifySettings, Settings
 from native._native import RoutingTable
 from registry.mlflow_registry import MlflowRegistry
 from ringcraft.processes.options import settings_from_arguments
@@ -24,6 +24,9 @@ from serving.controller.commands import ControllerCommands
 from serving.controller.controller import Controller
 from serving.controller.loop import run_loop
 from serving.controller.publisher import Heartbeat
+from serving.notify.channels import SECRET_VARIABLE as NOTIFY_SECRET_VARIABLE
+from serving.notify.channels import Channel, CommandChannel, PrefectChannel, WebhookChannel
+from serving.notify.notifier import NOTICES_FILE, Notifier
 from serving.outcomes.api import outcome_routes
 from serving.outcomes.sql_store import SqlOutcomeStore, outcome_url
 from serving.supervisor import CONSOLE_FILE
@@ -46,11 +49,13 @@ def run_controller(settings: Settings) -> None:
     state_dir.mkdir(parents=True, exist_ok=True)
     serving = settings.serving
     table = RoutingTable.create(str(shared_memory.path(state_dir, shared_memory.ROUTING)))
+    notifier = Notifier(state_dir / NOTICES_FILE, notify_channels(settings.notify), queue_max=settings.notify.queue_max)
     controller = Controller(
         registry=MlflowRegistry(settings.mlflow.uri, timeout_s=settings.mlflow.timeout_s),
         models=serving.models,
         policy=_policy(serving.policy),
         policy_file=serving.policy,
+        notifier=notifier,
         state_dir=state_dir,
         table=table,
         poll_s=serving.registry_poll_ms / 1000.0,
@@ -66,7 +71,9 @@ def run_controller(settings: Settings) -> None:
     with ConsoleServer(app, host=serving.host, port=serving.console_port) as console, _archivist(settings):
         _state_port(state_dir, console.port)
         log.info("controller_started", console=console.url, models=[model.name for model in serving.models])
+        notifier.start()
         run_loop(controller, Heartbeat(table), stop)
+        notifier.stop()
     log.info("controller_stopped")
 
 
@@ -76,6 +83,19 @@ def _archivist(settings: Settings) -> AbstractContextManager[object]:
     # The command finds its settings as this process did: in its arguments, the environment, the folder.
     command = [sys.executable, "-m", "ringcraft.cli", "compact", *sys.argv[1:]]
     return Archivist(command, every_s=settings.archive.every_hours * 3600.0)
+
+
+def notify_channels(settings: NotifySettings) -> list[Channel]:
+    """Return the channels that are set up."""
+    channels: list[Channel] = []
+    if settings.webhook_url:
+        secret = os.environ.get(NOTIFY_SECRET_VARIABLE, "")
+        channels.append(WebhookChannel(settings.webhook_url, secret=secret, timeout_s=settings.timeout_s))
+    if settings.command:
+        channels.append(CommandChannel(settings.command, timeout_s=settings.command_timeout_s))
+    if settings.prefect_api_url:
+        channels.append(PrefectChannel(settings.prefect_api_url, timeout_s=settings.timeout_s))
+    return channels
 
 
 def _policy(path: Path) -> Policy:

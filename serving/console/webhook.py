@@ -1,12 +1,10 @@
 """POST /v1/webhooks/mlflow: MLflow says that something changed, and the next poll comes at once.
 
 What a delivery says is never acted on: aliases are read from the registry. Its signature is checked all the same, so
-that nobody else makes the tier poll. Scheme: HMAC-SHA256 over "id.timestamp.body", as MLflow 3.17 signs (its headers
-X-MLflow-Delivery-Id, X-MLflow-Timestamp, X-MLflow-Signature; Standard Webhooks, standardwebhooks.com).
+that nobody else makes the tier poll; MLflow 3.17 sends it in X-MLflow-Delivery-Id, X-MLflow-Timestamp and
+X-MLflow-Signature.
 """
 
-import base64
-import hashlib
 import hmac
 import time
 from collections.abc import Callable, Mapping
@@ -16,6 +14,8 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
+
+from serving.signature import signature_of
 
 log = structlog.get_logger()
 
@@ -76,12 +76,6 @@ class DeliveryCheck:
             raise DeliveryError(_FORGED, f"{ID}: expected one that is new, got {delivery!r} again")
         self._seen[delivery] = then + TOLERANCE_S + 1
         return delivery
-
-
-def signature_of(secret: bytes, delivery: str, stamp: str, body: bytes) -> str:
-    """Return the signature header of a delivery."""
-    digest = hmac.new(secret, f"{delivery}.{stamp}.".encode() + body, hashlib.sha256).digest()
-    return f"v1,{base64.b64encode(digest).decode()}"
 
 
 def webhook_routes(secret: str, wake: Callable[[], None]) -> list[BaseRoute]:

@@ -6,7 +6,6 @@ back. After a restart the fold is made again from the journal, which gives the s
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -24,11 +23,12 @@ from native._native import Route
 from registry.history import HISTORY_FILE, History
 from registry.looks import LastLook
 from registry.port import ModelRegistry
-from serving.console.snapshot import EventSnapshot, OutcomesSnapshot, Snapshot
+from serving.console.snapshot import OutcomesSnapshot, Snapshot
 from serving.controller.book import BOOK_FILE, RolloutIds, read_book, write_book
 from serving.controller.evidence import evidence_document, evidence_files
 from serving.controller.follower import LOOK_FILE, Follower
 from serving.controller.judging import Judging
+from serving.controller.news import News, Teller
 from serving.controller.policies import Policies
 from serving.controller.preparer import Answer, Postponed, Prepared, Preparer, Refusal, prepare
 from serving.controller.publisher import Publisher, Table, route_of, same_route
@@ -51,7 +51,6 @@ RETRY_REFUSED_S: Final = 5.0
 POSTPONED_S: Final = 1.0
 SNAPSHOT_S: Final = 0.25
 PNL_S: Final = 1.0
-EVENTS_MAX: Final = 200
 
 
 class Controller:
@@ -66,6 +65,7 @@ class Controller:
         state_dir: Path,
         table: Table,
         policy_file: Path | None = None,
+        notifier: Teller | None = None,
         poll_s: float = 0.5,
         mlflow_uri: str = "",
         outcomes: OutcomeStore | None = None,
@@ -118,7 +118,7 @@ class Controller:
         self._ready: dict[str, dict[int, int]] = {name: {} for name in self.desks}
         self._routes: list[Route] | None = None
         self._salts = Salts(table.read()[1])
-        self._events: deque[EventSnapshot] = deque(maxlen=EVENTS_MAX)
+        self._news = News(wall_ns, notifier)
         self._saved = b""
         self._begun: set[int] = set()
         """Rollouts that the book on the disk knows; no other is routed."""
@@ -409,6 +409,7 @@ class Controller:
         if ended.verdict != "promoted" and ended.version not in self._live_versions(desk):
             self._prepared.pop((model, ended.version), None)  # its tag is looked at again before it is served again
         self._book.end(model, ended, self._wall_ns())
+        self._news.ended(model, ended)
         if not ended.rollout_id:
             return
         fold = self.fold.model(model)
@@ -434,17 +435,8 @@ class Controller:
 
     def _note(self, kind: str, model: str, version: int | None, text: str, decision: int | None = None) -> None:
         fold = self.fold.model(model)
-        self._events.append(
-            EventSnapshot(
-                wall_ns=self._wall_ns(),
-                event_ns=fold.last_event_ns if fold is not None and fold.last_event_ns else None,
-                kind=kind,
-                model=model,
-                version=version,
-                decision=decision,
-                text=text,
-            )
-        )
+        event_ns = fold.last_event_ns if fold is not None and fold.last_event_ns else None
+        self._news.note(kind, model, version, text, decision=decision, event_ns=event_ns)
 
     def _now_text(self) -> str:
         return datetime.fromtimestamp(self._wall_ns() / 1e9, UTC).isoformat(timespec="milliseconds")
@@ -486,7 +478,7 @@ class Controller:
             ready=bool(served) and all(served) and self._routes is not None and worker is not None and worker.alive,
             models=tuple(models),
             workers=(worker,) if worker else (),
-            events=tuple(self._events),
+            events=tuple(self._news.events),
             outcomes=self._outcomes(),
         )
 

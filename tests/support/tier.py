@@ -83,6 +83,8 @@ class Tier:
         self.table = MemoryTable()
         self.worker = SyntheticWorker(lambda r, i: self.draws[self._judged()](r, i))
         self.draws: dict[int, Callable[..., World]] = {}
+        self.told: list[dict] = []
+        """What others were told, by all controllers."""
         self.adopted = 0
         self.controller = self.new_controller()
 
@@ -92,9 +94,13 @@ class Tier:
             models=(ServedModel(name=MODEL),),
             policy=self.policy,
             policy_file=self.policy_file,
+            notifier=self,
             state_dir=self.state_dir,
             table=self.table,
         )
+
+    def tell(self, event: dict) -> None:
+        self.told.append(event)
 
     def restart_controller(self) -> None:
         """Kill and start: nothing but the state folder and the table survives."""

@@ -337,3 +337,25 @@ def test_version_that_loses_by_what_is_posted_is_rolled_back_however_often_the_c
     tier.turn(decisions=10)
     assert same_as_judge(tier)
     assert judge_journal(tier.state_dir / "journal", POLICY)[0].verdict != "rolled_back"  # by mark-outs
+
+
+def test_ends_and_pauses_are_told_once_even_by_two_controllers(tmp_path: Path) -> None:
+    tier = tier_with_champion(tmp_path)
+    version = challenge(tier, harmful)
+    tier.until(lambda: tier.desk.state.rollout is not None and tier.desk.state.rollout.live, decisions=10)
+    commands = ControllerCommands(tier.controller)
+    assert commands.pause(MODEL, dry_run=False, why="lunch", who="me").done
+    assert commands.resume(MODEL, dry_run=False, why="back", who="me").done
+    tier.until(lambda: over(tier, version), decisions=50)
+    tier.restart_controller()
+    for _ in range(3):
+        tier.turn(decisions=5)
+    told = [(event["event"], event["version"]) for event in tier.told if event["version"] == version]
+    assert told == [
+        ("ringcraft.paused", version),
+        ("ringcraft.resumed", version),
+        ("ringcraft.rollout.rolled_back", version),
+    ]
+    end = tier.told[-1]
+    assert (end["model"], end["guardrail"], end["control"], end["decision"]) == (MODEL, "pnl", 1, tier.ended()[-1][4])
+    assert len({event["id"] for event in tier.told}) == len(tier.told)

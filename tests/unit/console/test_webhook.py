@@ -15,9 +15,9 @@ from serving.console.webhook import (
     TIMESTAMP,
     DeliveryCheck,
     DeliveryError,
-    signature_of,
     webhook_routes,
 )
+from serving.signature import signature_of
 
 SECRET = "a secret that both sides know"
 BODY = b'{"entity": "model_version_alias", "action": "created"}'
