@@ -70,6 +70,10 @@ class RolloutSnapshot(Struct, frozen=True, kw_only=True):
     promotion_evidence: float
     step_shares: tuple[float, ...] = ()
     """Share of every step, in order, 0 for shadow; empty where not said."""
+    decisions_after: int | None = None
+    """That a version which was rolled back still took after the verdict stood; None where none was."""
+    routed_without_us: float | None = None
+    """From that verdict, or a hard limit's trip, to the first epoch, or decision, without the version."""
     watches: tuple[Alarm, ...] = ()
     """What is watched beside the guardrails, raised or not."""
 

@@ -146,6 +146,7 @@ def _rollout(desk: Desk, judged: RolloutFold | None) -> RolloutSnapshot | None:
     needed = desk.policy.rollout.bake_decisions if bake else steps[min(step, len(steps) - 1)].min_decisions
     folded = judged.folded if judged else 0
     guards = judged.guards if judged else None
+    reaction = judged.reaction if judged else None
     verdict = "" if rollout is not None or last is None else last.verdict
     paused_or_ready = "" if rollout is None else rollout.paused
     return RolloutSnapshot(
@@ -168,6 +169,8 @@ def _rollout(desk: Desk, judged: RolloutFold | None) -> RolloutSnapshot | None:
         promotion_evidence=guards.promotion.evidence if guards and guards.promotion else 0.0,
         step_shares=tuple(one.share for one in steps),
         watches=judged.watching.readings() if judged else (),
+        decisions_after=reaction.decisions if reaction else None,
+        routed_without_us=reaction.took_us if reaction else None,
     )
 
 

@@ -15,6 +15,7 @@ from data_contracts.outcome import PostedOutcome
 from serving.rollout.events import Concluded, FoldEvent, Paused
 from serving.rollout.policies import PolicyOf
 from serving.rollout.posted import Posted, PostedCounts
+from serving.rollout.reaction import Reaction
 from serving.rollout.records import (
     DecisionRow,
     EpochRow,
@@ -114,6 +115,8 @@ class ModelFold:
                 self.current.route(row)
             return ()
         ended = self.current.withdraw(row) if self.current else None
+        if self.current and self.current.reaction:
+            self.current.reaction.left(row)
         self.current = None
         if row.rollout_id and row.phase != Phase.IDLE:
             self.current = self._rollout(row)
@@ -132,6 +135,8 @@ class ModelFold:
         self.last_event_ns = row.event_ns
         if row.arm <= _CHALLENGER and not row.overridden:
             self.epoch_arms[row.arm] += 1
+        if self.current is not None and self.current.reaction is not None:
+            self.current.reaction.decided(row)
         if self._early or self._early_posted:
             self._take_early(pending)
         return self._advance()
@@ -180,7 +185,10 @@ class ModelFold:
         if row.kind == TripKind.JOURNAL_DROPS:
             return () if rollout.concluded else [self._paused(rollout, row, reason)]
         ended = rollout.limit(name, row.decision_id, reason)
-        return [ended] if ended else ()
+        if ended is None:
+            return ()
+        rollout.reaction = Reaction(verdict_ns=row.wall_ns, arm=rollout.judged_arm, at_once=True)
+        return [ended]
 
     def _paused(self, rollout: RolloutFold, row: TripRow, reason: str) -> Paused:
         return Paused(
@@ -258,6 +266,10 @@ class ModelFold:
             event = self._fold(head)
             if event is not None:
                 events.append(event)
+                if isinstance(event, Concluded) and event.verdict == "rolled_back":
+                    newest = pending[-1].decision if pending else head.decision
+                    rollout = self._rollout(head.epoch)
+                    rollout.reaction = Reaction(verdict_ns=newest.answer_ns, arm=rollout.judged_arm, at_once=False)
         return events
 
     def _overdue(self, head: Pending) -> bool:

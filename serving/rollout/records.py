@@ -91,6 +91,7 @@ class TripRow(NamedTuple):
     """A hard limit that tripped inside the worker."""
 
     decision_id: int
+    wall_ns: int
     value: float
     limit: float
     version: int

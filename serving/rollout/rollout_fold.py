@@ -12,6 +12,7 @@ from serving.rollout.evidence import Evidence
 from serving.rollout.judging import ERRORS, LATENCY, PNL, Answered, Guards
 from serving.rollout.machine import Verdict, next_step
 from serving.rollout.paired import augmented_difference, paired_difference
+from serving.rollout.reaction import Reaction
 from serving.rollout.records import DecisionRow, EpochRow, MarkoutRow, ShadowRow
 from serving.rollout.series import Point, Series
 from serving.rollout.state import RolloutState
@@ -53,6 +54,8 @@ class RolloutFold:
         self.series = Series()
         self.arms: dict[int, ArmTally] = {}
         self.concluded: Concluded | None = None
+        self.reaction: Reaction | None = None
+        """How soon routing left the version; None while it was not taken off."""
         self.folded = self.folded_in_step = self.unpaired = self.given_up = self.unrealised = 0
         self.live_pnl_bps = 0.0
         self.silent = 0

@@ -1,0 +1,113 @@
+"""A rollback takes effect in the worker itself: a real controller, a real worker process, a real feed under way."""
+
+import threading
+import time
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from worker_kit import IF, MODEL, linear_graph, tier, touch_events, wait_for, write_version
+
+from data_contracts.feed_hello import FeedHello, write_hello
+from data_contracts.instrument import Instrument
+from data_contracts.journal import Arm, RecordType
+from data_contracts.policy import HardLimits, Policy, Rollout, Step
+from data_contracts.settings import ServedModel
+from registry.memory import MemoryRegistry
+from serving.controller.controller import Controller
+from serving.controller.loop import run_loop
+from serving.controller.publisher import Heartbeat
+from serving.journal import Journal, read_journal
+from serving.rollout.fold import JournalFold
+from serving.rollout.policies import policies_beside
+from serving.rollout.reaction import Reaction
+
+STEPS = (Step(share=0.0, min_decisions=50), Step(share=0.5, min_decisions=1_000_000))
+GENEROUS = HardLimits(late_or_failed_of_64=64, loss_budget_bps=1e12)
+
+
+def rolled_back(folder: Path, policy: Policy) -> tuple[Reaction, Journal, str]:
+    """What the journal shows of a challenger that trades on nothing beside a champion that never trades."""
+    champion = write_version(folder / "1", linear_graph, threshold=2.0)
+    challenger = write_version(folder / "2", lambda path: linear_graph(path, bias=(0.0, 0.0, 90.0)))
+    registry = MemoryRegistry()
+    with tier(folder) as running:
+        running.start()
+        controller = Controller(
+            registry=registry,
+            models=(ServedModel(name=MODEL),),
+            policy=policy,
+            state_dir=running.state,
+            table=running.routing,
+            poll_s=0.05,
+        )
+        stop = threading.Event()
+        loop = threading.Thread(target=run_loop, args=(controller, Heartbeat(running.routing), stop))
+        loop.start()
+        try:
+            for alias, version in (("champion", champion), ("challenger", challenger)):
+                registry.move_alias(MODEL, alias, registry.publish(MODEL, version, tags={}))
+                wait_for(lambda n=alias: n in _routed(running.routing), f"the {alias} to be routed")
+            feed = running.feed(hello=False)
+            feed.send(1, write_hello(FeedHello(instruments=(Instrument(**_facts() | {"fee_bps": 0.0}),))))
+            assert feed.receive() == {"accepted": True}
+            sent = 0
+            while not controller._book.entries[-1].ended or sent == 0:
+                feed.events(touch_events(20, start=sent))
+                sent += 20
+                time.sleep(0.005)
+                assert sent < 40_000, "no verdict"
+            feed.events(touch_events(200, start=sent))
+            feed.end()
+            feed.close()
+        finally:
+            stop.set()
+            loop.join(20)
+        running.stop()
+        journal = read_journal(running.journal)
+        fold = JournalFold(policies_beside(running.state / "journal").of)
+        fold.consume(journal.records)
+    (judged,) = [one for one in fold.models[0].rollouts.values() if one.version == 2]
+    assert judged.concluded.verdict == "rolled_back"
+    assert judged.reaction is not None
+    return judged.reaction, journal, judged.concluded.guardrail
+
+
+def _facts() -> dict[str, object]:
+    return {name: getattr(IF, name) for name in IF.__struct_fields__}
+
+
+def _routed(routing) -> set[str]:
+    _, routes = routing.read()
+    named = {"champion": routes and routes[0].champion_slot != 255, "challenger": routes and routes[0].rollout_id}
+    return {name for name, there in named.items() if there}
+
+
+def test_hard_limit_leaves_the_challenger_no_further_decision(tmp_path: Path, record_property) -> None:
+    policy = Policy(rollout=Rollout(steps=STEPS), limits=msgspec.structs.replace(GENEROUS, drawdown_budget_bps=30.0))
+    reaction, journal, guardrail = rolled_back(tmp_path, policy)
+    (trip,) = journal.select(RecordType.TRIP)
+    decisions = journal.decisions
+    after = decisions[decisions["decision_id"] > trip["decision_id"]]
+    record_property("trip_to_next_decision_us", reaction.took_us)
+    assert guardrail == "limit:drawdown"
+    assert len(after) > 100
+    assert not (after["arm"] == Arm.CHALLENGER).any()
+    assert reaction.decisions == 0
+    assert reaction.took_us is not None
+    assert reaction.took_us == max(0, after["answer_ns"][0] - trip["wall_ns"]) / 1000
+
+
+def test_statistical_verdict_holds_from_the_next_epoch(tmp_path: Path, record_property) -> None:
+    reaction, journal, guardrail = rolled_back(tmp_path, Policy(rollout=Rollout(steps=STEPS), limits=GENEROUS))
+    epochs, decisions = journal.select(RecordType.EPOCH), journal.decisions
+    left = next(one for one in epochs[::-1] if one["rollout_id"] == 0)
+    record_property("verdict_to_epoch_us", reaction.took_us)
+    record_property("challenger_decisions_after_the_verdict", reaction.decisions)
+    assert guardrail == "pnl"
+    acted = decisions[(decisions["arm"] == Arm.CHALLENGER) & (decisions["answer_ns"] > reaction.verdict_ns)]
+    assert reaction.decisions == len(acted)
+    assert (acted["decision_id"] < left["next_decision_id"]).all()
+    assert reaction.took_us == (left["wall_ns"] - reaction.verdict_ns) / 1000
+    assert reaction.took_us < 5e6
+    assert np.isin(decisions["arm"][decisions["decision_id"] >= left["next_decision_id"]], [Arm.CHAMPION]).all()
