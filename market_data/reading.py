@@ -6,13 +6,15 @@ from typing import Final
 
 from data_contracts.errors import UsageError
 from data_contracts.recording import Recording
-from market_data.formats import cffex_ticks, itch50, moldudp64, quotes
+from market_data.formats import cffex_ticks, itch50, lobster, moldudp64, quotes, sse_l3
 
 FORMATS: Final[dict[str, ModuleType]] = {
     "cffex-ticks": cffex_ticks,
     "itch50": itch50,
+    "lobster": lobster,
     "moldudp64": moldudp64,
     "quotes": quotes,
+    "sse-l3": sse_l3,
 }
 
 

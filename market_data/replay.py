@@ -1,12 +1,13 @@
 """Recordings as tables: the book's touch, the features, and a summary of what was read."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data_contracts.errors import MissingDependencyError, UsageError
+from data_contracts.errors import FormatError, MissingDependencyError, UsageError
 from data_contracts.feature_set import FeatureSet
 from data_contracts.instrument import Instrument
 from data_contracts.market_event import UNUSABLE, EventFlag, MarketEvents
@@ -19,11 +20,16 @@ if TYPE_CHECKING:
 _TOUCH = ("bid_ticks", "bid_lots", "ask_ticks", "ask_lots")
 
 
-def book_table(recordings: Sequence[Recording]) -> "pa.Table":
-    """Return one row a change of the touch.
+def book_table(recordings: Sequence[Recording], times_ns: NDArray[np.int64] | None = None) -> "pa.Table":
+    """Return one row a change of the touch, or one row for each of `times_ns`.
 
     Columns event_ns, receive_ns, sequence, bid_ticks, bid_lots, ask_ticks, ask_lots; null where a side is empty or
-    the feed gives no sizes. Metadata tick_size and lot_size.
+    the feed gives no sizes. Metadata tick_size, lot_size and instrument.
+
+    Args:
+        recordings: of one instrument.
+        times_ns: event times, UTC, in any order. A row is then the state after the last event at or before its time,
+            as that event left it, all null where there is none; one more column, at_ns, is the time.
 
     Raises:
         UsageError: no recording, or recordings of several instruments.
@@ -31,16 +37,44 @@ def book_table(recordings: Sequence[Recording]) -> "pa.Table":
     """
     pa = _pyarrow()
     instrument = _one_instrument(recordings)
-    events = np.concatenate([recording.events[_touch_changes(recording.events)] for recording in recordings])
-    columns = {name: pa.array(events[name]) for name in ("event_ns", "receive_ns", "sequence")}
+    if times_ns is None:
+        events = np.concatenate([recording.events[_touch_changes(recording.events)] for recording in recordings])
+        unknown = np.zeros(len(events), dtype=bool)
+    else:
+        events, unknown = _states_at(np.concatenate([recording.events for recording in recordings]), times_ns)
+    columns = {name: pa.array(events[name], mask=unknown) for name in ("event_ns", "receive_ns", "sequence")}
     for name in _TOUCH:
         side = name.partition("_")[0]
-        missing = events[f"{side}_ticks"] <= 0
+        missing = unknown | (events[f"{side}_ticks"] <= 0)
         if name.endswith("lots"):
             missing |= events[name] < 0
         columns[name] = pa.array(events[name], mask=missing)
+    if times_ns is not None:
+        columns["at_ns"] = pa.array(times_ns)
     metadata = {"tick_size": instrument.tick_size, "lot_size": instrument.lot_size, "instrument": instrument.symbol}
     return pa.table(columns, metadata=metadata)
+
+
+def read_times(path: Path) -> NDArray[np.int64]:
+    """Return the times of a CSV file: its first column, int64 ns UTC, with or without a header.
+
+    Raises:
+        UsageError: there is no such file.
+        FormatError: a cell is no such number; names the row.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise FormatError(path, where="file", expected="text", got="other bytes") from None
+    cells = [(row, line.split(",")[0].strip()) for row, line in enumerate(lines, start=1) if line.strip()]
+    if cells and not cells[0][1].lstrip("-").isdigit():
+        cells = cells[1:]  # the header
+    for row, cell in cells:
+        if not (cell.lstrip("-").isdigit() and abs(int(cell)) < 2**63):
+            raise FormatError(path, where=f"row {row}", expected="a time in ns", got=repr(cell))
+    return np.array([int(cell) for _, cell in cells], dtype=np.int64)
 
 
 def features_table(recordings: Sequence[Recording], feature_set: FeatureSet) -> "pa.Table":
@@ -98,6 +132,14 @@ def _total(counts: Iterable[dict[str, int]]) -> dict[str, int]:
         for name, count in each.items():
             total[name] = total.get(name, 0) + count
     return total
+
+
+def _states_at(events: MarketEvents, times_ns: NDArray[np.int64]) -> tuple[MarketEvents, NDArray[np.bool_]]:
+    """Return the event that each time finds, and where it finds none; days follow each other, oldest first."""
+    last = np.searchsorted(events["event_ns"], times_ns, side="right") - 1
+    if not len(events):
+        return np.zeros(len(times_ns), dtype=events.dtype), np.ones(len(times_ns), dtype=bool)
+    return events[np.maximum(last, 0)], last < 0
 
 
 def _touch_changes(events: MarketEvents) -> NDArray[np.bool_]:

@@ -12,6 +12,7 @@ from ringcraft.exits import NOT_SO
 from ringcraft.terminal import err, out, print_json, table
 
 BENCHES: Final = {
+    "feeds": "feed messages a second: decoding against a memory scan, books against itch-book",
     "features": "feature vectors a second, native against the numpy reference",
     "reaction": "seconds from an alias moved in MLflow to its version in shadow",
     "inference": "one row through ONNX Runtime's C API against its Python session",

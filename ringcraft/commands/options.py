@@ -8,7 +8,8 @@ import click
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
-FORMATS = ("itch50", "cffex-ticks", "quotes")
+FORMATS = ("cffex-ticks", "itch50", "lobster", "moldudp64", "quotes", "sse-l3")
+"""Those of market_data.reading, spelt out so that help needs not load them."""
 
 
 def config_option(function: _F) -> _F:

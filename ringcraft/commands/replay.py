@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 @click.command()
 @source_options
 @click.option("--book", type=click.Path(path_type=Path), help="Parquet file: one row per change of the touch.")
+@click.option(
+    "--at",
+    "times",
+    type=click.Path(path_type=Path),
+    help="For --book: CSV of times in ns, UTC; one row each, the state at that time.",
+)
 @click.option("--features", type=click.Path(path_type=Path), help="Parquet file: one feature vector per event.")
 @click.option(
     "--feature-set", "set_name", default=None, help="For --features; default: touch_v1 where the feed gives sizes."
@@ -41,6 +47,7 @@ def replay(
     format_name: str | None,
     instrument: str | None,
     book: Path | None,
+    times: Path | None,
     features: Path | None,
     set_name: str | None,
     address: str | None,
@@ -52,13 +59,16 @@ def replay(
     """Read the recording SOURCE, a file or a folder, in event time; count it, store it, or feed a running tier."""
     from market_data.feature_sets import default_feature_set, feature_set
     from market_data.reading import read_recordings
-    from market_data.replay import book_table, features_table, summarise
+    from market_data.replay import book_table, features_table, read_times, summarise
 
+    if times and not book:
+        raise UsageError("--at: expected --book too, which says where the states go")
+    times_ns = read_times(times) if times else None
     start = time.perf_counter()
     recordings = read_recordings(source, format=format_name, instrument=instrument)
     answer: dict[str, Any] = summarise(recordings, seconds=time.perf_counter() - start)
     if book:
-        _write(book_table(recordings), book)
+        _write(book_table(recordings, times_ns), book)
     if features:
         chosen = feature_set(set_name) if set_name else default_feature_set(recordings)
         _write(features_table(recordings, chosen), features)

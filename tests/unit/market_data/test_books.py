@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.plain_book import PlainBook
 
 from data_contracts.market_event import EventFlag
 from native import _native
-from tests.support.plain_book import PlainBook
 
 REFERENCES = st.one_of(st.integers(0, 40), st.integers(0, 2**64 - 1), st.integers(2**21, 2**21 + 5))
 ADDS = st.tuples(

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import captures
+from support.captures import LINE_A, LINE_B, Packet, pcap, pcapng
 
 from data_contracts.errors import FormatError, RingcraftError
 from data_contracts.market_event import EventFlag
 from data_contracts.recording import Recording
 from market_data.reading import read_recordings
 from market_data.simulator import simulate
-from tests.support import captures
-from tests.support.captures import LINE_A, LINE_B, Packet, pcap, pcapng
 
 START_NS = int(datetime(2026, 1, 5, 14, 30, tzinfo=UTC).timestamp()) * 10**9
 TOUCH = ["event_ns", "sequence", "bid_ticks", "bid_lots", "ask_ticks", "ask_lots", "trade_ticks", "trade_lots"]

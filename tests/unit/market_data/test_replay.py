@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_contracts.errors import UsageError
+from data_contracts.errors import FormatError, UsageError
 from market_data.feature_sets import QUOTES_V1
 from market_data.reading import read_recordings
-from market_data.replay import book_table, features_table, summarise
+from market_data.replay import book_table, features_table, read_times, summarise
 from market_data.simulator import simulate
 
 
@@ -27,6 +27,37 @@ def test_book_has_one_row_a_change_of_the_touch(test_data: Path) -> None:
     same = np.flatnonzero(~np.any(np.diff(touch, axis=0), axis=1))
     assert set(same) <= set(first_of_day)
     assert 0 < len(table) < sum(len(day) for day in days)
+
+
+def test_book_at_given_times_is_the_last_state_before_each(tmp_path: Path) -> None:
+    simulate(tmp_path / "ring.itch", seed=2, seconds=60)
+    (day,) = read_recordings(tmp_path / "ring.itch")
+    events = day.events
+    rng = np.random.default_rng(1)
+    times = rng.integers(events["event_ns"][0] - 10**9, events["event_ns"][-1] + 10**9, 200)
+    times[:3] = events["event_ns"][0] - 1, events["event_ns"][40], events["event_ns"][-1]
+    table = book_table([day], times)
+    assert table["at_ns"].to_pylist() == times.tolist()
+    for at, row in zip(times, table.to_pylist(), strict=True):
+        before = [event for event in events if event["event_ns"] <= at]
+        if not before:
+            assert {row[name] for name in table.column_names if name != "at_ns"} == {None}
+            continue
+        assert (row["sequence"], row["bid_ticks"]) == (before[-1]["sequence"], before[-1]["bid_ticks"])
+        assert row["ask_lots"] == (before[-1]["ask_lots"] if before[-1]["ask_ticks"] else None)
+
+
+@pytest.mark.parametrize("text", ["at_ns\n5\n\n-7,x\n", "5\n-7\n"])
+def test_times_are_read_with_and_without_a_header(tmp_path: Path, text: str) -> None:
+    (tmp_path / "times.csv").write_text(text)
+    assert read_times(tmp_path / "times.csv").tolist() == [5, -7]
+
+
+@pytest.mark.parametrize("cell", ["12.5", "tomorrow", "99999999999999999999"])
+def test_time_that_is_none_is_refused_with_its_row(tmp_path: Path, cell: str) -> None:
+    (tmp_path / "times.csv").write_text(f"at_ns\n5\n{cell}\n")
+    with pytest.raises(FormatError, match=f"row 3: expected a time in ns, got '{cell}'"):
+        read_times(tmp_path / "times.csv")
 
 
 def test_sizes_a_feed_does_not_give_are_null(test_data: Path) -> None:

@@ -1,20 +1,26 @@
 """The command line as a stranger meets it."""
 
 import gzip
+import json
 import subprocess
 import sys
 import time
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+import pyarrow.parquet as pq
 import pytest
+from support import captures
 from support.cli import one_line, ringcraft
 
 from data_contracts.policy import Policy
 from data_contracts.settings import Settings, load_settings
+from market_data import reading
 from market_data.simulator import simulate
 from ringcraft.cli import COMMANDS, main
+from ringcraft.commands import options
 from ringcraft.commands.init import policy_template, settings_template
 from ringcraft.ports import free_port
 
@@ -225,3 +231,36 @@ def test_help_is_quick() -> None:
     start = time.perf_counter()
     ringcraft("--help")
     assert time.perf_counter() - start < 5.0
+
+
+def test_formats_offered_are_those_that_are_read() -> None:
+    assert set(options.FORMATS) == set(reading.FORMATS)
+
+
+def test_captured_packets_are_replayed_to_the_states_at_given_times(tmp_path: Path) -> None:
+    simulate(tmp_path / "ring.itch", seed=1, seconds=30)
+    messages = captures.itch_messages((tmp_path / "ring.itch").read_bytes())
+    start_ns = int(datetime(2026, 1, 5, 14, 30, tzinfo=UTC).timestamp()) * 10**9
+    packets = captures.packets(messages, first_ns=start_ns)
+    captures.write(tmp_path / "feed.pcapng", captures.pcapng(packets[:20] + packets[22:], resolution=9))
+    times = [start_ns - 1, start_ns + 10**9, start_ns + 20 * 10**9]
+    (tmp_path / "times.csv").write_text("at_ns\n" + "\n".join(map(str, times)))
+    command = ["replay", "feed.pcapng", "--format", "moldudp64", "--instrument", "RING", "--json"]
+    result = ringcraft(*command, "--book", "book.parquet", "--at", "times.csv", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    summary = json.loads(result.stdout)
+    assert {"messages", "by_type", "skipped", "gaps", "states", "events_per_second"} <= set(summary)
+    assert (summary["gaps"], summary["skipped"]["missed_message"]) == (1, 6)
+    assert summary["states"]["gap"] > 0
+    rows = pq.read_table(tmp_path / "book.parquet").to_pylist()
+    assert [row["at_ns"] for row in rows] == times
+    assert rows[0]["bid_ticks"] is None
+    assert 9_900 < rows[2]["bid_ticks"] < rows[2]["ask_ticks"] < 10_100
+
+
+def test_times_without_a_book_to_write_are_refused(tmp_path: Path) -> None:
+    simulate(tmp_path / "ring.itch", seed=1, seconds=5)
+    (tmp_path / "times.csv").write_text("5\n")
+    result = ringcraft("replay", "ring.itch", "--at", "times.csv", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "--at: expected --book too" in one_line(result)

@@ -1,0 +1,224 @@
+"""Shanghai Stock Exchange, order by order: `SHorders.zip` (or .csv, .csv.gz) with `SHtrans.zip` beside it.
+
+One sequence per channel numbers orders and trades together. An order's message comes after the trades that it makes on
+arrival and carries only what is left: one that trades in full at once is never added. So a trade may name an order
+that is not in the book, and that side of it changes nothing.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_contracts.errors import FormatError, UsageError
+from data_contracts.instrument import Instrument
+from data_contracts.market_event import MARKET_EVENT, EventFlag, MarketEvents
+from data_contracts.recording import Recording
+from market_data.formats import tables
+from market_data.formats.touch import choose, drop_backwards, touch_flags
+from native import _native
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_ENDINGS: Final = (".zip", ".csv", ".csv.gz")
+_UTC_OFFSET_NS: Final = 8 * 3_600_000_000_000  # China keeps one time all year
+_CALL_AUCTIONS_S: Final = ((0, 9 * 3600 + 30 * 60), (14 * 3600 + 57 * 60, 24 * 3600))
+_TICKS_PER_YUAN: Final = 100
+_ALL: Final = 2**32 - 1
+_ADD, _DELETE = 2, 10
+
+
+class Message(NamedTuple):
+    """An order added or deleted, or a trade, of one stock; in the order of its channel."""
+
+    kind: str
+    """add, delete or trade."""
+    sequence: int
+    event_ns: int
+    side: str
+    """B or S: of the order, or the aggressor of the trade; empty in an auction."""
+    ticks: int
+    lots: int
+    order: int
+    """Of an add or delete, 0 of a trade."""
+    buy: int
+    sell: int
+    """The two orders of a trade, 0 of another message."""
+
+
+def claims(source: Path) -> bool:
+    """Whether the path is such a pair's order file, or a folder that holds the pair."""
+    return _pair(source) is not None
+
+
+def read(source: Path, instrument: str | None) -> tuple[Recording, ...]:
+    """Return the day's recording of one stock.
+
+    Raises:
+        UsageError: several stocks and no `instrument`, or none of that name.
+        FormatError: the files are not what the format says.
+    """
+    messages, symbol = read_messages(source, instrument)
+    events, skipped = _build(messages)
+    events, backwards = drop_backwards(events)
+    if backwards:
+        skipped["out_of_order"] = backwards
+    kinds = [message.kind for message in messages]
+    by_type = {kind: kinds.count(kind) for kind in ("add", "delete", "trade")}
+    traded = Instrument(
+        symbol=symbol, tick_size="0.01", lot_size="1", currency="CNY", time_zone="Asia/Shanghai"
+    )  # fees and the duty on sales differ by year and broker: none is assumed
+    return (Recording(instrument=traded, events=events, source=source, skipped=skipped, by_type=by_type),)
+
+
+def read_messages(source: Path, instrument: str | None) -> tuple[list[Message], str]:
+    """Return one stock's messages as its channel numbered them, and its VENUE:SYMBOL.
+
+    Raises:
+        UsageError: several stocks and no `instrument`, or none of that name.
+        FormatError: the files are not what the format says.
+    """
+    pair = _pair(source)
+    if pair is None:
+        raise UsageError(f"{source}: expected SHorders and SHtrans side by side")
+    orders, trades = _table(pair[0], _order_columns()), _table(pair[1], _trade_columns())
+    codes = sorted(set(orders["SecurityID"].unique()) | set(trades["SecurityID"].unique()))
+    wanted = None if instrument is None else instrument.removesuffix(".SH")
+    symbol = choose(source, [f"SSE:{code.removesuffix('.SH')}" for code in codes], wanted)
+    code = f"{symbol.removeprefix('SSE:')}.SH"
+    found = [*_orders(pair[0], orders, code), *_trades(pair[1], trades, code)]
+    found.sort(key=lambda message: message.sequence)
+    return found, symbol
+
+
+def _pair(source: Path) -> tuple[Path, Path] | None:
+    folder = source if source.is_dir() else source.parent
+    if not source.is_dir() and not source.name.startswith("SHorders."):
+        return None
+    for ending in _ENDINGS:
+        orders, trades = folder / f"SHorders{ending}", folder / f"SHtrans{ending}"
+        if orders.is_file() and trades.is_file() and (source.is_dir() or source.name == orders.name):
+            return orders, trades
+    return None
+
+
+def _order_columns() -> dict[str, "type[pl.DataType]"]:
+    pl = tables.polars()
+    whole = ("OrderType", "OrderQty", "OrderBSFlag", "ApplSeqNum", "OrderNO")
+    texts = ("MDDate", "MDTime", "SecurityID")
+    return {**dict.fromkeys(texts, pl.String), "OrderPrice": pl.Float64, **dict.fromkeys(whole, pl.Int64)}
+
+
+def _trade_columns() -> dict[str, "type[pl.DataType]"]:
+    pl = tables.polars()
+    whole = ("TradeBuyNo", "TradeSellNo", "TradeBSFlag", "TradeQty", "ApplSeqNum")
+    texts = ("MDDate", "MDTime", "SecurityID")
+    return {**dict.fromkeys(texts, pl.String), "TradePrice": pl.Float64, **dict.fromkeys(whole, pl.Int64)}
+
+
+def _table(path: Path, columns: dict[str, "type[pl.DataType]"]) -> "pl.DataFrame":
+    data = tables.read_zipped(path) if path.suffix == ".zip" else tables.read_bytes(path)
+    return tables.read_table(path, data, columns=columns, header=True)
+
+
+def _orders(path: Path, table: "pl.DataFrame", code: str) -> Iterator[Message]:
+    rows = _rows_of(table, code)
+    kinds = {_ADD: "add", _DELETE: "delete"}
+    sides = {1: "B", 2: "S"}
+    for row, event_ns in zip(rows, _event_ns(path, rows), strict=True):
+        kind, side = kinds.get(row["OrderType"]), sides.get(row["OrderBSFlag"])
+        if kind is None or side is None:
+            got = f"{row['OrderType']}, {row['OrderBSFlag']}"
+            raise _bad_row(path, row, "OrderType 2 or 10 and OrderBSFlag 1 or 2", got)
+        ticks, lots = _ticks(row["OrderPrice"]), row["OrderQty"]
+        if not 0 < lots <= _ALL or (kind == "add" and not 0 < ticks < 2**31):
+            raise _bad_row(path, row, "a price and a quantity over 0", f"{row['OrderPrice']}, {lots}")
+        yield Message(kind, row["ApplSeqNum"], event_ns, side, ticks, lots, row["OrderNO"], 0, 0)
+
+
+def _trades(path: Path, table: "pl.DataFrame", code: str) -> Iterator[Message]:
+    rows = _rows_of(table, code)
+    aggressors = {0: "", 1: "B", 2: "S"}
+    for row, event_ns in zip(rows, _event_ns(path, rows), strict=True):
+        side, lots = aggressors.get(row["TradeBSFlag"]), row["TradeQty"]
+        if side is None or not 0 < lots <= _ALL:
+            got = f"{row['TradeBSFlag']}, {lots}"
+            raise _bad_row(path, row, "TradeBSFlag 0, 1 or 2 and a quantity over 0", got)
+        buy, sell = row["TradeBuyNo"], row["TradeSellNo"]
+        yield Message("trade", row["ApplSeqNum"], event_ns, side, _ticks(row["TradePrice"]), lots, 0, buy, sell)
+
+
+def _rows_of(table: "pl.DataFrame", code: str) -> list[dict[str, Any]]:
+    numbered = table.with_row_index("row")
+    return numbered.filter(numbered["SecurityID"] == code).to_dicts()
+
+
+def _bad_row(path: Path, row: dict[str, Any], expected: str, got: str) -> FormatError:
+    return FormatError(path, where=f"row {row['row'] + 1 + tables.HEADER_ROWS}", expected=expected, got=got)
+
+
+def _ticks(price: float) -> int:
+    return round(price * _TICKS_PER_YUAN)  # prices carry float noise: 15.929999999999999
+
+
+def _event_ns(path: Path, rows: list[dict[str, Any]]) -> Iterator[int]:
+    midnights: dict[str, int] = {}
+    for row in rows:
+        day = row["MDDate"]
+        try:
+            if day not in midnights:
+                start = datetime.strptime(day, "%Y.%m.%d").replace(tzinfo=UTC)
+                midnights[day] = int(start.timestamp()) * 1_000_000_000 - _UTC_OFFSET_NS
+            hours, minutes, seconds = row["MDTime"].split(":")
+            since_ms = (int(hours) * 60 + int(minutes)) * 60_000 + round(float(seconds) * 1_000)
+        except ValueError:
+            expected = "MDDate YYYY.MM.DD and MDTime HH:MM:SS.mmm"
+            raise _bad_row(path, row, expected, f"{day}, {row['MDTime']}") from None
+        yield midnights[day] + since_ms * 1_000_000
+
+
+def _build(messages: list[Message]) -> tuple[MarketEvents, dict[str, int]]:
+    """Return an event for each change of the touch and each trade, and what could not be applied."""
+    book = _native.Books(1)
+    skipped = {"unknown_order": 0, "duplicate_order": 0, "over_executed": 0}
+    rows: list[tuple[int, ...]] = []
+    last = (0, 0, 0, 0)
+    for message in messages:
+        apply(book, message, skipped)
+        touch = book.best(0)
+        if touch == last and message.kind != "trade":
+            continue
+        last = touch
+        traded = (0, 0)
+        if message.kind == "trade":
+            sign = {"B": 1, "S": -1, "": 0}[message.side]
+            traded = (message.ticks, sign * message.lots)
+        rows.append((message.event_ns, message.event_ns, message.sequence, *touch, *traded, 0, 0, 0))
+    events = np.array(rows, dtype=MARKET_EVENT)
+    events["flags"] = touch_flags(events)
+    events["flags"][_in_call_auction(events["event_ns"])] |= np.uint16(EventFlag.AUCTION)
+    return events, {reason: n for reason, n in skipped.items() if n}
+
+
+def apply(book: "_native.Books", message: Message, skipped: dict[str, int]) -> None:
+    """Change instrument 0 of `book` by one message; count in `skipped` what cannot be applied."""
+    if message.kind == "add":
+        skipped["duplicate_order"] += not book.add(0, message.order, message.side, message.ticks, message.lots)
+    elif message.kind == "delete":
+        skipped["unknown_order"] += book.reduce(0, message.order, _ALL) == 0
+    else:
+        for order in (message.buy, message.sell):
+            taken = book.reduce(0, order, message.lots)
+            skipped["over_executed"] += 0 < taken < message.lots
+
+
+def _in_call_auction(event_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
+    local_s = (event_ns + _UTC_OFFSET_NS) // 1_000_000_000 % 86_400
+    inside = np.zeros(len(event_ns), dtype=bool)
+    for start, end in _CALL_AUCTIONS_S:
+        inside |= (local_s >= start) & (local_s < end)
+    return inside

@@ -1,0 +1,186 @@
+"""LOBSTER and Shanghai's order-by-order files: what the recordings say of themselves is what the books show."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data_contracts.errors import FormatError, UsageError
+from data_contracts.market_event import EventFlag
+from market_data.formats import sse_l3
+from market_data.reading import read_recordings
+from market_data.replay import book_table, summarise
+from native import _native
+
+SSE = "sse-l3-20230711"
+LOBSTER = "lobster-aapl-l10-head"
+MESSAGE = "AAPL_2012-06-21_34200000_57600000_message_1.csv"
+NO_PRICE = 9_999_999_999
+ORDER_HEADER = "MDDate,MDTime,OrderType,OrderPrice,OrderQty,OrderBSFlag,ApplSeqNum,OrderNO,SecurityID"
+TRADE_HEADER = "MDDate,MDTime,TradeBuyNo,TradeSellNo,TradeBSFlag,TradePrice,TradeQty,ApplSeqNum,SecurityID"
+
+
+def write_lobster(folder: Path, messages: list[str], books: list[str]) -> Path:
+    path = folder / MESSAGE
+    path.write_text("\n".join(messages) + "\n")
+    (folder / MESSAGE.replace("message", "orderbook")).write_text("\n".join(books) + "\n")
+    return path
+
+
+def write_sse(folder: Path, orders: list[str], trades: list[str]) -> Path:
+    for name, header, rows in (("SHorders", ORDER_HEADER, orders), ("SHtrans", TRADE_HEADER, trades)):
+        (folder / f"{name}.csv").write_text("\n".join([header, *rows]) + "\n")
+    return folder
+
+
+def order(at: str, kind: int, price: str, lots: int, side: int, sequence: int, number: int) -> str:
+    return f"2023.07.11,{at},{kind},{price},{lots},{side},{sequence},{number},600000.SH"
+
+
+def trade(at: str, buy: int, sell: int, side: int, price: str, lots: int, sequence: int) -> str:
+    return f"2023.07.11,{at},{buy},{sell},{side},{price},{lots},{sequence},600000.SH"
+
+
+def test_lobsters_touch_is_its_books_first_level_row_by_row(test_data: Path) -> None:
+    (day,) = read_recordings(test_data / LOBSTER)
+    text = next((test_data / LOBSTER).glob("*orderbook*")).read_text().splitlines()
+    rows = np.array([[int(cell) for cell in line.split(",")[:4]] for line in text])
+    events = day.events
+    for name, column, unit in (("ask_ticks", 0, 100), ("ask_lots", 1, 1), ("bid_ticks", 2, 100), ("bid_lots", 3, 1)):
+        assert np.array_equal(events[name], rows[:, column] // unit)
+    assert day.instrument.symbol == "NASDAQ:AAPL"
+    assert np.datetime64(int(events["event_ns"][0]), "ns") == np.datetime64("2012-06-21T13:30:00.004241176")
+    assert not events["flags"].any()
+    assert sum(day.by_type.values()) == len(rows)
+    assert np.count_nonzero(events["trade_lots"]) == day.by_type["execution"] + day.by_type["hidden_execution"]
+
+
+def test_lobsters_trades_are_signed_by_their_aggressor_and_halts_flagged(tmp_path: Path) -> None:
+    book = "1000200,5,1000000,7"
+    path = write_lobster(
+        tmp_path,
+        [
+            "34200.1,4,1,3,1000200,-1",  # a resting sale was hit: bought
+            "34200.2,5,0,2,1000100,1",
+            "34200.3,6,0,9,1000100,-1",
+            "34200.4,7,0,0,-1,-1",
+            "34200.5,1,2,1,1000000,1",
+            "34200.6,7,0,0,0,-1",
+            "34200.7,7,0,0,1,-1",
+        ],
+        [book] * 6 + [f"{NO_PRICE},0,1000000,7"],
+    )
+    (day,) = read_recordings(path)
+    assert day.events["trade_lots"].tolist() == [3, -2, 0, 0, 0, 0, 0]
+    assert day.events["trade_ticks"].tolist() == [10_002, 10_001, 10_001, 0, 0, 0, 0]
+    halted, auction = int(EventFlag.HALTED), int(EventFlag.AUCTION)
+    assert day.events["flags"].tolist() == [0, 0, 0, halted, halted, auction, int(EventFlag.ONE_SIDED)]
+    assert day.events["ask_ticks"][-1] == 0
+
+
+@pytest.mark.parametrize(
+    ("message", "books", "expected"),
+    [
+        ("34200.1,8,1,3,1000200,-1", 1, "row 1, column type: expected 1 to 7, got 8"),
+        ("90000.1,4,1,3,1000200,-1", 1, "row 1, column time_s: expected 0 to 86400"),
+        ("34200.1,4,1,x,1000200,-1", 1, "row 1, column size: expected a finite number, got 'x'"),
+        ("34200.1,4,1,3,1000200,-1", 2, "table: expected a row a message, 1, got 2"),
+    ],
+)
+def test_broken_lobster_files_are_refused_with_row_and_column(
+    tmp_path: Path, message: str, books: int, expected: str
+) -> None:
+    path = write_lobster(tmp_path, [message], ["1000200,5,1000000,7"] * books)
+    with pytest.raises(FormatError, match=expected):
+        read_recordings(path)
+
+
+def test_lobster_without_its_order_book_is_refused(tmp_path: Path) -> None:
+    path = write_lobster(tmp_path, ["34200.1,4,1,3,1000200,-1"], ["1000200,5,1000000,7"])
+    (tmp_path / MESSAGE.replace("message", "orderbook")).unlink()
+    with pytest.raises(UsageError, match="No such file"):
+        read_recordings(path)
+
+
+@pytest.mark.parametrize(("stock", "orders", "trades"), [("601825", 7_283, 5_370), ("605580", 25_537, 16_996)])
+def test_shanghais_real_day_applies_whole_and_every_trade_meets_the_order_that_is_next(
+    test_data: Path, stock: str, orders: int, trades: int
+) -> None:
+    messages, symbol = sse_l3.read_messages(test_data / SSE, f"{stock}.SH")
+    assert symbol == f"SSE:{stock}"
+    book, skipped = _native.Books(1), {"unknown_order": 0, "duplicate_order": 0, "over_executed": 0}
+    met = 0
+    for message in messages:
+        if message.kind == "trade" and message.side:
+            # The order that rested stands first in its queue, at the price of the trade: price, then time.
+            passive = book.order(message.sell if message.side == "B" else message.buy)
+            assert passive is not None
+            assert (passive[2], passive[4]) == (message.ticks, 0)
+            assert passive[2] == (book.best(0)[2] if message.side == "B" else book.best(0)[0])
+            met += 1
+        sse_l3.apply(book, message, skipped)
+    assert skipped == {"unknown_order": 0, "duplicate_order": 0, "over_executed": 0}
+    assert met > 0.9 * trades
+    kinds = [message.kind for message in messages]
+    assert (kinds.count("add") + kinds.count("delete"), kinds.count("trade")) == (orders, trades)
+    sequences = np.array([message.sequence for message in messages])
+    assert np.all(np.diff(sequences) > 0)
+
+
+def test_shanghais_book_is_never_crossed_between_its_auctions(test_data: Path) -> None:
+    (day,) = read_recordings(test_data / SSE, instrument="601825.SH")
+    summary = summarise([day], seconds=1.0)
+    assert summary["by_type"] == {"add": 5_286, "delete": 1_997, "trade": 5_370}
+    assert summary["skipped"] == {}
+    auction = (day.events["flags"] & int(EventFlag.AUCTION)) != 0
+    crossed = (day.events["flags"] & int(EventFlag.CROSSED | EventFlag.LOCKED)) != 0
+    assert not np.any(crossed & ~auction)
+    assert np.any(crossed & auction)
+    first = np.datetime64(int(day.events["event_ns"][0]), "ns")
+    assert np.datetime64("2023-07-11T01:15") <= first < np.datetime64("2023-07-11T01:25")
+    table = book_table([day])
+    assert table.schema.metadata[b"tick_size"] == b"0.01"
+    assert 0 < len(table) <= len(day)
+
+
+def test_add_of_what_is_left_does_not_count_the_trades_before_it_twice(tmp_path: Path) -> None:
+    folder = write_sse(
+        tmp_path,
+        [
+            order("10:00:00.000", 2, "9.989999999999999", 300, 2, 1, 11),
+            order("10:00:01.000", 2, "9.99", 200, 1, 4, 12),  # of 500, after 300 have traded
+            order("10:00:03.000", 10, "9.99", 150, 1, 6, 12),
+        ],
+        [
+            trade("10:00:01.000", 12, 11, 1, "9.99", 300, 2),
+            trade("10:00:02.000", 12, 13, 2, "9.99", 50, 5),  # 13 traded in full at once: never added
+        ],
+    )
+    (day,) = read_recordings(folder)
+    assert day.skipped == {}
+    touch = day.events[["bid_ticks", "bid_lots", "ask_ticks", "ask_lots"]].tolist()
+    assert touch == [(0, 0, 999, 300), (0, 0, 0, 0), (999, 200, 0, 0), (999, 150, 0, 0), (0, 0, 0, 0)]
+    assert day.events["trade_lots"].tolist() == [0, 300, 0, -50, 0]
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        (order("10:00:00.000", 3, "9.99", 300, 2, 1, 11), "row 2: expected OrderType 2 or 10"),
+        (order("10:00:00.000", 2, "9.99", 300, 7, 1, 11), "row 2: expected OrderType 2 or 10"),
+        (order("10:00:00.000", 2, "0", 300, 2, 1, 11), "row 2: expected a price and a quantity over 0"),
+        (order("10:00:00.000", 2, "9.99", -1, 2, 1, 11), "row 2: expected a price and a quantity over 0"),
+        (order("10h", 2, "9.99", 300, 2, 1, 11), "row 2: expected MDDate YYYY.MM.DD and MDTime"),
+    ],
+)
+def test_bad_order_is_refused_with_its_row(tmp_path: Path, row: str, expected: str) -> None:
+    with pytest.raises(FormatError, match=expected):
+        read_recordings(write_sse(tmp_path, [row], [trade("10:00:01.000", 12, 11, 1, "9.99", 300, 2)]))
+
+
+def test_orders_without_their_trades_are_no_recording(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "SHorders.zip", "w") as archive:
+        archive.writestr("SHorders.csv", ORDER_HEADER + "\n")
+    with pytest.raises(UsageError, match="fits none of the formats"):
+        read_recordings(tmp_path)
