@@ -42,6 +42,7 @@ class BlockSums:
         "_v_mean",
         "_variance",
         "_weights",
+        "_zs",
         "block",
         "blocks",
         "events",
@@ -66,7 +67,7 @@ class BlockSums:
         self.events = self.blocks = self._in_block = 0
         self._variance = self._long = self._sum = self._weights = 0.0
         self._v_fast = self._v_mean = 0.0
-        self._last = self._cross = self._squares = 0.0
+        self._last = self._zs = self._cross = self._squares = 0.0
 
     def push(self, difference: float) -> Block | None:
         """Fold one difference; return the block that it closes, once blocks are judged.
@@ -107,7 +108,11 @@ class BlockSums:
             z = total / spread
             # Block sums that follow one another with correlation r spread (1 + r)/(1 - r) times as far in the long
             # run, where dependence fades as an autoregression's does; for small r that is 1 + 2r.
-            r = min(_CORRELATION_MAX, max(0.0, self._cross / (self._squares + _SHRINK_BLOCKS)))
+            # About their mean: what is lost steadily is a loss and no dependence.
+            common = self._zs * self._zs / max(1, self.blocks - 1)
+            r = (self._cross - common) / (self._squares - common + _SHRINK_BLOCKS)
+            r = min(_CORRELATION_MAX, max(0.0, r))
+            self._zs += z
             self._cross += z * self._last
             self._squares += z * z
             self._last = z

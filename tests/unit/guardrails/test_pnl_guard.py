@@ -111,6 +111,13 @@ def test_equal_version_whose_dependence_outlasts_a_block_is_kept() -> None:
     assert alarms(persistent) <= 3
 
 
+def test_version_that_loses_on_every_decision_is_taken_off_soon_after_the_warm_up() -> None:
+    """A steady loss is no dependence between blocks: taken for one, it would be forgiven for as long again."""
+    for loss in (1.0, 10.0):
+        values = np.random.default_rng(2).standard_normal(EVENTS) - loss
+        assert (tripped_at(guard(), values) or EVENTS) <= 720
+
+
 @pytest.mark.parametrize("first", [-1e-120, -1e-99, 1e-99, 1e120])
 def test_difference_too_small_to_measure_is_none_and_one_too_large_breaks_nothing(first: float) -> None:
     watch = guard()
