@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 import msgspec
+import structlog
 
 from data_contracts.policy import Policy
 from serving.controller.evidence_page import evidence_page
@@ -10,6 +11,8 @@ from serving.rollout.effects import Ended
 from serving.rollout.rollout_fold import RolloutFold
 from serving.rollout.series import NAMES, Point
 from serving.rollout.tally import ArmTally
+
+log = structlog.get_logger()
 
 _FAR: Final = 1000.0
 
@@ -62,8 +65,12 @@ def _point(point: Point) -> dict[str, Any]:
 def evidence_files(document: dict[str, Any]) -> dict[str, str]:
     """Return the files that are kept beside the version, by name: the figures, and last the page for a person."""
     name = f"rollout-{document['ended']['rollout_id']}"
-    figures = msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
-    return {f"{name}.json": figures, f"{name}.html": evidence_page(document)}
+    files = {f"{name}.json": msgspec.json.format(msgspec.json.encode(document), indent=2).decode()}
+    try:
+        files[f"{name}.html"] = evidence_page(document)
+    except Exception:  # a drawing that fails must not hold up a rollback; the figures are kept all the same
+        log.exception("evidence_not_drawn", rollout_id=document["ended"]["rollout_id"])
+    return files
 
 
 def _arm(tally: ArmTally) -> dict[str, Any]:

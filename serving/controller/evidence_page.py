@@ -130,8 +130,8 @@ def _latency(document: dict[str, Any]) -> str:
             arm["arm"],
             f"{arm['decisions']:,}",
             f"{arm['trades']:,}",
-            f"{arm['pnl_bps']:+,.1f}",
-            f"{arm['paper_pnl_bps']:+,.1f}",
+            _signed(arm["pnl_bps"]),
+            _signed(arm["paper_pnl_bps"]),
             _number(arm["latency_p50_us"]),
             _number(arm["latency_p99_us"]),
             f"{arm['late']:,}",
@@ -201,10 +201,14 @@ def _words(name: str) -> str:
 
 def _number(value: float | None) -> str:
     if value is None or math.isnan(value):
-        return "not known yet"
+        return "not known"
     if 0.001 <= abs(value) < 1e6 or value == 0.0:
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
     return f"{value:.2g}"
+
+
+def _signed(value: float | None) -> str:
+    return "not a number" if value is None else f"{value:+,.1f}"
 
 
 _STYLE: Final = """

@@ -112,6 +112,18 @@ def test_names_are_text_and_nothing_else() -> None:
     assert not {"script", "img"} & {tag for tag, _ in page.seen}
 
 
+def test_what_is_not_a_number_is_said_so() -> None:
+    """JSON has null for it."""
+    made = document(overlap_decisions=0)
+    for arm in made["arms"]:
+        arm |= {"pnl_bps": None, "paper_pnl_bps": None, "latency_p50_us": None}
+    for reading in made["guardrails"]:
+        reading["e_value"] = None
+    for point in made["series"][3:]:
+        point |= {"judged_bps": None, "control_bps": None}
+    assert "not a number" in read(evidence_page(made)).text
+
+
 def test_little_evidence_makes_a_short_page() -> None:
     bare = {name: document()[name] for name in ("model", "ended", "policy", "journal_records")}
     assert "PnL on paper" not in read(evidence_page(bare)).text
