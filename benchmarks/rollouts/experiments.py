@@ -198,12 +198,12 @@ EXPERIMENTS: Final[dict[str, Callable[[Path, int, OnSeed], Row]]] = {
 
 @contextmanager
 def running(folder: Path, rules: str, *, events_per_second: float) -> Iterator[LiveTier]:
-    """Run a tier whose champion follows A, with the feed on."""
+    """Run a tier whose champion follows A, with a market at hand."""
     with LiveTier(folder, rules, events_per_second=events_per_second) as tier:
         tier.registry.move_alias(MODEL, "champion", tier.register(graphs.champion))
         tier.start()
         tier.until(lambda: any(desk.champion for desk in tier.book().desks), "a champion")
-        tier.start_feed()
+        tier.open_feed()
         yield tier
 
 

@@ -31,7 +31,8 @@ _PLANTED_SD: Final = EDGE_SD * 1.18  # flips within a horizon, and the longer ga
 _SIGMA_TICKS: Final = 20.0
 _FLIP: Final = 0.02
 _MID_TICKS: Final = 2_000_000.0
-_CHUNK: Final = 50_000
+_CHUNK: Final = 200_000
+_BATCH_EVENTS: Final = 64  # as publish() sends them
 INSTRUMENT: Final = Instrument(symbol="SIM:PLANTED", tick_size="0.01", lot_size="1", currency="USD")
 
 
@@ -71,21 +72,28 @@ class Market:
 
 
 class Feed:
-    """Publishes a market from a thread, at a pace, until stopped; a worker that dies is looked for again."""
+    """Publishes a market from a thread, at a pace, while it is wanted; a worker that dies is looked for again."""
 
     def __init__(self, port: int, *, seed: int, events_per_second: float) -> None:
         self._address, self._market = f"127.0.0.1:{port}", Market(seed)
-        self._speed = events_per_second * STEP_NS * 1e-9
-        self._stop = threading.Event()
+        self._batch_s = _BATCH_EVENTS / events_per_second
+        self._due_s = 0.0
+        self._wanted, self._stop = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
         self._thread.start()
+
+    def go(self) -> None:
+        """Publish from now on."""
+        self._wanted.set()
+
+    def hold(self) -> None:
+        """Publish nothing until told to go; the connection stays."""
+        self._wanted.clear()
 
     def stop(self) -> None:
         """End in order."""
         self._stop.set()
+        self._wanted.set()
         self._thread.join(15.0)
 
     def _run(self) -> None:
@@ -94,6 +102,16 @@ class Feed:
                 instrument=INSTRUMENT, events=self._market.chunk(), source=Path("planted"), skipped={}
             )
             with suppress(RingcraftError, OSError):
-                publish(recording, self._address, speed=self._speed, should_stop=self._stop.is_set)
+                publish(recording, self._address, speed=0.0, should_stop=self._pace)
                 continue
             time.sleep(0.05)
+
+    def _pace(self) -> bool:
+        """Wait until the next batch is due; return whether there is to be one no more."""
+        if not self._wanted.is_set():
+            self._wanted.wait()
+            self._due_s = 0.0
+        now_s = time.monotonic()
+        self._due_s = max(self._due_s, now_s - 1.0) + self._batch_s  # at most a second is made up for
+        time.sleep(max(0.0, self._due_s - now_s))
+        return self._stop.is_set()

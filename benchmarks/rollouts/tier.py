@@ -69,12 +69,16 @@ class LiveTier:
         return self.registry.publish(MODEL, write_version(self.folder / graph.__name__, graph, model=MODEL), tags={})
 
     def challenge(self, version: int) -> int:
-        """Point alias `challenger` at a version whose bar, if it had one, is lifted; return its rollout id."""
+        """Point alias `challenger` at a version, whose bar is lifted if it had one; return its rollout id.
+
+        The market is published from when the rollout has begun, until its end.
+        """
         known = max((entry.rollout_id for entry in self.entries()), default=0)
         if self.registry.version(MODEL, version).tags.get(STATUS):
             self.registry.set_version_tags(MODEL, version, {STATUS: ""})
         self.registry.move_alias(MODEL, "challenger", version)
         begun = self.until(lambda: [e for e in self.entries() if e.rollout_id > known], "the rollout to begin")
+        self.feed.go()
         return begun[-1].rollout_id
 
     def end(self, rollout_id: int) -> Entry:
@@ -83,6 +87,7 @@ class LiveTier:
             lambda: [entry for entry in self.entries() if entry.rollout_id == rollout_id and entry.ended],
             f"the end of rollout {rollout_id}",
         )
+        self.feed.hold()
         return found[0]
 
     def written_back(self, version: int, entry: Entry) -> None:
@@ -95,6 +100,12 @@ class LiveTier:
         self.until(
             lambda: said in self.registry.version(MODEL, version).tags.get(REASON, ""), "the reason", every_s=_ASK_S
         )
+
+    @property
+    def feed(self) -> Feed:
+        """The market as it is published."""
+        assert self._feed is not None, "open_feed() first"
+        return self._feed
 
     # --- processes ------------------------------------------------------------
 
@@ -114,11 +125,10 @@ class LiveTier:
             stderr=self._log,
         )
 
-    def start_feed(self) -> None:
-        """Begin to publish the market, once the worker listens."""
+    def open_feed(self) -> None:
+        """Have the market ready to be published, once the worker listens."""
         port = self.until(lambda: self.supervisor().feed_port, "a feed port")
         self._feed = Feed(port, seed=self._seed, events_per_second=self._pace)
-        self._feed.start()
 
     def stop(self) -> None:
         """Stop feed and tier."""
