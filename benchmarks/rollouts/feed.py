@@ -33,6 +33,8 @@ _FLIP: Final = 0.02
 _MID_TICKS: Final = 2_000_000.0
 _CHUNK: Final = 200_000
 _BATCH_EVENTS: Final = 64  # as publish() sends them
+_MADE_UP_S: Final = 0.05
+"""So much of what is behind its pace is sent at once; the rest stays behind."""
 INSTRUMENT: Final = Instrument(symbol="SIM:PLANTED", tick_size="0.01", lot_size="1", currency="USD")
 
 
@@ -110,8 +112,7 @@ class Feed:
         """Wait until the next batch is due; return whether there is to be one no more."""
         if not self._wanted.is_set():
             self._wanted.wait()
-            self._due_s = 0.0
         now_s = time.monotonic()
-        self._due_s = max(self._due_s, now_s - 1.0) + self._batch_s  # at most a second is made up for
+        self._due_s = max(self._due_s, now_s - _MADE_UP_S) + self._batch_s
         time.sleep(max(0.0, self._due_s - now_s))
         return self._stop.is_set()

@@ -17,6 +17,7 @@ from benchmarks.rollouts.graphs import write_version
 from registry.mlflow_registry import MlflowRegistry
 from ringcraft.mlflow_server import MlflowServer
 from serving.controller.book import BOOK_FILE, Book, Entry, read_book
+from serving.controller.writer import BARRED
 from serving.supervisor import SUPERVISOR_FILE, SupervisorStatus
 
 Found = TypeVar("Found")
@@ -26,6 +27,7 @@ REASON: Final = "ringcraft.reason"
 _PATIENCE_S: Final = 240.0
 _LOOK_S: Final = 0.02
 _ASK_S: Final = 0.2
+_AGAIN_S: Final = 3.0
 
 
 class LiveTier:
@@ -74,12 +76,24 @@ class LiveTier:
         The market is published from when the rollout has begun, until its end.
         """
         known = max((entry.rollout_id for entry in self.entries()), default=0)
-        if self.registry.version(MODEL, version).tags.get(STATUS):
-            self.registry.set_version_tags(MODEL, version, {STATUS: ""})
+        self._lift_bar(version)
         self.registry.move_alias(MODEL, "challenger", version)
-        begun = self.until(lambda: [e for e in self.entries() if e.rollout_id > known], "the rollout to begin")
+        asked_s = time.monotonic()
+
+        def begun() -> list[Entry]:
+            nonlocal asked_s
+            if time.monotonic() - asked_s > _AGAIN_S:  # cleared while the tag was still being written: once more
+                self._lift_bar(version)
+                asked_s = time.monotonic()
+            return [entry for entry in self.entries() if entry.rollout_id > known]
+
+        found = self.until(begun, "the rollout to begin")
         self.feed.go()
-        return begun[-1].rollout_id
+        return found[-1].rollout_id
+
+    def _lift_bar(self, version: int) -> None:
+        if self.registry.version(MODEL, version).tags.get(STATUS) in BARRED:
+            self.registry.set_version_tags(MODEL, version, {STATUS: ""})
 
     def end(self, rollout_id: int) -> Entry:
         """Wait for the rollout's end; return its entry in the book."""
