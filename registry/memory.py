@@ -82,6 +82,13 @@ class MemoryRegistry:
         """See ModelRegistry."""
         self._model(model).tags.pop(key, None)
 
+    def delete_version(self, model: str, version: int) -> None:
+        """Delete a version, as a person does in MLflow's UI: its aliases go with it."""
+        self._version(model, version)
+        kept = self._models[model]
+        del kept.versions[version]
+        kept.aliases = {alias: held for alias, held in kept.aliases.items() if held != version}
+
     def resolve(self, model: str, alias: str) -> int:
         """See ModelRegistry."""
         version = self._model(model).aliases.get(alias)

@@ -197,6 +197,47 @@ def test_alias_taken_away_withdraws_and_the_judge_sees_it(tmp_path: Path) -> Non
     assert same_as_judge(tier)
 
 
+def test_alias_that_somebody_moved_while_our_own_move_waited_is_theirs(tmp_path: Path) -> None:
+    tier = tier_with_champion(tmp_path)
+    version, other = challenge(tier, harmful), tier.register(equal)
+    tier.until(lambda: tier.desk.state.rollout is not None and tier.desk.state.rollout.live, decisions=10)
+    tier.controller.writer.flush = lambda: False  # MLflow is slow to take what we write
+    tier.until(lambda: over(tier, version), decisions=50)
+    tier.registry.move_alias(MODEL, "challenger", other)
+    del tier.controller.writer.flush
+    tier.until(lambda: tier.controller.writer.waiting == 0)
+    assert tier.registry.aliases(MODEL) == {"champion": 1, "challenger": other}
+    tier.until(lambda: tier.desk.state.rollout is not None and tier.desk.state.rollout.version == other)
+
+
+def test_version_deleted_in_mlflow_is_withdrawn_and_the_champion_goes_on(tmp_path: Path) -> None:
+    tier = tier_with_champion(tmp_path)
+    version = challenge(tier, equal)
+    tier.until(lambda: tier.desk.state.rollout is not None and tier.desk.state.rollout.live, decisions=10)
+    tier.registry.delete_version(MODEL, version)
+    tier.until(lambda: over(tier, version))
+    assert tier.ended()[-1][1:3] == (version, "withdrawn")
+    assert tier.route.champion_version == 1
+    tier.until(lambda: tier.controller.writer.waiting == 0)  # a tag that nobody can take holds up nothing
+    tier.turn(decisions=10)
+    assert same_as_judge(tier)
+
+
+def test_worker_that_dies_leaves_the_rollout_its_evidence(tmp_path: Path) -> None:
+    tier = tier_with_champion(tmp_path)
+    version = challenge(tier, harmful)
+    tier.until(lambda: tier.route.phase == Phase.AB, decisions=50)
+    folded = tier.controller.fold.model(MODEL).rollouts[1].folded
+    tier.worker.due.clear()  # what its open decisions would have earned, nobody will say
+    tier.adopted = 0  # started anew, it takes the routes that are published
+    tier.turn(decisions=10)
+    assert tier.controller.fold.model(MODEL).rollouts[1].folded >= folded
+    tier.until(lambda: over(tier, version), decisions=50)
+    assert tier.ended()[-1][:4] == (1, version, "rolled_back", "pnl")
+    tier.turn(decisions=10)
+    assert same_as_judge(tier)
+
+
 def test_person_pauses_resumes_and_promotes(tmp_path: Path) -> None:
     tier = tier_with_champion(tmp_path, WAITING)
     version = challenge(tier, equal)

@@ -102,9 +102,8 @@ class AnyInterleaving(RuleBasedStateMachine):
         if not version:
             self.tier.registry.delete_alias(MODEL, alias)
             return
-        model = self.tier.registry._models[MODEL]
-        model.versions.pop(version, None)
-        model.aliases = {name: held for name, held in model.aliases.items() if held != version}
+        if version in self.versions:
+            self.tier.registry.delete_version(MODEL, version)
 
     @precondition(lambda self: self.tier.registry.reachable and not self.tier.controller.writer.waiting)
     @rule(version=st.sampled_from(VERSIONS))

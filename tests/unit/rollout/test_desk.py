@@ -113,6 +113,32 @@ def test_champion_alias_moved_to_the_challenger_promotes_it_by_hand() -> None:
     assert (made.state.rollout.kind, made.state.rollout.control) == ("bake", 1)
 
 
+def test_champion_moved_by_a_person_bakes_against_the_old_one_where_nobody_challenges() -> None:
+    made = serving(1)
+    made.aliases({"champion": 2})
+    made.passed(2)
+    assert (made.state.champion, made.state.rollout.kind, made.state.rollout.control) == (2, "bake", 1)
+    assert tags(made) == {2: "champion", 1: "retired"}
+
+
+def test_champion_deleted_leaves_nothing_to_act_on() -> None:
+    made = serving(1, 2)
+    made.aliases({"challenger": 2})
+    assert ended(made) == [("challenger", 2, "withdrawn")]
+    assert made.state.champion is None
+    assert made.state.rollout.stage == "checking"  # waits for a champion to be compared with
+
+
+def test_shadow_alias_changes_what_is_held_ready_and_nothing_else() -> None:
+    made = serving(1, 2)
+    before = copy_of(made.state)
+    for shadows in ({"shadow": 3}, {"shadow": 4, "shadow-late": 3}, {}):
+        made.aliases({"champion": 1, "challenger": 2, **shadows})
+        assert set(made.versions()) == {1, 2, *shadows.values()}
+    assert made.state == before
+    assert made.effects == []
+
+
 def test_rolled_back_version_loses_its_place_before_anything_is_written() -> None:
     made = serving(1, 2)
     made.folded(concluded(made))

@@ -143,6 +143,13 @@ def test_step_counts_only_decisions_that_were_routed_at_it() -> None:
     assert ready.decision == (advanced.decision + 99 + 5) // 100 * 100 + 300
 
 
+def test_step_lasts_as_long_as_it_must_in_event_time_however_many_decisions_come() -> None:
+    steps = (Step(share=0.0, min_decisions=10, min_seconds=40.0), Step(share=0.5, min_decisions=10_000))
+    _, events = follow(begun(equal), with_rollout(steps=steps), 400)
+    (advanced,) = events
+    assert advanced.decision == 1 + int(40e9) // SPACING_NS
+
+
 @given(cuts=st.lists(st.integers(0, 3000), max_size=6), seed=st.integers(0, 3))
 @settings(max_examples=15, deadline=None)
 def test_how_the_journal_is_cut_into_reads_changes_nothing(cuts: list[int], seed: int) -> None:
