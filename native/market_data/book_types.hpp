@@ -49,6 +49,12 @@ enum class AddStatus : std::uint8_t { kAdded, kDuplicate, kEmpty };
 /// States that the touch itself decides; the others are set from outside.
 inline constexpr std::uint16_t kTouchStates = 0U | kOneSided | kCrossed | kLocked;
 
+/// The bits with those of `mask` set or unset.
+[[nodiscard]] constexpr std::uint16_t with_bits(std::uint16_t bits, std::uint16_t mask, bool on) noexcept {
+  const std::uint32_t all = bits;
+  return static_cast<std::uint16_t>(on ? all | mask : all & ~std::uint32_t{mask});
+}
+
 /// How often books went into and came out of each state; index i is the flag 1 << i.
 struct StateCounts {
   std::array<std::uint64_t, 16> entered{};

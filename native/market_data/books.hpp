@@ -190,9 +190,9 @@ class Books {
 
   /// Sets or unsets states that do not follow from the touch; others in `mask` are left alone.
   void set_state(std::uint32_t instrument, std::uint16_t mask, bool on) noexcept {
-    mask = static_cast<std::uint16_t>(mask & ~kTouchStates);
+    mask = with_bits(mask, kTouchStates, false);
     Book& book = books_[instrument];
-    change_state(book, static_cast<std::uint16_t>(on ? book.flags | mask : book.flags & ~mask));
+    change_state(book, with_bits(book.flags, mask, on));
   }
   void set_state_of_all(std::uint16_t mask, bool on) noexcept {
     for (std::uint32_t i = 0; i < instruments(); ++i) set_state(i, mask, on);
@@ -368,7 +368,7 @@ class Books {
       const std::int64_t over = std::int64_t{book.best_key[0]} + book.best_key[1];  // bid less ask
       touch = over > 0 ? kCrossed : over == 0 ? kLocked : 0;
     }
-    change_state(book, static_cast<std::uint16_t>((book.flags & ~kTouchStates) | touch));
+    change_state(book, with_bits(with_bits(book.flags, kTouchStates, false), touch, true));
   }
 
   void change_state(Book& book, std::uint16_t to) noexcept {
@@ -377,7 +377,8 @@ class Books {
     book.flags = to;
     for (; changed != 0; changed &= changed - 1) {
       const auto bit = static_cast<std::size_t>(__builtin_ctz(changed));
-      ++((to >> bit) & 1U ? counts_.entered : counts_.left)[bit];
+      const bool on = ((std::uint32_t{to} >> bit) & 1U) != 0;
+      ++(on ? counts_.entered : counts_.left)[bit];
     }
   }
 

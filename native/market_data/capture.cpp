@@ -204,7 +204,7 @@ bool CaptureReader::to_udp(const Frame& frame, UdpPacket& packet) {
   if (be16(rest.data() + type_at) != 0x0800) return skip(summary_.other_protocol);
   rest = rest.subspan(type_at + 2);
   if (rest.size() < 20) return skip(missing);
-  const std::size_t header = 4U * (rest[0] & 0x0FU);
+  const std::size_t header = std::size_t{4} * (rest[0] & 0x0FU);
   const std::size_t total = be16(rest.data() + 2);
   if (rest[0] >> 4U != 4 || header < 20 || total < header) return skip(summary_.garbled);
   if (rest[9] != 17) return skip(summary_.other_protocol);

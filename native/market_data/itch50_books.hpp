@@ -175,7 +175,7 @@ class ItchBooks {
 
   void halt(std::uint8_t by, bool on, std::uint32_t instrument) {
     std::uint8_t& halts = halts_[instrument];
-    halts = static_cast<std::uint8_t>(on ? halts | by : halts & ~by);
+    halts = static_cast<std::uint8_t>(with_bits(halts, by, on));
     books.set_state(instrument, kHalted, halts != 0);
   }
 

@@ -26,7 +26,7 @@ class MarketTape {
         mids_(parameters.stocks + 1U) {
     double total = 0;
     for (std::uint32_t i = 1; i <= p_.stocks; ++i) activity_.push_back(total += 1.0 / i);
-    writer_.out.reserve(p_.messages * 34 + p_.stocks * 80U);
+    writer_.out.reserve(p_.messages * 34 + std::uint64_t{80} * p_.stocks);
   }
 
   std::vector<std::uint8_t> run() {

@@ -117,8 +117,8 @@ TEST_CASE("a cleared instrument is empty and the others are not") {
   for (std::uint64_t i = 0; i < 500; ++i) {
     // Dense and far references, so that both stores are cleared.
     const std::uint64_t reference = i % 2 == 0 ? i : i << 40U;
-    books.add(static_cast<std::uint32_t>(i % 3), reference, i % 4 < 2 ? Side::kBuy : Side::kSell, static_cast<std::int32_t>(100 + i % 7),
-              1);
+    books.add(static_cast<std::uint32_t>(i % 3), reference, i % 4 < 2 ? Side::kBuy : Side::kSell,
+              static_cast<std::int32_t>(100 + i % 7), 1);
   }
   const std::size_t before = books.orders();
   books.clear(1);
