@@ -249,7 +249,9 @@ class PreparedWorker:
         except (RingcraftError, OSError) as error:
             self._native.clear_slot(model.index, slot.slot)
             log.warning("version_failed", model=model.name, version=slot.version, reason=str(error))
-            return _failed(model, slot, str(error))
+            # Where it lies on this machine says nothing to who reads the version's tag.
+            reason = str(error).replace(f"{slot.folder}/", "").replace(slot.folder, f"version {slot.version}")
+            return _failed(model, slot, reason)
         rule = ready.manifest.rule
         self._native.set_slot(
             model=model.index,

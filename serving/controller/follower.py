@@ -18,6 +18,7 @@ log = structlog.get_logger()
 
 LOOK_FILE: Final = "last_look"
 _NOT_RUNNING: Final = "the controller was not running"
+_UNKNOWN: Final = "MLflow did not know the model"
 _NO_ANSWER: Final = "MLflow did not answer"
 
 
@@ -127,6 +128,9 @@ class Follower:
         try:
             look = self._registry.look(model)
         except ModelNotFoundError:
+            if self._history.aliases(model):
+                self._unknown(model)
+                return
             look = ModelLook(aliases={}, tags={})  # it may be registered any moment
         now, since, blind = self._wall_ns(), self._looked_ns[model], self._blind[model]
         if blind and since is not None:
@@ -139,6 +143,13 @@ class Follower:
         self._looked_ns[model], self._blind[model] = now, ""
         self._refused.pop(model, None)
         self._last_look.mark(min(at for at in self._looked_ns.values() if at is not None))
+
+    def _unknown(self, model: str) -> None:
+        # Deleted, renamed, or an empty registry in the place of the right one: nobody has moved an alias. What serves
+        # goes on serving; who wants it to end deletes the alias or its version.
+        if self._blind[model] != _UNKNOWN:
+            log.error("model_unknown", model=model)
+        self._blind[model] = _UNKNOWN
 
     def _record(self, change: AliasChange, now: int, since: int | None, *, gap: bool) -> None:
         own = self.own(change)

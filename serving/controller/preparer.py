@@ -11,7 +11,15 @@ from typing import Final
 import structlog
 from msgspec import Struct
 
-from data_contracts.errors import FeatureMismatchError, ModelError, RegistryError, RegistryUnavailableError, UsageError
+from data_contracts.errors import (
+    FeatureMismatchError,
+    ManifestError,
+    ModelError,
+    RegistryError,
+    RegistryUnavailableError,
+    UsageError,
+    VersionNotFoundError,
+)
 from data_contracts.manifest import Manifest, verify_files
 from market_data.feature_sets import feature_set
 from registry.port import ModelRegistry
@@ -78,7 +86,10 @@ def prepare(
     except RegistryUnavailableError:
         return Postponed(model=model, version=version)
     except (ModelError, RegistryError, UsageError) as error:
-        return Refusal(model=model, version=version, reason=str(error))
+        reason = str(error)
+        for place in (folder, _part(folder)):  # where it lies on this machine says nothing to who reads the tag
+            reason = reason.replace(f"{place}/", "").replace(f"{place}", f"version {version}")
+        return Refusal(model=model, version=version, reason=reason)
     return Prepared(model=model, version=version, folder=folder, manifest=manifest)
 
 
@@ -97,13 +108,20 @@ def _verified(registry: ModelRegistry, folder: Path, model: str, version: int) -
             return verify_files(folder)
         except ModelError:
             shutil.rmtree(folder)  # half fetched, or touched since: the registry's copy decides
-    part = folder.with_name(f".{folder.name}.part")
+    part = _part(folder)
     shutil.rmtree(part, ignore_errors=True)
     part.parent.mkdir(parents=True, exist_ok=True)
-    registry.fetch(model, version, part)
+    try:
+        registry.fetch(model, version, part)
+    except VersionNotFoundError:
+        raise ManifestError(f"version {version}: expected its files where the registry says, found none") from None
     manifest = verify_files(part)
     part.rename(folder)
     return manifest
+
+
+def _part(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.part")
 
 
 class Preparer:

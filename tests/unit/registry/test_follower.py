@@ -113,3 +113,26 @@ def test_tags_of_the_model_come_with_the_aliases(tmp_path: Path) -> None:
         watch.follower.moved(A, "champion", None)
     assert watch.follower.aliases(A) == {}
     assert watch.follower.tags(A) == {"ringcraft.policy.rollout.on_success": "wait"}
+
+
+def test_a_model_that_the_registry_forgets_keeps_its_aliases_until_it_is_known_again(tmp_path: Path) -> None:
+    watch = Watch(tmp_path)
+    watch.poll(100)
+    kept = watch.registry._models.pop(A)
+    watch.poll(200)
+    watch.poll(300)
+    assert watch.follower.aliases(A) == {"champion": 1}
+    watch.registry._models[A] = kept
+    watch.registry.move_alias(B, "champion", 2)
+    watch.poll(400)
+    assert watch.told()[1:] == [("gap", "", None, None, 100, 400, False)]
+    assert watch.told(B)[-1] == ("polled", "champion", 1, 2, 300, 400, False)
+    assert "did not know" in watch.history.entries[-2].why
+
+
+def test_a_model_that_was_never_known_has_no_aliases(tmp_path: Path) -> None:
+    watch = Watch(tmp_path)
+    del watch.registry._models[A]
+    watch.poll(100)
+    assert watch.follower.aliases(A) == {}
+    assert watch.told() == []
