@@ -8,11 +8,20 @@ from typing import Any
 
 from rich.console import Console
 
+from data_contracts.errors import UsageError
+
 
 def run(experiments: Sequence[str] = (), seeds: int = 10) -> list[dict[str, Any]]:
-    """Run the named experiments, all of them where none is named, over so many rollouts each."""
+    """Run the named experiments, all of them where none is named, over so many rollouts each.
+
+    Raises:
+        UsageError: there is no experiment of that name.
+    """
     from benchmarks.rollouts.experiments import EXPERIMENTS
 
+    for name in experiments:
+        if name not in EXPERIMENTS:
+            raise UsageError(f"experiment: expected one of {', '.join(EXPERIMENTS)}, got {name!r}")
     say, rows = Console(stderr=True), []
     for name in experiments or EXPERIMENTS:
         with tempfile.TemporaryDirectory(prefix=f"ringcraft-{name}-") as folder:

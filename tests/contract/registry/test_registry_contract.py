@@ -220,3 +220,18 @@ def test_unknown_version_is_said_to_be_unknown(
     ):
         with pytest.raises(VersionNotFoundError, match="no version 7"):
             use()
+
+
+def test_version_that_a_person_deletes_takes_its_aliases_with_it(
+    registry: ModelRegistry, model: str, folder: Path
+) -> None:
+    first, second = (registry.publish(model, folder, tags={}) for _ in range(2))
+    registry.move_alias(model, "champion", first)
+    registry.move_alias(model, "challenger", second)
+    if isinstance(registry, MemoryRegistry):
+        registry.delete_version(model, second)
+    else:
+        registry._client.delete_model_version(model, str(second))
+    assert registry.aliases(model) == {"champion": first}
+    with pytest.raises(VersionNotFoundError):
+        registry.version(model, second)

@@ -302,7 +302,7 @@ def standing(state):
     return state.champion, state.rollout if live else None, state.last
 
 
-TestAnyInterleaving = AnyInterleaving.TestCase
+TestAnyInterleaving = pytest.mark.slow(AnyInterleaving.TestCase)
 TestAnyInterleaving.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
 
 
