@@ -5,6 +5,7 @@ taken, whenever their outcomes came. Every guardrail is followed to the end, so 
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 from msgspec import Struct
 
@@ -15,6 +16,8 @@ from serving.rollout.judging import ERRORS, LATENCY, PNL, Answered, Guards
 from serving.rollout.paired import augmented_difference, paired_difference
 
 LOSS = "limit:loss_budget"
+_KEY_SHRINK: Final = 20.0
+"""Decisions of a key before half of what it earned is taken for its own."""
 
 
 class GuardrailVerdict(Struct, frozen=True, kw_only=True):
@@ -68,6 +71,8 @@ class _TableFold:
         self._spans = self._span_ns = 0
         self._unpaired = 0
         self._arms: dict[str, set[bool]] = {}
+        self._earned: dict[str, tuple[float, int]] = {}
+        """What each key's decisions have earned, and how many they were."""
 
     def fold(self, row: TableRow) -> None:
         self.rows += 1
@@ -97,6 +102,9 @@ class _TableFold:
             if p0 is None or p1 is None:
                 self._unpaired += 1
                 self._arms.setdefault(row.key, set()).add(row.by_challenger)
+                if row.share < 1.0:
+                    p0 = p1 = self._level_of(row.key)
+            self._learn(row.key, earned)
             difference = augmented_difference(
                 p0, p1, acted_by_challenger=row.by_challenger, earned=earned, share=row.share
             )
@@ -105,6 +113,19 @@ class _TableFold:
         # An outcome's own span varies, where a mark-out's is one: on average they overlap as their mean does.
         span_ns = self._span_ns // self._spans if self._spans else 0
         self.guards.fold_difference(row.decision_ns, difference, span_ns)
+
+    def _level_of(self, key: str) -> float:
+        """Return what a key earned so far on either arm, shrunk to 0: it stands for the PnL that is not known.
+
+        Any number known beforehand leaves phi unbiased where arms are drawn; this one takes out what keys differ by,
+        which arms that stick to keys would otherwise show as a difference between versions.
+        """
+        total, count = self._earned.get(key, (0.0, 0)) if key else (0.0, 0)
+        return total / (count + _KEY_SHRINK)
+
+    def _learn(self, key: str, earned: float) -> None:
+        total, count = self._earned.get(key, (0.0, 0))
+        self._earned[key] = (total + earned, count + 1)
 
     def _answered(self, answer: Answer | None) -> Answered | None:
         if answer is None:
@@ -147,8 +168,8 @@ class _TableFold:
             yield "resolved_ns is empty throughout: outcomes are taken not to overlap"
         if self._unpaired and len(self._arms) > 1 and all(len(arms) == 1 for arms in self._arms.values()):
             yield (
-                f"{self._unpaired} rows have one PnL only and no key ever changed its arm: where keys differ by "
-                "themselves, the difference between arms is theirs too; draw arms anew every few hundred decisions"
+                f"{self._unpaired} rows have one PnL only and no key ever changed its arm: what the version does and "
+                "what its keys do cannot be told apart; draw arms anew every few hundred decisions, or give both PnLs"
             )
 
 

@@ -17,7 +17,7 @@ from support.journals import HORIZON_NS, Answer, SyntheticWorker, World, equal, 
 from data_contracts.errors import FormatError
 from data_contracts.journal import AbstainReason, Phase
 from data_contracts.policy import HardLimits, Policy, Rollout, Step
-from serving.decision_table import COLUMNS, OPTIONAL, read_decision_table
+from serving.decision_table import COLUMNS, OPTIONAL, TableRow, read_decision_table
 from serving.judge import verdicts
 from serving.judge_table import LOSS, TableVerdict, judge_table
 from serving.rollout.fold import JournalFold
@@ -202,6 +202,42 @@ def test_sticky_keys_with_one_pnl_are_pointed_out(tmp_path: Path) -> None:
         row["arm"] = "challenger" if row["key"] in ("k1", "k3") else "champion"
         row["pnl_champion_bps" if row["arm"] == "challenger" else "pnl_challenger_bps"] = None
     assert any("no key ever changed its arm" in note for note in judged(table, tmp_path / "t.csv").notes)
+
+
+def stuck_to_keys(seed: int, *, key: bool, epoch: int) -> list[TableRow]:
+    """Equal versions on four keys that differ by 1 sd; arms are drawn by key anew every `epoch` decisions."""
+    g = np.random.default_rng([5, seed])
+    level, rows_ = g.standard_normal(4), []
+    for i in range(5_000):
+        if i % epoch == 0:
+            arms = g.permutation([False, False, True, True])
+        k = int(g.integers(4))
+        earned = float(level[k] + g.standard_normal())
+        money = {"champion_bps": None, "challenger_bps": earned} if arms[k] else {"champion_bps": earned}
+        rows_.append(
+            TableRow(
+                row=i + 1,
+                decision_ns=i,
+                resolved_ns=i,
+                key=f"k{k}" if key else "",
+                by_challenger=bool(arms[k]),
+                share=0.5,
+                champion=None,
+                challenger=None,
+                both_asked=False,
+                **({"challenger_bps": None} | money),
+            )
+        )
+    return rows_
+
+
+def test_arms_that_stick_to_unequal_keys_seldom_take_a_version_off_where_the_keys_are_told() -> None:
+    def taken(**how: Any) -> int:
+        return sum(judge_table(stuck_to_keys(seed, **how), ENDLESS).first is not None for seed in range(10))
+
+    assert taken(key=False, epoch=10**9) >= 4
+    assert taken(key=True, epoch=10**9) <= 1
+    assert taken(key=True, epoch=500) == 0
 
 
 @pytest.mark.parametrize(
