@@ -7,6 +7,8 @@ import os
 # only take processor time.
 for _name, _value in {
     "PREFECT_LOGGING_LEVEL": "WARNING",
+    # Of other libraries: Prefect's own server, as it ends, logs the traceback of a connection that it cuts itself.
+    "PREFECT_LOGGING_ROOT_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_TO_API_ENABLED": "false",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",

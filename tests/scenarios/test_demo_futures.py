@@ -9,7 +9,7 @@ import pytest
 from support.demonstration import check, run_demo
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_bad_versions_come_off_on_futures_ticks(test_data: Path, tmp_path: Path) -> None:
     work = tmp_path / "demo"

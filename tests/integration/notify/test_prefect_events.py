@@ -33,17 +33,23 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         yield client
 
 
+def post(api: httpx.Client, path: str, body: dict) -> dict:
+    """Return the answer; asked again while the server is busy with itself, as Prefect's own client does."""
+    end = time.monotonic() + 60
+    while (answer := api.post(path, json=body)).status_code == 503 and time.monotonic() < end:
+        time.sleep(0.5)
+    return answer.raise_for_status().json()
+
+
 def events(api: httpx.Client, name: str) -> list[dict]:
-    answer = api.post("/events/filter", json={"filter": {"event": {"name": [name]}}})
-    answer.raise_for_status()
-    return answer.json()["events"]
+    return post(api, "/events/filter", {"filter": {"event": {"name": [name]}}})["events"]
 
 
 def retraining(api: httpx.Client) -> str:
     """Make a deployment and an automation that runs it when a version of `tilt` is rolled back; return its id."""
-    flow = api.post("/flows/", json={"name": "retrain"}).raise_for_status().json()["id"]
-    made = api.post("/deployments/", json={"name": "on-rollback", "flow_id": flow, "enforce_parameter_schema": False})
-    deployment = made.raise_for_status().json()["id"]
+    flow = post(api, "/flows/", {"name": "retrain"})["id"]
+    made = post(api, "/deployments/", {"name": "on-rollback", "flow_id": flow, "enforce_parameter_schema": False})
+    deployment: str = made["id"]
     trigger = {
         "type": "event",
         "posture": "Reactive",
@@ -53,7 +59,7 @@ def retraining(api: httpx.Client) -> str:
         "within": 0,
     }
     action = {"type": "run-deployment", "source": "selected", "deployment_id": deployment}
-    api.post("/automations/", json={"name": "retrain", "trigger": trigger, "actions": [action]}).raise_for_status()
+    post(api, "/automations/", {"name": "retrain", "trigger": trigger, "actions": [action]})
     return deployment
 
 
@@ -81,6 +87,5 @@ def test_a_rollback_arrives_once_and_starts_retraining(api: httpx.Client, tmp_pa
     assert {run["deployment_id"] for run in runs(api, deployment)} == {deployment}
 
 
-def runs(api: httpx.Client, deployment: str) -> list[dict]:
-    query = {"deployments": {"id": {"any_": [deployment]}}}
-    return api.post("/flow_runs/filter", json=query).raise_for_status().json()
+def runs(api: httpx.Client, deployment: str) -> dict:
+    return post(api, "/flow_runs/filter", {"deployments": {"id": {"any_": [deployment]}}})

@@ -92,7 +92,7 @@ def test_interrupted_then_started_again_then_killed(tmp_path: Path) -> None:
         up.ends(process, signal.SIGKILL)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_schedule_is_deployed_and_its_run_publishes(tmp_path: Path) -> None:
     simulate(tmp_path / "day.itch50", seed=3, events=6000)
     up = Up(tmp_path, SCHEDULE.format(folder=tmp_path))
