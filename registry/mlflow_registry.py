@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 from data_contracts.errors import AliasNotSetError, ModelNotFoundError, UsageError, VersionNotFoundError
 from registry.files import empty_folder, must_hold_files
 from registry.mlflow_errors import said_plainly
+from registry.mlflow_files import copy_files, served_path
 from registry.mlflow_rest import MlflowRest
 from registry.mlflow_vendor import (
     MlflowClient,
@@ -94,7 +95,10 @@ class MlflowRegistry:
 
     def version(self, model: str, version: int) -> ModelVersion:
         """See ModelRegistry."""
-        return _ours(self._version(model, version))
+        found = self._rest.version(model, version)
+        return ModelVersion(
+            model=found.name, version=int(found.version), tags=found.tag_map(), run_id=found.run_id or None
+        )
 
     def aliases(self, model: str) -> dict[str, int]:
         """See ModelRegistry."""
@@ -156,7 +160,7 @@ class MlflowRegistry:
     def set_version_tags(self, model: str, version: int, tags: Mapping[str, str]) -> None:
         """See ModelRegistry."""
         if not tags:
-            self._version(model, version)
+            self._rest.version(model, version)
         for key, value in tags.items():
             self._rest.set_version_tag(model, version, key, value)
 
@@ -191,12 +195,21 @@ class MlflowRegistry:
         gone = VersionNotFoundError(model, version)
         empty_folder(folder)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as part:
-            with said_plainly(self._uri, gone):
-                source = self._client.get_model_version_download_uri(model, str(version))
-                if not list_artifacts(artifact_uri=source, tracking_uri=self._uri):
+            source = self._rest.artifact_uri(model, version)
+            path = served_path(source)
+            if path is not None:
+                came = Path(part) / "files"
+                if not copy_files(self._rest, path, came, gone):
                     raise gone
-                came = Path(download_artifacts(artifact_uri=source, dst_path=part, tracking_uri=self._uri))
+            else:
+                came = self._downloaded(source, part, gone)
             came.replace(folder)
+
+    def _downloaded(self, source: str, part: str, gone: VersionNotFoundError) -> Path:
+        with said_plainly(self._uri, gone):
+            if not list_artifacts(artifact_uri=source, tracking_uri=self._uri):
+                raise gone
+            return Path(download_artifacts(artifact_uri=source, dst_path=part, tracking_uri=self._uri))
 
     def log_evidence(self, model: str, version: int, name: str, content: bytes) -> str:
         """See ModelRegistry.
@@ -224,10 +237,6 @@ class MlflowRegistry:
         with tempfile.TemporaryDirectory() as part, said_plainly(self._uri, VersionNotFoundError(model, version)):
             place = f"{_evidence_place(model, version)}/{name}"
             return Path(self._client.download_artifacts(run, place, part)).read_bytes()
-
-    def _version(self, model: str, version: int) -> MlflowVersion:
-        with said_plainly(self._uri, VersionNotFoundError(model, version)):
-            return self._client.get_model_version(model, str(version))
 
     def _version_aliases(self, model: str, version: int) -> dict[str, int]:
         try:

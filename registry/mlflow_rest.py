@@ -2,7 +2,8 @@
 
 import base64
 import os
-from typing import Final
+from pathlib import Path
+from typing import Final, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
@@ -12,6 +13,8 @@ from data_contracts.errors import ModelNotFoundError, RegistryError, RegistryUna
 
 _MODELS: Final = "/api/2.0/mlflow/registered-models"
 _VERSIONS: Final = "/api/2.0/mlflow/model-versions"
+_PIECE_BYTES: Final = 1 << 20
+_T = TypeVar("_T")
 _OK: Final = 200
 _NO_LOGIN: Final = (401, 403)
 _NOT_FOUND: Final = 404
@@ -32,6 +35,27 @@ class RegisteredModel(msgspec.Struct, frozen=True, kw_only=True):
     def alias_map(self) -> dict[str, int]:
         """Return alias -> version."""
         return {entry["alias"]: int(entry["version"]) for entry in self.aliases}
+
+
+class FoundVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """What MLflow says of a version."""
+
+    name: str
+    version: str
+    run_id: str = ""
+    tags: tuple[dict[str, str], ...] = ()
+
+    def tag_map(self) -> dict[str, str]:
+        """Return tag -> value."""
+        return {tag["key"]: tag.get("value", "") for tag in self.tags}
+
+
+class _VersionAnswer(msgspec.Struct, frozen=True):
+    model_version: FoundVersion
+
+
+class _UriAnswer(msgspec.Struct, frozen=True):
+    artifact_uri: str
 
 
 class _Answer(msgspec.Struct, frozen=True):
@@ -63,11 +87,48 @@ class MlflowRest:
             RegistryUnavailableError: no answer in time, a server error, or a log-in that is not taken (any more).
             RegistryError: refused.
         """
-        content = self._call("GET", f"{_MODELS}/get?{urlencode({'name': model})}", None, ModelNotFoundError(model))
+        content = self.read(f"{_MODELS}/get?{urlencode({'name': model})}", ModelNotFoundError(model))
+        return self._decoded(content, _Answer).registered_model
+
+    def version(self, model: str, version: int) -> FoundVersion:
+        """Return a version; raises as registered_model, and VersionNotFoundError."""
+        query = urlencode({"name": model, "version": version})
+        content = self.read(f"{_VERSIONS}/get?{query}", VersionNotFoundError(model, version))
+        return self._decoded(content, _VersionAnswer).model_version
+
+    def artifact_uri(self, model: str, version: int) -> str:
+        """Return where the version's files lie; raises as version."""
+        query = urlencode({"name": model, "version": version})
+        content = self.read(f"{_VERSIONS}/get-download-uri?{query}", VersionNotFoundError(model, version))
+        return self._decoded(content, _UriAnswer).artifact_uri
+
+    def read(self, path: str, missing: RegistryError) -> bytes:
+        """Return what a GET of `path` answers; raises `missing` where there is no such thing."""
+        return self._call("GET", path, None, missing)
+
+    def download(self, path: str, target: Path, missing: RegistryError) -> None:
+        """Write what a GET of `path` answers to `target`; raises `missing` where there is no such thing.
+
+        The timeout holds for every piece, not for the whole.
+        """
         try:
-            return msgspec.json.decode(content, type=_Answer).registered_model
-        except msgspec.DecodeError as error:
-            raise RegistryUnavailableError(f"MLflow at {self._uri}: not MLflow's answer: {error}") from None
+            answer = self._pool.request(
+                "GET", f"{self._uri}{path}", timeout=self._timeout, preload_content=False, decode_content=True
+            )
+            try:
+                if answer.status == _OK:
+                    with target.open("wb") as file:
+                        for piece in answer.stream(_PIECE_BYTES):
+                            file.write(piece)
+                    return
+                answer.read()
+            finally:
+                answer.release_conn()
+        except urllib3.exceptions.HTTPError as error:
+            raise RegistryUnavailableError(f"MLflow at {self._uri}: {error}") from None
+        if answer.status == _NOT_FOUND:
+            raise missing
+        raise RegistryUnavailableError(f"MLflow at {self._uri}: {path}: HTTP {answer.status}")
 
     def set_alias(self, model: str, alias: str, version: int) -> None:
         """Point the alias at a version, whatever it held; raises as registered_model, and VersionNotFoundError."""
@@ -92,6 +153,12 @@ class MlflowRest:
         """Set a tag on a version; raises as registered_model, and VersionNotFoundError."""
         body = {"name": model, "version": str(version), "key": key, "value": value}
         self._call("POST", f"{_VERSIONS}/set-tag", body, VersionNotFoundError(model, version))
+
+    def _decoded(self, content: bytes, kind: type[_T]) -> _T:
+        try:
+            return msgspec.json.decode(content, type=kind)
+        except msgspec.DecodeError as error:
+            raise RegistryUnavailableError(f"MLflow at {self._uri}: not MLflow's answer: {error}") from None
 
     def _call(
         self, method: str, path: str, body: dict[str, str] | None, missing: RegistryError, *, again: bool = True
