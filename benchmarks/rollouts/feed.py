@@ -27,7 +27,7 @@ EDGE_SD: Final = 0.2
 """What doing the opposite of A costs, in standard deviations of the paired difference."""
 CUE_EVERY: Final = 20
 CUE_GAP_MS: Final = 150.0
-_PLANTED_SD: Final = EDGE_SD * 1.18  # flips within a horizon, and the longer gaps, take a sixth of it
+_PLANTED_SD: Final = EDGE_SD * 1.26  # a fifth of it is lost to flips within a horizon and to the longer gaps
 _SIGMA_TICKS: Final = 20.0
 _FLIP: Final = 0.02
 _MID_TICKS: Final = 2_000_000.0
