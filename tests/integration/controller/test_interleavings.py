@@ -23,8 +23,7 @@ from support.any_order import SOUND, VERSIONS, HandTier, whole
 from support.tier import MODEL
 
 from data_contracts.journal import Phase, RecordType, TripKind
-from data_contracts.policy import Guardrails, Outcomes, PnlGuard, Policy, Rollout, Step
-from data_contracts.watch_policy import AbstentionWatch, LatencyWatch, ShareWatch, Watch
+from data_contracts.policy import Outcomes, Policy, Rollout, Step
 from native._native import Route
 from serving.controller.commands import ControllerCommands
 from serving.controller.writer import BARRED
@@ -49,17 +48,8 @@ ALIASES = st.sampled_from(["champion", "challenger", "challenger", "shadow", "sh
 PLACES = st.sampled_from(VERSIONS) | st.sampled_from([1, 2])
 
 
-WATCH = Watch(
-    share=ShareWatch(action="pause"),
-    latency=LatencyWatch(action="pause"),
-    abstentions=AbstentionWatch(action="pause"),
-)
-
-
 def policy(name: str) -> Policy:
-    """Everything that can pause does: watches, and 40 decisions in a row without an outcome."""
-    guards = Guardrails(pnl=PnlGuard(silent_decisions=40))
-    return Policy(rollout=POLICIES[name], guardrails=guards, outcomes=Outcomes(watermark_seconds=2.0), watch=WATCH)
+    return Policy(rollout=POLICIES[name], outcomes=Outcomes(watermark_seconds=2.0))
 
 
 class AnyInterleaving(RuleBasedStateMachine):
@@ -192,11 +182,6 @@ class AnyInterleaving(RuleBasedStateMachine):
         else:
             self.tier.killer.left = writes
 
-    @rule(name=st.sampled_from(sorted(POLICIES)))
-    def policy_changes(self, name: str) -> None:
-        """The file is read again; what runs keeps what it began with."""
-        self.tier.policy = self.tier.controller.policies.of_file = policy(name)
-
     @rule()
     def settles(self) -> None:
         self.tier.killer.left = None
@@ -228,7 +213,7 @@ class AnyInterleaving(RuleBasedStateMachine):
     def check_route(self, route: Route) -> None:
         acting = whole(route)
         at_most = max(
-            (step.share for step in self.tier.desk.policy.rollout.steps[: route.step + 1]), default=0.0
+            (step.share for step in self.tier.policy.rollout.steps[: route.step + 1]), default=0.0
         )  # of steps that do not fall
         assert route.share_bps <= round(at_most * 10_000), acting
         assert route.phase == Phase.AB or route.share_bps == 0, acting
