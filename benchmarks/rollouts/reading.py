@@ -13,6 +13,8 @@ from serving.rollout.fold import JournalFold
 from serving.rollout.policies import policies_beside
 from serving.rollout.rollout_fold import RolloutFold
 
+_AT_ONCE = 5_000
+"""Records folded between two looks: less than a rollout leaves."""
 _BATCH = 400
 """Differences a batch, many horizons long, over which the long-run variance is taken."""
 
@@ -35,9 +37,13 @@ class Judged(Struct, frozen=True, kw_only=True):
 def judge(journal: Path) -> dict[int, Judged]:
     """Fold the whole journal offline; return every rollout in it by id."""
     fold = JournalFold(policies_beside(journal).of)
-    fold.consume(read_journal(journal).records)
-    rollouts = [one for model in fold.models.values() for number, one in model.rollouts.items() if number]
-    return {rollout.rollout_id: _judged(rollout) for rollout in rollouts}
+    records = read_journal(journal).records
+    judged = {}
+    for first in range(0, len(records), _AT_ONCE):
+        fold.consume(records[first : first + _AT_ONCE])
+        for model in fold.models.values():  # it keeps only the last rollouts in full: look before they are gone
+            judged |= {number: _judged(rollout) for number, rollout in model.rollouts.items() if number}
+    return judged
 
 
 def _judged(rollout: RolloutFold) -> Judged:
