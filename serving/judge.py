@@ -9,7 +9,8 @@ from msgspec import Struct
 
 from data_contracts.outcome import StoredOutcome
 from data_contracts.policy import Policy
-from serving.journal import read_journal, record_indices, worker_folder
+from serving.journal import read_journal, worker_folder
+from serving.journal_records import record_indices
 from serving.outcomes.taken import read_taken
 from serving.rollout.events import Concluded
 from serving.rollout.fold import JournalFold

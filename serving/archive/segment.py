@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_contracts.journal import RECORD_BYTES, AbstainReason, Arm, MarkoutStatus, RecordType
-from serving.journal import SEGMENT_HEADER_BYTES, NameRecord, decode, read_segment, record_types, select
+from serving.journal import SEGMENT_HEADER_BYTES, read_segment
+from serving.journal_records import NameRecord, decode, record_types, select
 
 Columns = dict[str, NDArray[Any]]
 """Equally long columns by name."""

@@ -30,12 +30,12 @@ from serving.controller.follower import LOOK_FILE, Follower
 from serving.controller.judging import Judging
 from serving.controller.news import News, Teller
 from serving.controller.policies import Policies
-from serving.controller.preparer import Answer, Postponed, Prepared, Preparer, Refusal, prepare
 from serving.controller.publisher import Publisher, Table, route_of, same_route
 from serving.controller.salts import Salts
 from serving.controller.snapshot import model_snapshot, worker_snapshot
+from serving.controller.versions import Versions, live_versions
 from serving.controller.writer import Evidence, SetModelTag, Writer
-from serving.lineup import SlotStatus, WorkerStatus
+from serving.lineup import WorkerStatus
 from serving.outcomes.cells import DEFAULT_BY, By, Row, columns_of, table_by
 from serving.outcomes.intake import Intake
 from serving.outcomes.port import OutcomeStore
@@ -47,8 +47,6 @@ from serving.rollout.fold import JournalFold
 log = structlog.get_logger()
 
 WORKER: Final = "worker-0"
-RETRY_REFUSED_S: Final = 5.0
-POSTPONED_S: Final = 1.0
 SNAPSHOT_S: Final = 0.25
 PNL_S: Final = 1.0
 
@@ -83,7 +81,7 @@ class Controller:
         state_dir.mkdir(parents=True, exist_ok=True)
         self._state_dir, self._table = state_dir, table
         self.policies = Policies(policy, policy_file)
-        self._registry, self._poll_s, self._mlflow_uri, self._wall_ns = registry, poll_s, mlflow_uri, wall_ns
+        self._poll_s, self._mlflow_uri, self._wall_ns = poll_s, mlflow_uri, wall_ns
         self._book = read_book(state_dir / BOOK_FILE)
         self._ids = RolloutIds(self._book)
         self._instruments = {model.name: model.instruments for model in models}
@@ -99,11 +97,16 @@ class Controller:
         self.woken = threading.Event()
         """Set when something came that the next turn should not wait for."""
         self.follower.changed = self.woken.set
-        self._preparer = Preparer(self._prepare, self.woken.set)
-        self._prepared: dict[tuple[str, int], Prepared] = {}
-        self._families: dict[tuple[str, int], str] = {}
-        """Of every version that was ever prepared: one that came off is shown with its family all the same."""
         self._publisher = Publisher(state_dir, WORKER)
+        self.versions = Versions(
+            self.desks,
+            registry,
+            state_dir / "versions",
+            self.writer,
+            self._publisher,
+            woken=self.woken.set,
+            unfit=partial(self._note, "unfit"),
+        )
         store = outcomes if outcomes is not None else SqlOutcomeStore(outcome_url("", state_dir))
         self._judging = Judging(state_dir, WORKER, policy, store)
         self._journal_broken = ""
@@ -111,18 +114,16 @@ class Controller:
         """The journal has been read to its end once: until then nothing is routed, for it may say otherwise."""
         self._followed: set[str] = set()
         self._policy_errors: dict[str, str] = {}
-        self._ask_again: dict[tuple[str, int], float] = {}
         self.lock = threading.RLock()
         """Held while the loop turns and while a person's command is carried out."""
         self._status: WorkerStatus | None = None
-        self._ready: dict[str, dict[int, int]] = {name: {} for name in self.desks}
         self._routes: list[Route] | None = None
         self._salts = Salts(table.read()[1])
         self._news = News(wall_ns, notifier)
         self._saved = b""
         self._begun: set[int] = set()
         """Rollouts that the book on the disk knows; no other is routed."""
-        self._retry_at = self._snapshot_at = self._pnl_at = 0.0
+        self._snapshot_at = self._pnl_at = 0.0
         self._pnl: tuple[Row, ...] = ()
         self._was_reachable = False
         self._save()
@@ -141,11 +142,7 @@ class Controller:
     @property
     def hurried(self) -> bool:
         """Whether a version waits for its worker: the next turn should come soon."""
-        return any(
-            (name, version) in self._prepared and not desk.has_passed(version)
-            for name, desk in self.desks.items()
-            for version in desk.versions()
-        )
+        return self.versions.hurried
 
     def start(self) -> None:
         """Begin to follow the registry and to write back."""
@@ -156,7 +153,7 @@ class Controller:
     def stop(self) -> None:
         """Stop every thread; what is not written back stays in the outbox."""
         self.follower.stop()
-        self._preparer.stop()
+        self.versions.stop()
         self.writer.stop()
         self.intake.stop()
         self._judging.ledger.save()
@@ -173,7 +170,7 @@ class Controller:
                 self._note("policy", "", None, told)
             if self.caught_up:  # what the journal says of a rollout comes before what its alias says now
                 self._take_aliases()
-            self._take_prepared()
+            self.versions.take_prepared()
             self._take_status()
             more = self._take_journal()  # last: what it makes the desks move is in the outbox before aliases are read
             self.settle()
@@ -190,8 +187,8 @@ class Controller:
         """
         self._keep_policies()
         self._publish()
-        self._write_lineup()
-        self._ask_for_versions()
+        self.versions.write_lineup(self._instruments, self._routes or ())
+        self.versions.ask(self._routes or ())
         for desk in self.desks.values():
             # Aliases first: whoever reads a tag finds them moved already.
             desk.effects.sort(key=lambda one: not isinstance(one, MoveAlias | DeleteAlias))
@@ -217,10 +214,8 @@ class Controller:
             if aliases != desk.wanted or name not in self._followed:
                 self._followed.add(name)
                 desk.aliases(aliases)
-            elif desk.retryable() and time.monotonic() > self._retry_at:
-                self._retry_at = time.monotonic() + RETRY_REFUSED_S
-                for version in desk.retryable():
-                    self._preparer.ask(name, version)
+            else:
+                self.versions.retry_refused(name)
 
     def _take_policy_tags(self, model: str) -> None:
         tags = self.follower.tags(model)
@@ -230,47 +225,6 @@ class Controller:
             self.writer.add(model, SetModelTag(key=ERROR_TAG, value=error), since=self._now_text())
             self._note("policy_refused" if error else "policy_read", model, None, error or "policy tags taken")
         self._policy_errors[model] = error
-
-    def _prepare(self, model: str, version: int) -> Answer:
-        state = self.desks[model].state
-        rollout = state.rollout
-        served = {state.champion} | ({rollout.version, rollout.control} if rollout and rollout.live else set())
-        status = self.writer.waiting_status(model, version)
-        folder = self._state_dir / "versions"
-        return prepare(self._registry, folder, model, version, serving=version in served, status=status)
-
-    def _take_prepared(self) -> None:
-        for answer in self._preparer.answers():
-            desk, key = self.desks[answer.model], (answer.model, answer.version)
-            if isinstance(answer, Postponed):
-                self._ask_again[key] = time.monotonic() + POSTPONED_S
-                continue
-            if isinstance(answer, Refusal):
-                self._ask_again[key] = time.monotonic() + RETRY_REFUSED_S
-                if answer.version == desk.state.champion:
-                    self._note("unfit", answer.model, answer.version, answer.reason)
-                desk.refused(answer.version, answer.reason, status=answer.status)
-                continue
-            reason = self._misfit(desk, answer)
-            if reason:
-                desk.refused(answer.version, reason)
-                continue
-            self._prepared[answer.model, answer.version] = answer
-            self._families[answer.model, answer.version] = answer.manifest.family
-            if answer.version in desk.retryable():
-                desk.retry(answer.version)
-
-    def _misfit(self, desk: Desk, answer: Prepared) -> str:
-        """Say why the version cannot stand beside the champion; empty where it can."""
-        champion = self._prepared.get((answer.model, desk.state.champion or 0))
-        if champion is None or champion.manifest.feature_set == answer.manifest.feature_set:
-            return ""
-        if desk.wanted.get("champion") == answer.version:
-            return ""
-        return (
-            f"feature set: expected {champion.manifest.feature_set}, as the champion reads, "
-            f"got {answer.manifest.feature_set}"
-        )
 
     def _take_status(self) -> None:
         try:
@@ -282,26 +236,7 @@ class Controller:
             return
         self._status = status
         self._judging.keep_ticks(status.instruments)
-        for name, desk in self.desks.items():
-            assigned = self._publisher.assigned(name)
-            for slot in status.slots:
-                if slot.model == name and assigned.get(slot.version) == slot.slot:
-                    self._take_slot(desk, slot)
-
-    def _take_slot(self, desk: Desk, slot: SlotStatus) -> None:
-        ready = self._ready[desk.state.model]
-        if slot.state == "failed":
-            ready.pop(slot.version, None)
-            desk.refused(slot.version, slot.reason or "the worker could not load it")
-            return
-        # Once ready it stays so while it keeps its slot: a worker that starts anew loads its slots before it decides.
-        ready[slot.version] = slot.slot
-        if (desk.state.model, slot.version) in self._prepared:
-            self._announce(desk, slot.version)
-
-    def _announce(self, desk: Desk, version: int) -> None:
-        if version in desk.versions() and not desk.has_passed(version):
-            desk.passed(version)
+        self.versions.take_status(status)
 
     def _take_journal(self) -> bool:
         try:
@@ -349,7 +284,7 @@ class Controller:
         if self._status is None or not self.caught_up:
             return
         routes = [
-            route_of(desk, self._ready[name], self._salts.of(desk, self.fold.model(name)), begun=self._begun)
+            route_of(desk, self.versions.ready(name), self._salts.of(desk, self.fold.model(name)), begun=self._begun)
             for name, desk in self.desks.items()
         ]
         before = self._routes
@@ -358,41 +293,6 @@ class Controller:
         epoch = self._table.publish(routes)
         self._routes = routes
         log.info("routes_published", epoch=epoch, models=len(routes))
-
-    def _write_lineup(self) -> None:
-        lineups = []
-        for name, desk in self.desks.items():
-            prepared = {version: item for (model, version), item in self._prepared.items() if model == name}
-            if not self._live_versions(desk) <= prepared.keys():
-                return  # after a restart: not everything that is served has been verified again yet
-            routed = self._routed(desk)
-            for version in self._ready[name].keys() - {*desk.versions(), *routed}:
-                del self._ready[name][version]
-            lineup = self._publisher.lineup(desk, prepared, self._instruments[name], routed)
-            if lineup is not None:
-                lineups.append(lineup)
-        if lineups:
-            self._publisher.write(tuple(lineups))
-
-    def _live_versions(self, desk: Desk) -> set[int]:
-        rollout = desk.state.rollout
-        live = {desk.state.champion} | ({rollout.version, rollout.control} if rollout and rollout.live else set())
-        return {version for version in live if version is not None}
-
-    def _routed(self, desk: Desk) -> list[int]:
-        """Versions that a decision may still be routed to: of the routes published, until the worker has them."""
-        routes = [route for route in self._routes or () if route.model == desk.state.index]
-        return [v for r in routes for v in (r.champion_version, r.challenger_version, *r.shadow_versions) if v]
-
-    def _ask_for_versions(self) -> None:
-        for name, desk in self.desks.items():
-            for version in [v for model, v in self._prepared if model == name]:
-                if version not in desk.versions() and version not in self._routed(desk):
-                    del self._prepared[name, version]  # looked at again, files and tags, before it serves again
-            for version in desk.versions():
-                due = self._ask_again.get((name, version), 0.0) <= time.monotonic()
-                if (name, version) not in self._prepared and due:
-                    self._preparer.ask(name, version)
 
     def _carry_out(self, desk: Desk, effect: Effect) -> None:
         model = desk.state.model
@@ -406,8 +306,8 @@ class Controller:
     def _end(self, desk: Desk, ended: Ended) -> None:
         model = desk.state.model
         log.info("rollout_ended", model=model, **msgspec.to_builtins(ended))
-        if ended.verdict != "promoted" and ended.version not in self._live_versions(desk):
-            self._prepared.pop((model, ended.version), None)  # its tag is looked at again before it is served again
+        if ended.verdict != "promoted" and ended.version not in live_versions(desk):
+            self.versions.forget(model, ended.version)  # its tag is looked at again before it is served again
         self._book.end(model, ended, self._wall_ns())
         self._news.ended(model, ended)
         if not ended.rollout_id:
@@ -452,22 +352,18 @@ class Controller:
         now, status = self._wall_ns(), self._status
         models = []
         for name, desk in self.desks.items():
-            prepared = {version: item for (model, version), item in self._prepared.items() if model == name}
-            families = {version: family for (model, version), family in self._families.items() if model == name}
-            champion = prepared.get(desk.state.champion or 0)
-            features = champion.manifest.feature_set if champion else ""
             models.append(
                 model_snapshot(
                     desk,
                     self.fold.model(name),
-                    families,
-                    features,
+                    self.versions.families(name),
+                    self.versions.feature_set(name),
                     status,
                     self._instruments[name],
                     self.fold.instruments,
                 )
             )
-        served = [desk.state.champion in self._ready[name] for name, desk in self.desks.items()]
+        served = [desk.state.champion in self.versions.ready(name) for name, desk in self.desks.items()]
         worker = worker_snapshot(WORKER, status, now) if status else None
         return Snapshot(
             wall_ns=now,

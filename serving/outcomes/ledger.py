@@ -20,7 +20,8 @@ from data_contracts.outcome import StoredOutcome
 from data_contracts.policy import Reconciliation
 from serving import shared_memory
 from serving.archive.manifest import ARCHIVE, names_before
-from serving.journal import JournalFollower, RecordBatch, oldest_record, read_journal, record_indices, segments_of
+from serving.journal import JournalFollower, oldest_record, read_journal, segments_of
+from serving.journal_records import RecordBatch, record_indices
 from serving.outcomes.pnl import PnlBook
 from serving.outcomes.taken import merged, read_taken
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from data_contracts.journal import Arm, MarkoutStatus, RecordType
 from data_contracts.outcome import StoredOutcome
 from data_contracts.policy import Reconciliation
-from serving.journal import RecordBatch, decode, record_types, select
+from serving.journal_records import RecordBatch, decode, record_types, select
 from serving.outcomes.cells import Cells, Key
 from serving.outcomes.reconciliation import Comparison, Reading, reading
 from serving.outcomes.trades import Trades

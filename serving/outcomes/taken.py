@@ -14,7 +14,7 @@ import msgspec
 
 from data_contracts.errors import JournalError
 from data_contracts.outcome import StoredOutcome
-from serving.journal import RecordBatch
+from serving.journal_records import RecordBatch
 
 TAKEN_FILE: Final = "outcomes.jsonl"
 _DECODER: Final = msgspec.json.Decoder(StoredOutcome)

@@ -33,9 +33,9 @@ class HandTier(Tier):
     """Controller, registry, worker; each does one thing at a time."""
 
     def __init__(self, path: Path, policy: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("serving.controller.controller.Preparer", HandPreparer)
-        monkeypatch.setattr("serving.controller.controller.RETRY_REFUSED_S", 0.0)
-        monkeypatch.setattr("serving.controller.controller.POSTPONED_S", 0.0)
+        monkeypatch.setattr("serving.controller.versions.Preparer", HandPreparer)
+        monkeypatch.setattr("serving.controller.versions.RETRY_REFUSED_S", 0.0)
+        monkeypatch.setattr("serving.controller.versions.POSTPONED_S", 0.0)
         monkeypatch.setattr("serving.controller.judging.SAVE_S", 0.0)  # what was folded is kept at every turn
         monkeypatch.setattr("serving.controller.judging._SAVE_SHARE", 1e9)
         self.killer, registry, table = Killer(), MemoryRegistry(), MemoryTable()
@@ -67,7 +67,7 @@ class HandTier(Tier):
         self.controller.follower.poll()
 
     def prepare(self) -> None:
-        self.controller._preparer.work()
+        self.controller.versions.preparer.work()
 
     def turn_controller(self) -> None:
         self.mortal(self.controller.turn)

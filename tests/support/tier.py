@@ -104,7 +104,7 @@ class Tier:
 
     def restart_controller(self) -> None:
         """Kill and start: nothing but the state folder and the table survives."""
-        self.controller._preparer.stop()  # a thread of this process; everything else is left as it lies
+        self.controller.versions.stop()  # a thread of this process; everything else is left as it lies
         self.controller = self.new_controller()
 
     def register(self, draw: Callable[..., World], **options: str) -> int:

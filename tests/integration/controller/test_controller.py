@@ -153,7 +153,7 @@ def test_verdict_reached_while_controller_and_registry_were_away_is_carried_out(
 
 
 def test_rolled_back_version_is_refused_until_its_tag_is_cleared(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("serving.controller.controller.RETRY_REFUSED_S", 0.0)
+    monkeypatch.setattr("serving.controller.versions.RETRY_REFUSED_S", 0.0)
     tier = tier_with_champion(tmp_path)
     version = challenge(tier, harmful)
     tier.until(lambda: over(tier, version), decisions=50)

@@ -11,17 +11,15 @@ from hypothesis import strategies as st
 from data_contracts.errors import JournalError
 from data_contracts.journal import DECISION, EPOCH, MARKOUT, RECORD_BYTES, SHADOW, TRIP, RecordType
 from native._native import LAYOUT, crc32c
-from serving.journal import (
-    SEGMENT_HEADER_BYTES,
+from serving.journal import SEGMENT_HEADER_BYTES, JournalFollower, read_journal
+from serving.journal_records import (
     DecisionRecord,
     EpochRecord,
-    JournalFollower,
     MarkoutRecord,
     NameRecord,
     ShadowRecord,
     TripRecord,
     decode,
-    read_journal,
     record_indices,
     record_types,
 )
