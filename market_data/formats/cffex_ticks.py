@@ -1,4 +1,4 @@
-"""CFFEX index-future ticks: `IF2101_20210104.csv.gz`, a snapshot of touch and volume every 500 ms."""
+"""CFFEX index-future ticks: `IF2101_20210104.csv`, packed or not: a snapshot of touch and volume every 500 ms."""
 
 import re
 from datetime import UTC, datetime
@@ -12,10 +12,10 @@ from data_contracts.errors import FormatError, UsageError
 from data_contracts.instrument import Instrument
 from data_contracts.market_event import MARKET_EVENT, EventFlag, MarketEvents
 from data_contracts.recording import Recording
-from market_data.formats import tables
+from market_data.formats import packed, tables
 from market_data.formats.touch import choose, drop_backwards, touch_flags
 
-_FILE: Final = re.compile(r"^([A-Z]{1,2}\d{4})_(\d{8})\.csv(\.gz)?$")
+_FILE: Final = re.compile(r"^([A-Z]{1,2}\d{4})_(\d{8})\.csv" + packed.PATTERN + "$")
 _TICK: Final = 0.2
 _MULTIPLIERS: Final = {"IF": 300.0, "IH": 300.0, "IC": 200.0, "IM": 200.0}
 _UTC_OFFSET_NS: Final = 8 * 3_600_000_000_000  # China keeps one time all year

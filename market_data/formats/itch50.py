@@ -21,7 +21,7 @@ from data_contracts.errors import FormatError, UsageError
 from data_contracts.instrument import Instrument
 from data_contracts.market_event import MARKET_EVENT
 from data_contracts.recording import Recording
-from market_data.formats.tables import read_bytes
+from market_data.formats import packed
 from market_data.formats.touch import choose, drop_backwards
 from native import _native
 
@@ -45,18 +45,13 @@ class Beside(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def claims(source: Path) -> bool:
-    """Whether the path is a file that begins as such files do, by its name where it is packed."""
+    """Whether the path is a file that is named or begins as such files are, packed or not."""
     if not source.is_file():
         return False
-    if source.suffix == ".gz":
-        return "ITCH50" in source.name.upper() or ".itch" in source.name
-    if source.suffix in (".itch", ".itch50"):
+    bare = packed.bare_name(source)
+    if bare.endswith((".itch", ".itch50")) or (bare != source.name and "ITCH50" in bare.upper()):
         return True
-    try:
-        with source.open("rb") as file:
-            return file.read(len(_SYSTEM_EVENT)) == _SYSTEM_EVENT
-    except OSError:
-        return False
+    return packed.peek(source, len(_SYSTEM_EVENT)) == _SYSTEM_EVENT
 
 
 def read(source: Path, instrument: str | None) -> tuple[Recording, ...]:
@@ -66,7 +61,7 @@ def read(source: Path, instrument: str | None) -> tuple[Recording, ...]:
         UsageError: no such file, several stocks and no `instrument`, or none of that name.
         FormatError: bytes that are not ITCH 5.0; names the offset.
     """
-    data = np.frombuffer(read_bytes(source), dtype=np.uint8)
+    data = np.frombuffer(packed.read_bytes(source), dtype=np.uint8)
     beside = read_beside(source)
     stocks = _stocks(source, data, venue=venue_of(beside))
     symbol = choose(source, sorted(stocks), instrument)

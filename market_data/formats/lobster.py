@@ -18,11 +18,11 @@ from data_contracts.errors import FormatError
 from data_contracts.instrument import Instrument
 from data_contracts.market_event import MARKET_EVENT, EventFlag, MarketEvents
 from data_contracts.recording import Recording
-from market_data.formats import tables
+from market_data.formats import packed, tables
 from market_data.formats.itch50 import midnight_ns
 from market_data.formats.touch import choose, drop_backwards, touch_flags
 
-_FILE: Final = re.compile(r"^([A-Z.]+)_(\d{4}-\d{2}-\d{2})_(\d+)_(\d+)_message_(\d+)\.csv(\.gz)?$")
+_FILE: Final = re.compile(r"^([A-Z.]+)_(\d{4}-\d{2}-\d{2})_(\d+)_(\d+)_message_(\d+)\.csv" + packed.PATTERN + "$")
 _NO_PRICE: Final = 9_999_999_999
 """Stands for an empty level's price, negative on the bid's side."""
 

@@ -17,15 +17,14 @@ from numpy.typing import NDArray
 from data_contracts.errors import FormatError, UsageError
 from data_contracts.market_event import MARKET_EVENT
 from data_contracts.recording import Recording
-from market_data.formats import itch50
-from market_data.formats.tables import read_bytes
+from market_data.formats import itch50, packed
 from market_data.formats.touch import choose, drop_backwards
 from native import _native
 
 PATIENCE_NS: Final = 100_000_000
 """How long a hole is waited for, on the recorder's clock."""
 
-_ENDINGS: Final = (".pcap", ".pcapng", ".pcap.gz", ".pcapng.gz")
+_ENDINGS: Final = tuple(f".{kind}{ending}" for kind in ("pcap", "pcapng") for ending in ("", *packed.ENDINGS))
 _RETRANSMISSIONS: Final = tuple(f".retransmit{ending}" for ending in _ENDINGS)
 _MAGICS: Final = (
     b"\xd4\xc3\xb2\xa1",
@@ -89,11 +88,7 @@ def _captures(source: Path) -> list[Path]:
 
 
 def _begins_as_capture(source: Path) -> bool:
-    try:
-        with source.open("rb") as file:
-            return file.read(4) in _MAGICS
-    except OSError:
-        return False
+    return source.is_file() and packed.peek(source, 4) in _MAGICS
 
 
 def _retransmission(source: Path) -> Path | None:
@@ -107,7 +102,7 @@ def _retransmission(source: Path) -> Path | None:
 
 
 def _bytes(path: Path) -> NDArray[np.uint8]:
-    return np.frombuffer(read_bytes(path), dtype=np.uint8)
+    return np.frombuffer(packed.read_bytes(path), dtype=np.uint8)
 
 
 def _refuse_errors(files: list[Path], summary: Any) -> None:  # noqa: ANN401  typed in native/_native.pyi

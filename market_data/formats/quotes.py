@@ -72,7 +72,7 @@ def _instrument(source: Path, symbol: str) -> Instrument:
 def _read_day(path: Path, instrument: Instrument) -> Recording:
     pl = tables.polars()
     columns = {"milliseconds": pl.Float64, "bid": pl.Float64, "ask": pl.Float64}
-    table = tables.read_table(path, tables.read_zipped(path), columns=columns, header=False)
+    table = tables.read_table(path, tables.read_bytes(path), columns=columns, header=False)
     milliseconds, bid, ask = (table[name].to_numpy() for name in columns)
     outside = np.flatnonzero((milliseconds < 0) | (milliseconds >= _DAY_MS))
     if outside.size:

@@ -1,4 +1,4 @@
-"""Shanghai Stock Exchange, order by order: `SHorders.zip` (or .csv, .csv.gz) with `SHtrans.zip` beside it.
+"""Shanghai Stock Exchange, order by order: `SHorders.csv` with `SHtrans.csv` beside it, packed or not (`SHorders.zip`).
 
 One sequence per channel numbers orders and trades together. An order's message comes after the trades that it makes on
 arrival and carries only what is left: one that trades in full at once is never added. So a trade may name an order
@@ -17,14 +17,14 @@ from data_contracts.errors import FormatError, UsageError
 from data_contracts.instrument import Instrument
 from data_contracts.market_event import MARKET_EVENT, EventFlag, MarketEvents
 from data_contracts.recording import Recording
-from market_data.formats import tables
+from market_data.formats import packed, tables
 from market_data.formats.touch import choose, drop_backwards, touch_flags
 from native import _native
 
 if TYPE_CHECKING:
     import polars as pl
 
-_ENDINGS: Final = (".zip", ".csv", ".csv.gz")
+_ENDINGS: Final = (".zip", ".csv", *(f".csv{ending}" for ending in packed.ENDINGS))
 _UTC_OFFSET_NS: Final = 8 * 3_600_000_000_000  # China keeps one time all year
 _CALL_AUCTIONS_S: Final = ((0, 9 * 3600 + 30 * 60), (14 * 3600 + 57 * 60, 24 * 3600))
 _TICKS_PER_YUAN: Final = 100
@@ -121,8 +121,7 @@ def _trade_columns() -> dict[str, "type[pl.DataType]"]:
 
 
 def _table(path: Path, columns: dict[str, "type[pl.DataType]"]) -> "pl.DataFrame":
-    data = tables.read_zipped(path) if path.suffix == ".zip" else tables.read_bytes(path)
-    return tables.read_table(path, data, columns=columns, header=True)
+    return tables.read_table(path, packed.read_bytes(path), columns=columns, header=True)
 
 
 def _orders(path: Path, table: "pl.DataFrame", code: str) -> Iterator[Message]:

@@ -1,56 +1,16 @@
 """CSV text into typed columns, with the row and the column of whatever does not fit."""
 
-import gzip
 import io
-import zipfile
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_contracts.errors import FormatError, MissingDependencyError, UsageError
+from data_contracts.errors import FormatError, MissingDependencyError
+from market_data.formats.packed import read_bytes as read_bytes
 
 if TYPE_CHECKING:
     import polars as pl
 
 HEADER_ROWS = 1
-
-
-def read_bytes(path: Path) -> bytes:
-    """Return the file's bytes, unpacked where its name ends in .gz.
-
-    Raises:
-        UsageError: there is no such file, or it may not be read.
-        FormatError: a broken or truncated gzip stream.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from None
-    if path.suffix != ".gz":
-        return data
-    try:
-        return gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
-        raise FormatError(path, where="gzip stream", expected="whole", got=str(error)) from None
-
-
-def read_zipped(path: Path) -> bytes:
-    """Return the bytes of the one file in a zip.
-
-    Raises:
-        UsageError: there is no such file, or it may not be read.
-        FormatError: a broken or truncated zip, or not one file in it.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            if len(names) != 1:
-                raise FormatError(path, where="zip", expected="one file", got=f"{len(names)}")
-            return archive.read(names[0])
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
-        raise FormatError(path, where="zip", expected="whole", got=str(error)) from None
 
 
 def read_table(source: Path, data: bytes, *, columns: dict[str, "type[pl.DataType]"], header: bool) -> "pl.DataFrame":
