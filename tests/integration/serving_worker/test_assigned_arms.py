@@ -6,22 +6,13 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from worker_kit import IF, SALT, Feed, Tier, ab_route, linear_graph, lineup, tier, touch_events, wait_for, write_version
+from worker_kit import IF, SALT, Feed, Tier, ab_route, lineup, tier, touch_events, wait_for
 
 from data_contracts.feed_hello import FeedHello
 from data_contracts.instrument import Instrument
 from data_contracts.journal import Arm, AssignBy, Phase, RecordType
 from native._native import assignment_key, falls_to_challenger
 from serving.journal import Journal, read_journal
-
-
-@pytest.fixture(scope="module")
-def versions(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
-    root = tmp_path_factory.mktemp("versions")
-    return {
-        1: write_version(root / "1", linear_graph),
-        2: write_version(root / "2", lambda path: linear_graph(path, seed=5)),
-    }
 
 
 def hello(running: Tier, said: FeedHello) -> tuple[Feed, dict[str, object]]:

@@ -19,13 +19,14 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from data_contracts.instrument import Instrument
-from data_contracts.journal import Phase
+from data_contracts.journal import Phase, RecordType
 from data_contracts.manifest import DecisionRule, Golden, Label, Manifest, sha256_of, write_manifest
 from data_contracts.market_event import MARKET_EVENT
 from market_data.feature_sets import TOUCH_V1
 from native import onnxruntime_library
 from native._native import OnnxModel, Route, RoutingTable
 from serving import shared_memory
+from serving.journal import Journal
 from serving.lineup import Lineup, ModelLineup, Slot, WorkerStatus, read_whole, write_whole
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -288,6 +289,28 @@ def tier(folder: Path, **serving: object) -> Iterator[Tier]:
         yield made
     finally:
         made.close()
+
+
+def serve_all(running: Tier, events: np.ndarray) -> dict[str, object]:
+    """Send events and wait until all are answered."""
+    feed = running.feed()
+    feed.events(events)
+    answer = feed.end()
+    feed.close()
+    return answer
+
+
+def assert_whole(journal: Journal) -> None:
+    """No holes, one mark-out a decision, every expected shadow, each after its decision."""
+    decisions, markouts = journal.decisions, journal.markouts
+    shadows = journal.select(RecordType.SHADOW)
+    assert journal.records[:, 8:16].copy().view("<u8").ravel().tolist() == list(range(len(journal)))
+    assert decisions["decision_id"].tolist() == list(range(1, len(decisions) + 1))
+    assert sorted(markouts["decision_id"].tolist()) == decisions["decision_id"].tolist()
+    scored = np.bincount(shadows["decision_id"].astype(np.int64), minlength=len(decisions) + 1)[1:]
+    assert scored.tolist() == decisions["expected_shadows"].tolist()
+    decided_at = dict(zip(decisions["decision_id"].tolist(), decisions["index"].tolist(), strict=True))
+    assert all(index > decided_at[one] for one, index in shadows[["decision_id", "index"]].tolist())
 
 
 def wait_for(met: Callable[[], object], what: str, *, seconds: float = 20.0) -> None:
