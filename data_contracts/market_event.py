@@ -52,5 +52,14 @@ MARKET_EVENT: Final = np.dtype(
 )
 """80 bytes an event: the touch right after it, and what traded in it."""
 
+DEPTH_LEVELS: Final = 10
+"""Levels of a side that a recording keeps, where it keeps any."""
+
 MarketEvents = NDArray[Any]
 """Structured array of MARKET_EVENT, shape (n,), oldest first."""
+
+BookDepths = NDArray[np.int64]
+"""The best levels right after each event, shape (n, 4, DEPTH_LEVELS), best first, little-endian.
+
+Along the second axis bid ticks, bid lots, ask ticks, ask lots; a level that is not there has 0 in both.
+"""

@@ -17,12 +17,16 @@ FORMATS: Final[dict[str, ModuleType]] = {
     "sse-l3": sse_l3,
 }
 
+WITH_DEPTH: Final = frozenset({"itch50", "lobster", "moldudp64", "sse-l3"})
+"""Formats whose `read` takes `depth` and then keeps the levels; the others have none to keep."""
+
 
 def read_recordings(
     source: Path | str,
     *,
     format: str | None = None,  # noqa: A002  the option's name
     instrument: str | None = None,
+    depth: bool = False,
 ) -> tuple[Recording, ...]:
     """Return one recording a trading day of one instrument, oldest first.
 
@@ -30,6 +34,7 @@ def read_recordings(
         source: a file, or a folder of them; a day that is there in two formats is read once.
         format: a name in FORMATS; None: found out from names and first bytes.
         instrument: VENUE:SYMBOL, or SYMBOL where that is unambiguous; None where there is only one.
+        depth: whether to keep the levels at each event too, 320 bytes more an event, where the format gives them.
 
     Raises:
         UsageError: no such path, no such format, or no way to tell which instrument is meant.
@@ -38,10 +43,12 @@ def read_recordings(
     path = Path(source)
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder")
-    reader = FORMATS[_detect(path) if format is None else _known(format)]
+    name = _detect(path) if format is None else _known(format)
+    reader = FORMATS[name]
     if format is not None and not reader.claims(path):
         raise UsageError(f"{path}: found no recording of format {format}")
-    recordings: tuple[Recording, ...] = reader.read(path, instrument)
+    kept = {"depth": True} if depth and name in WITH_DEPTH else {}
+    recordings: tuple[Recording, ...] = reader.read(path, instrument, **kept)
     return recordings
 
 

@@ -65,9 +65,12 @@ def itch50_stocks(data: NDArray[np.uint8]) -> tuple[list[tuple[int, bytes]], Itc
     """Return each directory entry's locate code and symbol."""
 
 def itch50_decode(
-    data: NDArray[np.uint8], *, locate: int, price_per_tick: int, midnight_ns: int
-) -> tuple[NDArray[np.uint8], ItchDecoded]:
-    """Return one stock's market events, 80 bytes each; those before an error stand."""
+    data: NDArray[np.uint8], *, locate: int, price_per_tick: int, midnight_ns: int, depth: bool = False
+) -> tuple[NDArray[np.uint8], ItchDecoded, NDArray[np.int64] | None]:
+    """Return one stock's market events, 80 bytes each, and the levels at each where asked for, shape (n, 4, 10).
+
+    Those before an error stand.
+    """
 
 class CaptureSummary(TypedDict):
     """What was read of a packet capture; see market_data/capture.hpp. Not there at run time."""
@@ -125,8 +128,9 @@ def itch50_packet_decode(
     locate: int,
     price_per_tick: int,
     midnight_ns: int,
-) -> tuple[NDArray[np.uint8], ItchPacketsDecoded]:
-    """Return one stock's market events, 80 bytes each."""
+    depth: bool = False,
+) -> tuple[NDArray[np.uint8], ItchPacketsDecoded, NDArray[np.int64] | None]:
+    """Return one stock's market events, 80 bytes each, and the levels at each where asked for, shape (n, 4, 10)."""
 
 def itch50_touches(data: NDArray[np.uint8], *, queues: bool) -> tuple[NDArray[np.int64], ItchSummary]:
     """Return six numbers for each change of any stock's touch.
@@ -169,6 +173,9 @@ class Books:
 
     def depth(self, instrument: int, side: str, levels: int) -> list[tuple[int, int, int]]:
         """Return ticks, lots and orders of each level, the best first."""
+
+    def levels(self, instrument: int) -> NDArray[np.int64]:
+        """Return the best levels of both sides, shape (4, 10): bid ticks and lots, ask ticks and lots."""
 
     def order(self, reference: int) -> tuple[int, str, int, int, int, int] | None:
         """Return instrument, side, ticks, lots, orders before it and lots before it."""

@@ -22,7 +22,7 @@ from data_contracts.instrument import Instrument
 from data_contracts.market_event import MARKET_EVENT
 from data_contracts.recording import Recording
 from market_data.formats import packed
-from market_data.formats.touch import choose, drop_backwards
+from market_data.formats.touch import choose, drop_backwards_with_depth
 from native import _native
 
 _SYSTEM_EVENT: Final = b"\x00\x0cS"  # how every file begins: the start-of-messages event
@@ -54,7 +54,7 @@ def claims(source: Path) -> bool:
     return packed.peek(source, len(_SYSTEM_EVENT)) == _SYSTEM_EVENT
 
 
-def read(source: Path, instrument: str | None) -> tuple[Recording, ...]:
+def read(source: Path, instrument: str | None, *, depth: bool = False) -> tuple[Recording, ...]:
     """Return the day's recording of one stock.
 
     Raises:
@@ -66,17 +66,23 @@ def read(source: Path, instrument: str | None) -> tuple[Recording, ...]:
     stocks = _stocks(source, data, venue=venue_of(beside))
     symbol = choose(source, sorted(stocks), instrument)
     traded = instrument_of(beside, symbol)
-    raw, summary = _native.itch50_decode(
+    raw, summary, levels = _native.itch50_decode(
         data,
         locate=stocks[symbol],
         price_per_tick=price_per_tick(source, traded),
         midnight_ns=midnight_ns(beside.date if beside is not None else named_date(source), traded),
+        depth=depth,
     )
     _refuse_errors(source, summary)
-    events, backwards = drop_backwards(raw.view(MARKET_EVENT))
+    events, levels, backwards = drop_backwards_with_depth(raw.view(MARKET_EVENT), levels)
     skipped = skip_counts(summary) | ({"out_of_order": backwards} if backwards else {})
     recording = Recording(
-        instrument=traded, events=events, source=source, skipped=skipped, by_type=dict(summary["by_type"])
+        instrument=traded,
+        events=events,
+        source=source,
+        skipped=skipped,
+        by_type=dict(summary["by_type"]),
+        depth=levels,
     )
     return (recording,)
 

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from data_contracts.errors import FormatError
 from data_contracts.instrument import Instrument
-from data_contracts.market_event import MARKET_EVENT, EventFlag, MarketEvents
+from data_contracts.market_event import DEPTH_LEVELS, MARKET_EVENT, BookDepths, EventFlag, MarketEvents
 from data_contracts.recording import Recording
 from market_data.formats import packed, tables
 from market_data.formats.itch50 import midnight_ns
-from market_data.formats.touch import choose, drop_backwards, touch_flags
+from market_data.formats.touch import choose, drop_backwards_with_depth, touch_flags
 
 _FILE: Final = re.compile(r"^([A-Z.]+)_(\d{4}-\d{2}-\d{2})_(\d+)_(\d+)_message_(\d+)\.csv" + packed.PATTERN + "$")
 _NO_PRICE: Final = 9_999_999_999
@@ -44,7 +44,7 @@ def claims(source: Path) -> bool:
     return bool(_files(source))
 
 
-def read(source: Path, instrument: str | None) -> tuple[Recording, ...]:
+def read(source: Path, instrument: str | None, *, depth: bool = False) -> tuple[Recording, ...]:
     """Return one recording a day, oldest first.
 
     Raises:
@@ -53,7 +53,7 @@ def read(source: Path, instrument: str | None) -> tuple[Recording, ...]:
     """
     files = _files(source)
     wanted = choose(source, sorted({_symbol(path) for path in files}), instrument)
-    return tuple(_read_day(path, wanted) for path in files if _symbol(path) == wanted)
+    return tuple(_read_day(path, wanted, depth=depth) for path in files if _symbol(path) == wanted)
 
 
 def _files(source: Path) -> list[Path]:
@@ -65,24 +65,26 @@ def _symbol(path: Path) -> str:
     return f"NASDAQ:{path.name.partition('_')[0]}"
 
 
-def _read_day(path: Path, symbol: str) -> Recording:
+def _read_day(path: Path, symbol: str, *, depth: bool) -> Recording:
     messages = _messages(path)
-    touch = _touch(path, len(messages["time_s"]))
+    levels = _levels(path, len(messages["time_s"]), most=DEPTH_LEVELS if depth else 1)
     instrument = Instrument(symbol=symbol, tick_size="0.01", lot_size="1", currency="USD", time_zone="America/New_York")
     events = np.zeros(len(messages["time_s"]), dtype=MARKET_EVENT)
     # Exact: a day's ns take 47 bits, and a float64 has 53.
     events["event_ns"] = _midnight_ns(path, instrument) + np.rint(messages["time_s"] * 1e9).astype(np.int64)
     events["receive_ns"] = events["event_ns"]
     events["sequence"] = np.arange(1, len(events) + 1)
-    for name, values in touch.items():
-        events[name] = values
+    for position, name in enumerate(("bid_ticks", "bid_lots", "ask_ticks", "ask_lots")):
+        events[name] = levels[:, position, 0]
     _add_trades(events, messages)
     events["flags"] = touch_flags(events) | _halted(messages)
     kinds = messages["type"]
     by_type = {name: int(np.count_nonzero(kinds == kind)) for kind, name in _TYPES.items() if np.any(kinds == kind)}
-    kept, backwards = drop_backwards(events)
+    kept, kept_levels, backwards = drop_backwards_with_depth(events, levels if depth else None)
     skipped = {"out_of_order": backwards} if backwards else {}
-    return Recording(instrument=instrument, events=kept, source=path, skipped=skipped, by_type=by_type)
+    return Recording(
+        instrument=instrument, events=kept, source=path, skipped=skipped, by_type=by_type, depth=kept_levels
+    )
 
 
 def _messages(path: Path) -> dict[str, NDArray[Any]]:
@@ -104,7 +106,8 @@ def _messages(path: Path) -> dict[str, NDArray[Any]]:
     return found
 
 
-def _touch(path: Path, rows: int) -> dict[str, NDArray[Any]]:
+def _levels(path: Path, rows: int, *, most: int) -> BookDepths:
+    """Return the best levels of each row, at most `most`; those that the file does not have are 0."""
     pl = tables.polars()
     book = path.with_name(path.name.replace("_message_", "_orderbook_"))
     named = _FILE.match(path.name)
@@ -114,18 +117,20 @@ def _touch(path: Path, rows: int) -> dict[str, NDArray[Any]]:
     table = tables.read_table(book, tables.read_bytes(book), columns=dict.fromkeys(names, pl.Int64), header=False)
     if len(table) != rows:
         raise FormatError(book, where="table", expected=f"a row a message, {rows}", got=str(len(table)))
-    touch = {}
-    for side in ("bid", "ask"):
-        price = table[f"{side}_price_1"].to_numpy()
-        there = np.abs(price) != _NO_PRICE
-        off_grid = np.flatnonzero(there & ((price % _PRICE_PER_TICK != 0) | (price <= 0)))
-        if off_grid.size:
-            row = int(off_grid[0])
-            where = f"row {row + 1}, column {side}_price_1"
-            raise FormatError(book, where=where, expected="whole cents in 1/10000", got=str(price[row]))
-        touch[f"{side}_ticks"] = np.where(there, price // _PRICE_PER_TICK, 0)
-        touch[f"{side}_lots"] = np.where(there, table[f"{side}_size_1"].to_numpy(), 0)
-    return touch
+    found = np.zeros((rows, 4, DEPTH_LEVELS), dtype=np.int64)
+    for position, side in ((0, "bid"), (2, "ask")):
+        for level in range(min(most, levels, DEPTH_LEVELS)):
+            name = f"{side}_price_{level + 1}"
+            price = table[name].to_numpy()
+            there = np.abs(price) != _NO_PRICE
+            off_grid = np.flatnonzero(there & ((price % _PRICE_PER_TICK != 0) | (price <= 0)))
+            if off_grid.size:
+                row = int(off_grid[0])
+                where = f"row {row + 1}, column {name}"
+                raise FormatError(book, where=where, expected="whole cents in 1/10000", got=str(price[row]))
+            found[:, position, level] = np.where(there, price // _PRICE_PER_TICK, 0)
+            found[:, position + 1, level] = np.where(there, table[f"{side}_size_{level + 1}"].to_numpy(), 0)
+    return found
 
 
 def _add_trades(events: MarketEvents, messages: dict[str, NDArray[Any]]) -> None:

@@ -18,7 +18,7 @@ from data_contracts.errors import FormatError, UsageError
 from data_contracts.market_event import MARKET_EVENT
 from data_contracts.recording import Recording
 from market_data.formats import itch50, packed
-from market_data.formats.touch import choose, drop_backwards
+from market_data.formats.touch import choose, drop_backwards_with_depth
 from native import _native
 
 PATIENCE_NS: Final = 100_000_000
@@ -40,7 +40,7 @@ def claims(source: Path) -> bool:
     return bool(_captures(source))
 
 
-def read(source: Path, instrument: str | None) -> tuple[Recording, ...]:
+def read(source: Path, instrument: str | None, *, depth: bool = False) -> tuple[Recording, ...]:
     """Return the recording of one stock.
 
     Raises:
@@ -61,14 +61,15 @@ def read(source: Path, instrument: str | None) -> tuple[Recording, ...]:
     symbol = choose(source, sorted(stocks), instrument)
     traded = itch50.instrument_of(beside, symbol)
     day = beside.date if beside is not None else _day(files[0], summary["first_ns"], traded.time_zone)
-    raw, decoded = _native.itch50_packet_decode(
+    raw, decoded, levels = _native.itch50_packet_decode(
         captures,
         **arguments,
         locate=stocks[symbol],
         price_per_tick=itch50.price_per_tick(source, traded),
         midnight_ns=itch50.midnight_ns(day, traded),
+        depth=depth,
     )
-    events, backwards = drop_backwards(raw.view(MARKET_EVENT))
+    events, levels, backwards = drop_backwards_with_depth(raw.view(MARKET_EVENT), levels)
     recording = Recording(
         instrument=traded,
         events=events,
@@ -76,6 +77,7 @@ def read(source: Path, instrument: str | None) -> tuple[Recording, ...]:
         skipped=_skipped(decoded, backwards),
         by_type=dict(decoded["by_type"]),
         gaps=decoded["mold"]["gaps"],
+        depth=levels,
     )
     return (recording,)
 

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from data_contracts.errors import FormatError, UsageError
 from data_contracts.instrument import Instrument
-from data_contracts.market_event import MARKET_EVENT, EventFlag, MarketEvents
+from data_contracts.market_event import DEPTH_LEVELS, MARKET_EVENT, BookDepths, EventFlag, MarketEvents
 from data_contracts.recording import Recording
 from market_data.formats import packed, tables
-from market_data.formats.touch import choose, drop_backwards, touch_flags
+from market_data.formats.touch import choose, drop_backwards_with_depth, touch_flags
 from native import _native
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def claims(source: Path) -> bool:
     return _pair(source) is not None
 
 
-def read(source: Path, instrument: str | None) -> tuple[Recording, ...]:
+def read(source: Path, instrument: str | None, *, depth: bool = False) -> tuple[Recording, ...]:
     """Return the day's recording of one stock.
 
     Raises:
@@ -63,8 +63,8 @@ def read(source: Path, instrument: str | None) -> tuple[Recording, ...]:
         FormatError: the files are not what the format says.
     """
     messages, symbol = read_messages(source, instrument)
-    events, skipped = _build(messages)
-    events, backwards = drop_backwards(events)
+    events, levels, skipped = _build(messages, depth=depth)
+    events, levels, backwards = drop_backwards_with_depth(events, levels)
     if backwards:
         skipped["out_of_order"] = backwards
     kinds = [message.kind for message in messages]
@@ -72,7 +72,7 @@ def read(source: Path, instrument: str | None) -> tuple[Recording, ...]:
     traded = Instrument(
         symbol=symbol, tick_size="0.01", lot_size="1", currency="CNY", time_zone="Asia/Shanghai"
     )  # fees and the duty on sales differ by year and broker: none is assumed
-    return (Recording(instrument=traded, events=events, source=source, skipped=skipped, by_type=by_type),)
+    return (Recording(instrument=traded, events=events, source=source, skipped=skipped, by_type=by_type, depth=levels),)
 
 
 def read_messages(source: Path, instrument: str | None) -> tuple[list[Message], str]:
@@ -180,11 +180,12 @@ def _event_ns(path: Path, rows: list[dict[str, Any]]) -> Iterator[int]:
         yield midnights[day] + since_ms * 1_000_000
 
 
-def _build(messages: list[Message]) -> tuple[MarketEvents, dict[str, int]]:
-    """Return an event for each change of the touch and each trade, and what could not be applied."""
+def _build(messages: list[Message], *, depth: bool) -> tuple[MarketEvents, BookDepths | None, dict[str, int]]:
+    """Return an event for each change of the touch and each trade, its levels, and what could not be applied."""
     book = _native.Books(1)
     skipped = {"unknown_order": 0, "duplicate_order": 0, "over_executed": 0}
     rows: list[tuple[int, ...]] = []
+    levels: list[NDArray[np.int64]] = []
     last = (0, 0, 0, 0)
     for message in messages:
         apply(book, message, skipped)
@@ -197,10 +198,13 @@ def _build(messages: list[Message]) -> tuple[MarketEvents, dict[str, int]]:
             sign = {"B": 1, "S": -1, "": 0}[message.side]
             traded = (message.ticks, sign * message.lots)
         rows.append((message.event_ns, message.event_ns, message.sequence, *touch, *traded, 0, 0, 0))
+        if depth:
+            levels.append(book.levels(0))
     events = np.array(rows, dtype=MARKET_EVENT)
     events["flags"] = touch_flags(events)
     events["flags"][_in_call_auction(events["event_ns"])] |= np.uint16(EventFlag.AUCTION)
-    return events, {reason: n for reason, n in skipped.items() if n}
+    stacked = np.array(levels, dtype=np.int64).reshape(-1, 4, DEPTH_LEVELS) if depth else None
+    return events, stacked, {reason: n for reason, n in skipped.items() if n}
 
 
 def apply(book: "_native.Books", message: Message, skipped: dict[str, int]) -> None:

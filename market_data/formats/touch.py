@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_contracts.errors import InstrumentChoiceError
-from data_contracts.market_event import EventFlag, MarketEvents
+from data_contracts.market_event import BookDepths, EventFlag, MarketEvents
 
 
 def touch_flags(events: MarketEvents) -> NDArray[Any]:
@@ -23,8 +23,19 @@ def touch_flags(events: MarketEvents) -> NDArray[Any]:
 
 def drop_backwards(events: MarketEvents) -> tuple[MarketEvents, int]:
     """Return the events without those whose time goes back, and how many those were."""
+    kept, _, dropped = drop_backwards_with_depth(events, None)
+    return kept, dropped
+
+
+def drop_backwards_with_depth(
+    events: MarketEvents, depth: BookDepths | None
+) -> tuple[MarketEvents, BookDepths | None, int]:
+    """Return the events without those whose time goes back, their levels, and how many were dropped."""
     backwards = events["event_ns"] < np.maximum.accumulate(events["event_ns"])
-    return events[~backwards], int(backwards.sum())
+    dropped = int(backwards.sum())
+    if not dropped:
+        return events, depth, 0
+    return events[~backwards], None if depth is None else depth[~backwards], dropped
 
 
 def choose(source: Path, symbols: list[str], instrument: str | None) -> str:

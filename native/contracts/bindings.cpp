@@ -14,6 +14,8 @@ void bind_contracts(nb::module_& module) {
   nb::dict layout;
   layout["MarketEvent.size"] = sizeof(MarketEvent);
   layout["MarketEvent.trade_lots"] = offsetof(MarketEvent, trade_lots);
+  layout["BookDepth.size"] = sizeof(BookDepth);
+  layout["BookDepth.ask_ticks"] = offsetof(BookDepth, ask_ticks);
   layout["MarketEvent.flags"] = offsetof(MarketEvent, flags);
   layout["Epoch.assign_by"] = offsetof(EpochRecord, assign_by);
   layout["Decision.assigned_by"] = offsetof(DecisionRecord, assigned_by);

@@ -2,6 +2,8 @@
 // The one normalised market event: what a feed turns into, what features, mark-outs and the
 // worker read, and what travels on the wire. Mirrored by data_contracts.market_event.
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <type_traits>
 
@@ -42,6 +44,21 @@ struct MarketEvent {
   std::uint16_t reserved;
 };
 
+/// Levels of a side that a recording keeps, where it keeps any.
+inline constexpr std::size_t kDepthLevels = 10;
+
+/// The best levels of a book right after an event, best first; a level that is not there has 0 in both.
+struct BookDepth {
+  using Levels = std::array<std::int64_t, kDepthLevels>;
+  Levels bid_ticks;
+  Levels bid_lots;
+  Levels ask_ticks;
+  Levels ask_lots;
+
+  bool operator==(const BookDepth&) const = default;
+};
+
+static_assert(sizeof(BookDepth) == 4 * kDepthLevels * sizeof(std::int64_t));
 static_assert(sizeof(MarketEvent) == 80);
 static_assert(std::is_trivially_copyable_v<MarketEvent>);
 

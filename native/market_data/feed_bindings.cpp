@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "market_data/book_depth.hpp"
 #include "market_data/feed_bench.hpp"
 #include "market_data/itch50.hpp"
 #include "market_data/itch50_packets.hpp"
@@ -78,19 +79,29 @@ nb::tuple itch50_stocks(const Bytes& bytes) {
   return nb::make_tuple(stocks_of(stocks), describe(summary));
 }
 
+/// Events' bytes, what is said of them, and the levels at each, shape (n, 4, levels), or None.
+nb::tuple tape_of(const ItchTape& tape, bool depth, nb::dict about) {
+  about["entered"] = entered(tape.states);
+  nb::object levels = nb::none();
+  if (depth) {
+    const std::size_t values = tape.depths.size() * (sizeof(BookDepth) / sizeof(std::int64_t));
+    auto data = std::make_unique_for_overwrite<std::int64_t[]>(values);
+    if (values != 0) std::memcpy(data.get(), tape.depths.data(), values * sizeof(std::int64_t));
+    levels = to_numpy(std::move(data), {tape.depths.size(), std::size_t{4}, kDepthLevels});
+  }
+  return nb::make_tuple(copy_to_numpy<MarketEvent, std::uint8_t>(tape.events), about, levels);
+}
+
 nb::tuple itch50_decode(const Bytes& bytes, std::uint16_t locate, std::uint32_t price_per_tick,
-                        std::int64_t midnight_ns) {
+                        std::int64_t midnight_ns, bool depth) {
   if (price_per_tick == 0) throw nb::value_error("price_per_tick: expected over 0");
-  std::vector<MarketEvent> events;
+  ItchTape tape;
   ItchSummary summary;
-  StateCounts states;
   {
     nb::gil_scoped_release released;
-    summary = decode_itch50(view(bytes), {locate, price_per_tick, midnight_ns}, events, states);
+    summary = decode_itch50(view(bytes), {locate, price_per_tick, midnight_ns, depth}, tape);
   }
-  nb::dict about = describe(summary);
-  about["entered"] = entered(states);
-  return nb::make_tuple(copy_to_numpy<MarketEvent, std::uint8_t>(events), about);
+  return tape_of(tape, depth, describe(summary));
 }
 
 const char* status_text(CaptureStatus status) {
@@ -168,15 +179,12 @@ nb::tuple itch50_packet_stocks(const std::vector<Bytes>& captures, const Bytes& 
 
 nb::tuple itch50_packet_decode(const std::vector<Bytes>& captures, const Bytes& retransmission,
                                std::int64_t patience_ns, std::uint16_t locate, std::uint32_t price_per_tick,
-                               std::int64_t midnight_ns) {
+                               std::int64_t midnight_ns, bool depth) {
   if (price_per_tick == 0) throw nb::value_error("price_per_tick: expected over 0");
-  std::vector<MarketEvent> events;
-  StateCounts states;
+  ItchTape tape;
   const auto summary = decode_itch50_packets(packets_of(captures, retransmission, patience_ns),
-                                             {locate, price_per_tick, midnight_ns}, events, states);
-  nb::dict about = describe(summary);
-  about["entered"] = entered(states);
-  return nb::make_tuple(copy_to_numpy<MarketEvent, std::uint8_t>(events), about);
+                                             {locate, price_per_tick, midnight_ns, depth}, tape);
+  return tape_of(tape, depth, describe(summary));
 }
 
 /// A change of an instrument's touch: message number, locate code, touch.
@@ -254,6 +262,13 @@ class PyBooks {
   nb::tuple best(std::uint32_t instrument) {
     const BookTouch touch = books(instrument).best(instrument);
     return nb::make_tuple(touch.bid_ticks, touch.bid_lots, touch.ask_ticks, touch.ask_lots);
+  }
+  /// The best levels of both sides as a recording keeps them, shape (4, kDepthLevels).
+  nb::object levels(std::uint32_t instrument) {
+    const BookDepth found = depth_of(books(instrument), instrument);
+    auto data = std::make_unique_for_overwrite<std::int64_t[]>(4 * kDepthLevels);
+    std::memcpy(data.get(), &found, sizeof(found));
+    return to_numpy(std::move(data), {std::size_t{4}, kDepthLevels});
   }
   nb::list depth(std::uint32_t instrument, char side, std::uint32_t levels) {
     const auto& all = books(instrument);
@@ -336,12 +351,12 @@ nb::dict bench_feed(const Bytes& bytes, const std::string& what) {
 void bind_feeds(nb::module_& module) {
   module.def("itch50_stocks", &itch50_stocks, nb::arg("data"));
   module.def("itch50_decode", &itch50_decode, nb::arg("data"), nb::kw_only(), nb::arg("locate"),
-             nb::arg("price_per_tick"), nb::arg("midnight_ns"));
+             nb::arg("price_per_tick"), nb::arg("midnight_ns"), nb::arg("depth") = false);
   module.def("itch50_packet_stocks", &itch50_packet_stocks, nb::arg("captures"), nb::kw_only(),
              nb::arg("retransmission"), nb::arg("patience_ns"));
   module.def("itch50_packet_decode", &itch50_packet_decode, nb::arg("captures"), nb::kw_only(),
              nb::arg("retransmission"), nb::arg("patience_ns"), nb::arg("locate"), nb::arg("price_per_tick"),
-             nb::arg("midnight_ns"));
+             nb::arg("midnight_ns"), nb::arg("depth") = false);
   module.def("itch50_touches", &itch50_touches, nb::arg("data"), nb::kw_only(), nb::arg("queues"));
   module.def("write_market_tape", &market_tape, nb::kw_only(), nb::arg("seed"), nb::arg("stocks"),
              nb::arg("messages"), nb::arg("live_orders"), nb::arg("reference_step") = 1);
@@ -360,6 +375,7 @@ void bind_feeds(nb::module_& module) {
       .def("sweep_stale", &PyBooks::sweep_stale, nb::arg("now_ns"), nb::arg("stale_after_ns"))
       .def("best", &PyBooks::best, nb::arg("instrument"))
       .def("depth", &PyBooks::depth, nb::arg("instrument"), nb::arg("side"), nb::arg("levels"))
+      .def("levels", &PyBooks::levels, nb::arg("instrument"))
       .def("order", &PyBooks::order, nb::arg("reference"))
       .def("state", &PyBooks::state, nb::arg("instrument"))
       .def("transitions", &PyBooks::transitions)

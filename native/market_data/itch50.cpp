@@ -1,5 +1,7 @@
 #include "market_data/itch50.hpp"
 
+#include "market_data/book_depth.hpp"
+
 namespace ringcraft {
 
 bool ItchEvents::take(ItchMessage message, std::uint64_t sequence, std::int64_t receive_ns,
@@ -23,7 +25,8 @@ bool ItchEvents::take(ItchMessage message, std::uint64_t sequence, std::int64_t 
   event.trade_ticks = trade.ticks;
   event.trade_lots = trade.lots;
   event.flags = state;
-  events_.push_back(event);
+  tape_.events.push_back(event);
+  if (options_.depth) tape_.depths.push_back(depth_of(state_.books, 0));
   return true;
 }
 
@@ -37,18 +40,17 @@ ItchSummary list_itch50_stocks(std::span<const std::uint8_t> bytes, std::vector<
   return summary;
 }
 
-ItchSummary decode_itch50(std::span<const std::uint8_t> bytes, const ItchOptions& options,
-                          std::vector<MarketEvent>& events, StateCounts& states) {
+ItchSummary decode_itch50(std::span<const std::uint8_t> bytes, const ItchOptions& options, ItchTape& tape) {
   ItchSummary summary;
   ItchFrames frames(bytes);
-  ItchEvents builder(options, events);
+  ItchEvents builder(options, tape);
   while (const std::uint8_t* at = frames.next(summary)) {
     if (builder.take(ItchMessage(at), summary.messages, 0, summary)) continue;
     summary.status = ItchStatus::kBadField;
     summary.offset = frames.offset_of(at);
     break;
   }
-  states = builder.state_counts();
+  builder.finish();
   return summary;
 }
 

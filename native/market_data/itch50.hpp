@@ -27,13 +27,21 @@ struct ItchOptions {
   std::uint16_t locate = 0;            ///< the stock wanted
   std::uint32_t price_per_tick = 100;  ///< tick size in the feed's 1/10000
   std::int64_t midnight_ns = 0;        ///< UTC time of the day's start, which the feed's clock counts from
+  bool depth = false;                  ///< whether to keep the levels at each event, 320 bytes
+};
+
+/// What is made of one stock's messages.
+struct ItchTape {
+  std::vector<MarketEvent> events;
+  std::vector<BookDepth> depths;  ///< one an event where depth is asked for, else none
+  StateCounts states;
 };
 
 /// Makes an event of each change of one stock's touch or state and of each trade.
 class ItchEvents {
  public:
-  ItchEvents(const ItchOptions& options, std::vector<MarketEvent>& events)
-      : options_(options), events_(events), state_(1, options.price_per_tick) {}
+  ItchEvents(const ItchOptions& options, ItchTape& tape)
+      : options_(options), tape_(tape), state_(1, options.price_per_tick) {}
 
   /// @param sequence the venue's number of the message.
   /// @param receive_ns the recorder's clock; 0: it kept none, and the venue's time stands for it.
@@ -42,11 +50,12 @@ class ItchEvents {
   /// Messages were missed: from here on nothing that the book says can be trusted.
   void missed() { state_.books.set_state(0, kGap, true); }
 
-  [[nodiscard]] const StateCounts& state_counts() const noexcept { return state_.books.state_counts(); }
+  /// Says how often the book went into each state. At the end.
+  void finish() { tape_.states = state_.books.state_counts(); }
 
  private:
   const ItchOptions& options_;
-  std::vector<MarketEvent>& events_;
+  ItchTape& tape_;
   ItchBooks<true> state_;
   BookTouch last_;
   std::uint16_t last_state_ = kOneSided;
@@ -56,6 +65,6 @@ class ItchEvents {
 ///
 /// sequence is the message's number in the file, from 1. Events read before an error stand.
 [[nodiscard]] ItchSummary decode_itch50(std::span<const std::uint8_t> bytes, const ItchOptions& options,
-                                        std::vector<MarketEvent>& events, StateCounts& states);
+                                        ItchTape& tape);
 
 }  // namespace ringcraft

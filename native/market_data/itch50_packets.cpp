@@ -170,14 +170,14 @@ ItchPacketsSummary list_itch50_packets(const ItchPackets& source, std::vector<It
 }
 
 ItchPacketsSummary decode_itch50_packets(const ItchPackets& source, const ItchOptions& options,
-                                         std::vector<MarketEvent>& events, StateCounts& states) {
+                                         ItchTape& tape) {
   ItchPacketsSummary summary;
-  ItchEvents builder(options, events);
+  ItchEvents builder(options, tape);
   const auto take = [&](ItchMessage message, std::uint64_t sequence, std::int64_t time_ns) {
     return builder.take(message, sequence, time_ns, summary.itch);
   };
   read_packets(source, summary, take, [&builder] { builder.missed(); });
-  states = builder.state_counts();
+  builder.finish();
   return summary;
 }
 

@@ -33,6 +33,6 @@ struct ItchPacketsSummary {
 /// Builds one stock's book and appends its events; receive_ns is the packet's time. After messages were
 /// missed for good, every event carries kGap.
 [[nodiscard]] ItchPacketsSummary decode_itch50_packets(const ItchPackets& source, const ItchOptions& options,
-                                                       std::vector<MarketEvent>& events, StateCounts& states);
+                                                       ItchTape& tape);
 
 }  // namespace ringcraft

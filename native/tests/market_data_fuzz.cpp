@@ -138,11 +138,10 @@ TEST_CASE("changed files of messages are read or refused, and their books stay s
   Mutator mutator(1);
   for (int round = 0; round < 1'500; ++round) {
     read_exactly(mutator.change(tape), [](std::span<const std::uint8_t> bytes) {
-      std::vector<MarketEvent> events;
-      StateCounts states;
-      const ItchSummary summary = decode_itch50(bytes, kStock, events, states);
+      ItchTape read;
+      const ItchSummary summary = decode_itch50(bytes, kStock, read);
       CHECK(summary.offset <= bytes.size());
-      for (const MarketEvent& event : events) {
+      for (const MarketEvent& event : read.events) {
         REQUIRE(event.bid_lots >= 0);
         REQUIRE(event.ask_lots >= 0);
         REQUIRE((event.bid_lots == 0 || event.ask_lots == 0) == ((event.flags & kOneSided) != 0));
@@ -158,12 +157,12 @@ TEST_CASE("changed captures are read or refused, and no message is handed on twi
   for (int round = 0; round < 1'500; ++round) {
     const Data& whole = wholes[static_cast<std::size_t>(round % 2)];
     read_exactly(mutator.change(whole), [&](std::span<const std::uint8_t> bytes) {
-      std::vector<MarketEvent> events;
-      StateCounts states;
+      ItchTape read;
+      const std::vector<MarketEvent>& events = read.events;
       ItchPackets source{{bytes}, {}, {}};
       if (round % 3 == 0) source.captures.push_back(whole);
       if (round % 5 == 0) source.retransmission = bytes;
-      const auto summary = decode_itch50_packets(source, kStock, events, states);
+      const auto summary = decode_itch50_packets(source, kStock, read);
       CHECK(summary.captures[0].offset <= bytes.size());
       for (std::size_t i = 1; i < events.size() && summary.mold.sessions == 1; ++i) {
         REQUIRE(events[i - 1].sequence < events[i].sequence);
@@ -175,9 +174,9 @@ TEST_CASE("changed captures are read or refused, and no message is handed on twi
 TEST_CASE("a whole capture beside a changed one gives the whole book") {
   const auto frames = frames_of(write_market_tape({4, 4, 300, 40, 1}));
   const Data whole = pcap_of(frames);
-  std::vector<MarketEvent> expected;
-  StateCounts states;
-  REQUIRE(decode_itch50_packets({{whole}, {}, {}}, kStock, expected, states).mold.gaps == 0);
+  ItchTape untouched;
+  const std::vector<MarketEvent>& expected = untouched.events;
+  REQUIRE(decode_itch50_packets({{whole}, {}, {}}, kStock, untouched).mold.gaps == 0);
   REQUIRE(expected.size() > 40);
   std::mt19937_64 random(5);
   for (int round = 0; round < 30; ++round) {
@@ -186,8 +185,9 @@ TEST_CASE("a whole capture beside a changed one gives the whole book") {
       if (random() % 3 != 0) lossy.push_back(frame);
     }
     const Data other = pcap_of(lossy);
-    std::vector<MarketEvent> found;
-    const auto summary = decode_itch50_packets({{other, whole}, {}, {}}, kStock, found, states);
+    ItchTape joined;
+    const std::vector<MarketEvent>& found = joined.events;
+    const auto summary = decode_itch50_packets({{other, whole}, {}, {}}, kStock, joined);
     CHECK(summary.mold.missed == 0);
     REQUIRE(found.size() == expected.size());
     for (std::size_t i = 0; i < found.size(); ++i) {

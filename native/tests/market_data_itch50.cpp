@@ -49,8 +49,10 @@ class Tape {
 constexpr ItchOptions kRing{1, 100, 1'000'000};
 
 ItchSummary decode(std::span<const std::uint8_t> bytes, std::vector<MarketEvent>& events) {
-  StateCounts states;
-  return decode_itch50(bytes, kRing, events, states);
+  ItchTape tape;
+  const ItchSummary summary = decode_itch50(bytes, kRing, tape);
+  events = std::move(tape.events);
+  return summary;
 }
 
 std::vector<MarketEvent> events_of(const Tape& tape, ItchStatus expected = ItchStatus::kOk) {

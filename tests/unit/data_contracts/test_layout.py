@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from data_contracts import journal
-from data_contracts.market_event import MARKET_EVENT
+from data_contracts.market_event import DEPTH_LEVELS, MARKET_EVENT
 from native import _native
 
 OFFSETS = {
@@ -20,6 +20,11 @@ OFFSETS = {
 
 def test_market_event_has_the_native_size() -> None:
     assert MARKET_EVENT.itemsize == _native.LAYOUT["MarketEvent.size"] == 80
+
+
+def test_levels_are_laid_out_as_native_code_has_them() -> None:
+    assert _native.LAYOUT["BookDepth.size"] == 4 * DEPTH_LEVELS * 8
+    assert _native.LAYOUT["BookDepth.ask_ticks"] == 2 * DEPTH_LEVELS * 8
 
 
 @pytest.mark.parametrize("field", sorted(OFFSETS))
