@@ -40,7 +40,7 @@ $(STAMPS)/dependencies: $(STAMPS)/python constraints.txt pyproject.toml
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
 	@echo "installing Python dependencies (minutes, once)"
 	$(BIN)/python -m pip install -qq -c constraints.txt scikit-build-core nanobind cmake ninja
-	$(BIN)/python -m pip install -qq -c constraints.txt $$($(BIN)/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; o = p["optional-dependencies"]; print(*[r.replace(" ", "") for r in p["dependencies"] + o["serving"] + o["postgres"] + o["training"] + o["dev"] if not r.startswith("ringcraft")])')
+	$(BIN)/python -m pip install -qq -c constraints.txt $$($(BIN)/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; o = p["optional-dependencies"]; print(*[r.replace(" ", "") for r in p["dependencies"] + o["serving"] + o["stores"] + o["buses"] + o["postgres"] + o["training"] + o["dev"] if not r.startswith("ringcraft")])')
 	@touch $@
 
 $(STAMPS)/installed: $(STAMPS)/dependencies $(NATIVE)
@@ -52,7 +52,7 @@ demo: setup ## the whole loop; DATA=PATH takes a real recording, INSTRUMENT=V:S 
 	$(BIN)/ringcraft demo $(if $(DATA),--data $(DATA)) $(if $(INSTRUMENT),--instrument $(INSTRUMENT))
 
 $(STAMPS)/test-packages: $(STAMPS)/python
-	$(call debian,doctest-dev chromium postgresql)
+	$(call debian,doctest-dev chromium postgresql redis-server victoria-metrics)
 	@touch $@
 
 $(SANITIZED)/native_tests: $(STAMPS)/dependencies $(STAMPS)/test-packages $(NATIVE)

@@ -19,6 +19,9 @@ RingcraftError
 │   └── RegistryUnavailableError
 ├── PolicyError              a rollout policy that cannot be followed
 ├── JournalError             a journal that cannot be read
+├── StoreError               a store or a bus cannot be used as it stands
+│   ├── StoreUnavailableError  it cannot be reached just now
+│   └── StoreFullError       it takes no more just now; nothing of the call was taken
 └── OutcomeStoreUnavailableError  posted outcomes cannot be kept just now
 """
 
@@ -146,3 +149,15 @@ class StateError(RingcraftError):
 
 class OutcomeStoreUnavailableError(RingcraftError):
     """The store of posted outcomes cannot be reached just now; posting again is safe."""
+
+
+class StoreError(RingcraftError):
+    """A store or a bus cannot be used as it stands."""
+
+
+class StoreUnavailableError(StoreError):
+    """A store or a bus cannot be reached just now; trying again is safe."""
+
+
+class StoreFullError(StoreError):
+    """A store or a bus takes no more just now; nothing of the call was taken."""

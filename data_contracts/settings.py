@@ -70,6 +70,12 @@ class ArchiveSettings(BaseModel, frozen=True, extra="forbid"):
     )
 
 
+class StoreSettings(BaseModel, frozen=True, extra="forbid"):
+    """Where recordings and the latest values are kept; nothing here is needed to serve."""
+
+    archive_dir: Path = Field(default=Path(".ringcraft/recordings"), description="Parquet by day and instrument.")
+
+
 class NotifySettings(BaseModel, frozen=True, extra="forbid"):
     """Who is told of ends of rollouts, alarms and pauses; RINGCRAFT_NOTIFY_SECRET signs what the webhook gets."""
 
@@ -110,6 +116,7 @@ class Settings(BaseSettings):
     serving: ServingSettings = ServingSettings()
     outcomes: OutcomeSettings = OutcomeSettings()
     archive: ArchiveSettings = ArchiveSettings()
+    stores: StoreSettings = StoreSettings()
     notify: NotifySettings = NotifySettings()
     prefect_port: int = Field(default=4200, ge=1, le=65_535, description="Prefect server that `up` starts.")
     schedules: tuple[ScheduledTraining, ...] = Field(default=(), description="Flows that run by the clock.")

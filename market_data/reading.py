@@ -6,9 +6,10 @@ from typing import Final
 
 from data_contracts.errors import UsageError
 from data_contracts.recording import Recording
-from market_data.formats import cffex_ticks, itch50, lobster, moldudp64, quotes, sse_l3
+from market_data.formats import archive, cffex_ticks, itch50, lobster, moldudp64, quotes, sse_l3
 
 FORMATS: Final[dict[str, ModuleType]] = {
+    "archive": archive,
     "cffex-ticks": cffex_ticks,
     "itch50": itch50,
     "lobster": lobster,

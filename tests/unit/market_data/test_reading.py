@@ -180,9 +180,9 @@ def test_zip_in_a_folder_without_a_venue_is_refused(tmp_path: Path) -> None:
     ("path", "format_name", "message"),
     [
         ("absent", None, "no such file or folder"),
-        (".", None, "fits none of the formats cffex-ticks, itch50, lobster, moldudp64, quotes, sse-l3"),
+        (".", None, "fits none of the formats archive, "),
         (".", "quotes", "found no recording of format quotes"),
-        (".", "pdf", "format: expected one of cffex-ticks, itch50, lobster, moldudp64, quotes, sse-l3, got 'pdf'"),
+        (".", "pdf", "format: expected one of archive, .* got 'pdf'"),
     ],
 )
 def test_wrong_use_is_refused(tmp_path: Path, path: str, format_name: str | None, message: str) -> None:
