@@ -18,7 +18,7 @@ FORMATS: Final[dict[str, ModuleType]] = {
     "sse-l3": sse_l3,
 }
 
-WITH_DEPTH: Final = frozenset({"itch50", "lobster", "moldudp64", "sse-l3"})
+WITH_DEPTH: Final = frozenset({"archive", "itch50", "lobster", "moldudp64", "sse-l3"})
 """Formats whose `read` takes `depth` and then keeps the levels; the others have none to keep."""
 
 

@@ -12,11 +12,11 @@ def claims(source: Path) -> bool:
     return bool(files_of(source))
 
 
-def read(source: Path, instrument: str | None) -> tuple[Recording, ...]:
+def read(source: Path, instrument: str | None, *, depth: bool = False) -> tuple[Recording, ...]:
     """Return one recording for each that was ingested, oldest first.
 
     Raises:
         UsageError: several instruments and no `instrument`, or none of that name.
         FormatError: a file is damaged.
     """
-    return read_files(files_of(source, choose(source, symbols_in(source), instrument)))
+    return read_files(files_of(source, choose(source, symbols_in(source), instrument)), depth=depth)

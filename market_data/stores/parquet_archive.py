@@ -66,13 +66,15 @@ class ParquetArchive:
                 _sync_folder(folder)
         return True
 
-    def read(self, instrument: str, start_ns: int = FIRST_NS, end_ns: int = LAST_NS) -> tuple[Recording, ...]:
+    def read(
+        self, instrument: str, start_ns: int = FIRST_NS, end_ns: int = LAST_NS, *, depth: bool = False
+    ) -> tuple[Recording, ...]:
         """See EventStore.
 
         Raises:
             FormatError: a file is damaged.
         """
-        return read_files(files_of(self.folder, instrument), start_ns, end_ns)
+        return read_files(files_of(self.folder, instrument), start_ns, end_ns, depth=depth)
 
     def instruments(self) -> list[str]:
         """See EventStore."""
@@ -150,17 +152,20 @@ def symbol_of(path: Path) -> str:
     return unquote(path.resolve().parent.name.partition("=")[2])
 
 
-def read_files(paths: Sequence[Path], start_ns: int = FIRST_NS, end_ns: int = LAST_NS) -> tuple[Recording, ...]:
-    """Return the recordings in the range, oldest first.
+def read_files(
+    paths: Sequence[Path], start_ns: int = FIRST_NS, end_ns: int = LAST_NS, *, depth: bool = False
+) -> tuple[Recording, ...]:
+    """Return the recordings in the range, oldest first; with the levels where `depth` asks and they are kept.
 
     Raises:
         FormatError: a file is damaged.
     """
+    everything = (start_ns, end_ns) == (FIRST_NS, LAST_NS)
     found = []
     for path in paths:
-        first, last = parquet_recording.span_ns(path) if (start_ns, end_ns) != (FIRST_NS, LAST_NS) else (0, 0)
-        if (start_ns, end_ns) == (FIRST_NS, LAST_NS) or (first < end_ns and last >= start_ns):
-            part = between(parquet_recording.read(path), start_ns, end_ns)
+        first, last = (FIRST_NS, LAST_NS) if everything else parquet_recording.span_ns(path)
+        if everything or (first < end_ns and last >= start_ns):
+            part = between(parquet_recording.read(path, depth=depth), start_ns, end_ns)
             found += [part] if len(part) else []
     return tuple(found)
 

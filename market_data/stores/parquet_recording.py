@@ -1,7 +1,11 @@
-"""One recording as one Parquet file: MARKET_EVENT's columns; everything else of it in the file's metadata."""
+"""One recording as one Parquet file: MARKET_EVENT's columns, the book's levels, the rest in the file's metadata.
+
+The levels, where they are kept, are columns bid_ticks_1 to ask_lots_10.
+"""
 
 # mypy: disable-error-code="no-any-return"
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,13 +15,18 @@ from msgspec import Struct
 
 from data_contracts.errors import FormatError, MissingDependencyError
 from data_contracts.instrument import Instrument
-from data_contracts.market_event import MARKET_EVENT, MarketEvents
+from data_contracts.market_event import DEPTH_LEVELS, MARKET_EVENT, MarketEvents
 from data_contracts.recording import Recording
 
 _KEY: Final = b"ringcraft.recording"
 _VERSION: Final = 1
 _COLUMN: Final = {"instrument": "instrument_index"}
 """In folders, instrument is the symbol."""
+_LEVELS: Final = [
+    (f"{name}_{level + 1}", part, level)
+    for part, name in enumerate(("bid_ticks", "bid_lots", "ask_ticks", "ask_lots"))
+    for level in range(DEPTH_LEVELS)
+]
 _ROWS_A_GROUP: Final = 131_072
 _ONLY_HERE: Final = "a recording that this archive wrote"
 
@@ -26,6 +35,9 @@ class _About(Struct, frozen=True, kw_only=True):
     version: int
     instrument: Instrument
     fingerprint: str
+    """Of the events alone."""
+    with_depth: str | None = None
+    """Fingerprint of events and levels, where levels are kept."""
     source: str
     skipped: dict[str, int]
     by_type: dict[str, int]
@@ -43,7 +55,8 @@ def write(recording: Recording, path: Path) -> None:
     about = _About(
         version=_VERSION,
         instrument=instrument,
-        fingerprint=recording.fingerprint,
+        fingerprint=replace(recording, depth=None).fingerprint,
+        with_depth=None if recording.depth is None else recording.fingerprint,
         source=str(recording.source.name),
         skipped=recording.skipped,
         by_type=recording.by_type,
@@ -53,6 +66,10 @@ def write(recording: Recording, path: Path) -> None:
         _COLUMN.get(name, name): pa.array(np.ascontiguousarray(recording.events[name]))
         for name in MARKET_EVENT.names or ()
     }
+    if recording.depth is not None:
+        columns |= {
+            name: pa.array(np.ascontiguousarray(recording.depth[:, part, level])) for name, part, level in _LEVELS
+        }
     metadata = {
         _KEY: msgspec.json.encode(about),
         "tick_size": instrument.tick_size,
@@ -64,8 +81,8 @@ def write(recording: Recording, path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def read(path: Path) -> Recording:
-    """Return a file's recording, bit for bit as it was written.
+def read(path: Path, *, depth: bool = False) -> Recording:
+    """Return a file's recording, bit for bit as it was written; its levels only where `depth` asks for them.
 
     Raises:
         FormatError: no Parquet, not written here, or the events are not those that its fingerprint says.
@@ -73,11 +90,17 @@ def read(path: Path) -> Recording:
     """
     pa, pq = _pyarrow()
     try:
-        table = pq.read_table(path, partitioning=None)
-        about = _about(path, table.schema.metadata)
+        about = _about(path, pq.read_schema(path).metadata)
+        deep = depth and about.with_depth is not None
+        wanted = [_COLUMN.get(name, name) for name in MARKET_EVENT.names or ()]
+        table = pq.read_table(path, partitioning=None, columns=[*wanted, *(name for name, _, _ in _LEVELS if deep)])
         events: MarketEvents = np.zeros(table.num_rows, MARKET_EVENT)
         for name in MARKET_EVENT.names or ():
             events[name] = table.column(_COLUMN.get(name, name)).to_numpy()
+        levels = np.zeros((len(events), 4, DEPTH_LEVELS), np.int64) if deep else None
+        if levels is not None:
+            for name, part, level in _LEVELS:
+                levels[:, part, level] = table.column(name).to_numpy()
     except (pa.ArrowException, OSError, KeyError) as error:
         raise FormatError(path, where="file", expected=_ONLY_HERE, got=str(error).splitlines()[0]) from None
     recording = Recording(
@@ -87,9 +110,11 @@ def read(path: Path) -> Recording:
         skipped=about.skipped,
         by_type=about.by_type,
         gaps=about.gaps,
+        depth=levels,
     )
-    if recording.fingerprint != about.fingerprint:
-        raise FormatError(path, where="events", expected=f"fingerprint {about.fingerprint}", got=recording.fingerprint)
+    said = about.with_depth if deep else about.fingerprint
+    if recording.fingerprint != said:
+        raise FormatError(path, where="events", expected=f"fingerprint {said}", got=recording.fingerprint)
     return recording
 
 

@@ -28,10 +28,13 @@ class EventStore(Protocol):
         """
         ...
 
-    def read(self, instrument: str, start_ns: int = FIRST_NS, end_ns: int = LAST_NS) -> tuple[Recording, ...]:
+    def read(
+        self, instrument: str, start_ns: int = FIRST_NS, end_ns: int = LAST_NS, *, depth: bool = False
+    ) -> tuple[Recording, ...]:
         """Return an instrument's events with start_ns <= event_ns < end_ns, a recording a day, oldest first.
 
-        Bit for bit what was written; empty where there are none.
+        Bit for bit what was written; empty where there are none. The book's levels come only where `depth` asks for
+        them and the store keeps them.
         """
         ...
 

@@ -15,6 +15,7 @@ from ringcraft.terminal import print_json
     "--archive", type=click.Path(path_type=Path, file_okay=False), default=None, help="Default: stores.archive_dir."
 )
 @click.option("--replace", is_flag=True, help="Take the place of recordings that hold other events of the same time.")
+@click.option("--depth/--no-depth", default=True, show_default=True, help="Keep the book's levels too.")
 @config_option
 @json_option
 def ingest(
@@ -23,6 +24,7 @@ def ingest(
     instrument: str | None,
     archive: Path | None,
     replace: bool,
+    depth: bool,
     config: Path | None,
     as_json: bool,
 ) -> None:
@@ -37,7 +39,7 @@ def ingest(
     folder = archive or load_settings(config).stores.archive_dir
     store = ParquetArchive(folder, replace=replace)
     days = []
-    for recording in read_recordings(source, format=format_name, instrument=instrument):
+    for recording in read_recordings(source, format=format_name, instrument=instrument, depth=depth):
         new = store.write(recording)
         symbol = recording.instrument.symbol
         days.append({"day": day_of(recording), "instrument": symbol, "events": len(recording), "new": new})

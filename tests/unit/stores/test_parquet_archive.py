@@ -5,6 +5,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
@@ -41,6 +42,20 @@ def test_the_archive_is_a_source_like_any_other_and_so_is_a_part_of_it(tmp_path:
     assert file.fingerprint == other.fingerprint
     with pytest.raises(UsageError, match="expected one of TEST:OTHER, TEST:ab c,d=e; none was named"):
         read_recordings(tmp_path)
+
+
+def test_the_levels_come_back_where_they_are_asked_for(tmp_path: Path) -> None:
+    written = recording(depth=True)
+    archive = ParquetArchive(tmp_path)
+    assert [archive.write(written), archive.write(recording(depth=True))] == [True, False]
+    (deep,) = read_recordings(tmp_path, depth=True)
+    assert deep.fingerprint == written.fingerprint
+    assert np.array_equal(deep.depth, written.depth)
+    (flat,) = read_recordings(tmp_path)
+    assert flat.depth is None
+    assert flat.events.tobytes() == written.events.tobytes()
+    ParquetArchive(tmp_path / "flat").write(recording())
+    assert read_recordings(tmp_path / "flat", depth=True)[0].depth is None
 
 
 def test_ingesting_again_changes_nothing_and_other_events_of_the_same_time_are_refused(tmp_path: Path) -> None:
