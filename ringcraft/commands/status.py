@@ -1,6 +1,7 @@
 """ringcraft status."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ from ringcraft.console_client import console_url, read_snapshot
 from ringcraft.exits import NOT_SO
 from ringcraft.terminal import moment, out, print_json, say, table, words
 from serving.console.snapshot import EventSnapshot, ModelSnapshot, RolloutSnapshot, Snapshot
+from serving.outcomes.reconciliation import Reading
 
 
 @click.command()
@@ -39,7 +41,8 @@ def show(snapshot: Snapshot) -> None:
         counts = ", ".join(f"{words(name)} {count:,}" for name, count in sorted(worker.counters.items()) if count)
         say(f"{worker.name}: {'alive' if worker.alive else 'gone'}; feed port {worker.feed_port}; {counts}", indent=0)
     for model in snapshot.models:
-        _show_model(model)
+        compared = snapshot.outcomes.reconciliation if snapshot.outcomes is not None else ()
+        _show_model(model, [one for one in compared if one.model == model.model])
     out.print("last events, by event time in UTC:")
     for event in snapshot.events[-10:]:
         out.print(f"  {moment(event.event_ns)}  {_what(event)}: {event.text}", markup=False)
@@ -51,7 +54,7 @@ def _what(event: EventSnapshot) -> str:
     return f"{words(event.kind)}{whose}{at}"
 
 
-def _show_model(model: ModelSnapshot) -> None:
+def _show_model(model: ModelSnapshot, compared: Sequence[Reading]) -> None:
     columns = (
         "arm",
         "version",
@@ -77,6 +80,10 @@ def _show_model(model: ModelSnapshot) -> None:
         for alarm in rollout.watches if not rollout.verdict else ():
             if alarm.raised:
                 say(f"ALARM {words(alarm.name)} since decision {alarm.since_decision:,}: {alarm.text}")
+    for one in compared:
+        if one.raised:
+            since = f"{one.since_decision:,}"
+            say(f"ALARM reconciliation of version {one.version} since decision {since}: {one.text}", indent=0)
     _show_divergence(model)
 
 

@@ -28,7 +28,7 @@ class SnapshotCollector(Collector):
             yield _gauge("event_time_seconds", "Event time of the newest event, since 1970.", now.event_ns / 1e9)
         yield from _arms([(model.model, arm) for model in now.models for arm in model.arms])
         yield from _rollouts(now.models)
-        yield from watch_metrics(now.models)
+        yield from watch_metrics(now.models, now.outcomes.reconciliation if now.outcomes is not None else ())
         yield from _workers(now.workers)
         if now.outcomes is not None:
             yield from outcome_metrics(now.outcomes)

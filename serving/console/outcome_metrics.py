@@ -21,7 +21,7 @@ _SUMS: Final[dict[str, tuple[str, Callable[[Cell], float]]]] = {
 
 
 def outcome_metrics(outcomes: OutcomesSnapshot) -> Iterator[Metric]:
-    """Yield counts by rule, PnL by model, version and arm, and how paper and realised agree."""
+    """Yield counts by rule, and PnL by model, version and arm."""
     counter = CounterMetricFamily("ringcraft_outcomes", "Posted outcomes, by rule.", labels=["rule"])
     standing = GaugeMetricFamily("ringcraft_outcomes_standing", "Outcomes that wait, by for what.", labels=["rule"])
     for rule, count in outcomes.counts.items():
@@ -32,12 +32,3 @@ def outcome_metrics(outcomes: OutcomesSnapshot) -> Iterator[Metric]:
         for row in outcomes.pnl:
             gauge.add_metric([row.model or "", str(row.version), row.arm or ""], value(row.sums))
         yield gauge
-    labels = ["model", "version"]
-    apart = GaugeMetricFamily("ringcraft_reconciliation_bps", "Realised minus paper a decision.", labels=labels)
-    alarm = GaugeMetricFamily("ringcraft_reconciliation_alarm", "1 while they part.", labels=labels)
-    for reading in outcomes.reconciliation:
-        where = [reading.model, str(reading.version)]
-        alarm.add_metric(where, float(reading.raised))
-        if reading.mean_bps is not None:
-            apart.add_metric(where, reading.mean_bps)
-    yield from (apart, alarm)

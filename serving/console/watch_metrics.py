@@ -1,10 +1,11 @@
-"""Watches and divergence as Prometheus metrics."""
+"""Watches, paper against realised, and divergence as Prometheus metrics."""
 
 from collections.abc import Iterable, Iterator
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from serving.console.snapshot import DivergenceSnapshot, ModelSnapshot
+from serving.outcomes.reconciliation import Reading
 
 _WATCH = ["model", "version", "name"]
 _PAIR = ["model", "version", "against", "instrument"]
@@ -18,8 +19,13 @@ _DIVERGENCE = {
 }
 
 
-def watch_metrics(models: Iterable[ModelSnapshot]) -> Iterator[Metric]:
-    """Return what is watched in each rollout, and how far every version is from the champion."""
+def watch_metrics(models: Iterable[ModelSnapshot], compared: Iterable[Reading]) -> Iterator[Metric]:
+    """Return what is watched in each rollout and of each version's outcomes, and how far each is from the champion.
+
+    Args:
+        models: served.
+        compared: paper against realised; the watch `reconciliation`, in a rollout or not.
+    """
     shown = tuple(models)
     alarm = GaugeMetricFamily("ringcraft_alarm", "1 while the alarm is raised.", labels=_WATCH)
     value = GaugeMetricFamily("ringcraft_watch_value", "What the watch measures, in its own unit.", labels=_WATCH)
@@ -33,6 +39,12 @@ def watch_metrics(models: Iterable[ModelSnapshot]) -> Iterator[Metric]:
                 value.add_metric(labels, watch.value)
             if watch.limit is not None:
                 limit.add_metric(labels, watch.limit)
+    for said in compared:
+        labels = [said.model, str(said.version), "reconciliation"]
+        alarm.add_metric(labels, float(said.raised))
+        limit.add_metric(labels, said.tolerance_bps)
+        if said.mean_bps is not None:
+            value.add_metric(labels, said.mean_bps)
     yield from (alarm, value, limit)
     for name, (text, field) in _DIVERGENCE.items():
         gauge = GaugeMetricFamily(f"ringcraft_divergence_{name}", text, labels=_PAIR)

@@ -258,19 +258,21 @@ class Controller:
         return more
 
     def _take_reconciliation(self) -> None:
-        """Say where paper and realised parted, or agree again; pause where the policy says so."""
+        """Tell desks where paper and realised parted, or agree again."""
         book = self._judging.ledger.book
         book.policy = self.policies.of_file.reconciliation
         turned, book.turned = book.turned, []
-        for one in turned:
-            log.warning("reconciliation", model=one.model, version=one.version, raised=one.raised, text=one.text)
-            kind = "reconciliation_parted" if one.raised else "reconciliation_agrees"
-            self._note(kind, one.model, one.version, one.text, one.since_decision)
-            desk = self.desks.get(one.model)
-            rollout = desk.state.rollout if desk is not None else None
-            judged = rollout is not None and one.version in (rollout.version, rollout.control)
-            if desk is not None and judged and one.raised and book.policy.action == "pause":
-                desk.pause(f"paper and realised part: {one.text}")
+        for turn in turned:
+            said = turn.reading
+            log.warning("reconciliation", model=said.model, version=said.version, raised=said.raised, text=said.text)
+            if said.model in self.desks:
+                self.desks[said.model].compared(
+                    said.version,
+                    turn.decision,
+                    said.text,
+                    raised=said.raised,
+                    pauses=book.policy.action == "pause",
+                )
 
     # --- what goes out --------------------------------------------------------
 

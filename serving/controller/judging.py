@@ -119,10 +119,11 @@ class Judging:
             log.debug("pnl_waits", error=str(error))
 
     def save(self, *, at_once: bool = False) -> None:
-        """Keep the fold, if it is time or `at_once`.
+        """Keep the fold, if it is time or `at_once`, and the PnL book if that is due.
 
         Call it only when everything that followed from what was folded is on the disk: it will not be said again.
         """
+        self.ledger.save_if_due()
         began = time.monotonic()
         if self._place() == self._saved or (began < self._save_at and not at_once):
             return

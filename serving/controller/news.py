@@ -51,9 +51,7 @@ class News:
         )
         if self._teller is not None and kind in TOLD:
             notice = {"model": model, "version": version, "decision": decision, "reason": text}
-            self._tell(
-                f"ringcraft.{kind}", notice, wall_ns, f"{notice} {event_ns if decision is not None else wall_ns}"
-            )
+            self._tell(f"ringcraft.{kind}", notice, wall_ns, f"{notice} {'' if decision is not None else wall_ns}")
 
     def ended(self, model: str, ended: Ended) -> None:
         """Tell how a rollout, or what would have been one, has ended."""

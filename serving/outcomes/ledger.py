@@ -65,7 +65,7 @@ def current_book(state_dir: Path, policy: Reconciliation, worker: str = "worker-
     before = -1
     while before != ledger.book.state.records:
         before = ledger.book.state.records
-        ledger.turn(sys.maxsize, keep=False)
+        ledger.turn(sys.maxsize)
     return ledger.book
 
 
@@ -99,12 +99,8 @@ class Ledger:
         """Queue outcomes that the fold has just taken."""
         self._outcomes.extend(taken)
 
-    def turn(self, records: int, *, keep: bool = True) -> None:
+    def turn(self, records: int) -> None:
         """Fold on, a chunk at most, and never past what the fold of rollouts has: `records`.
-
-        Args:
-            records: how far.
-            keep: whether to save now and then.
 
         Raises:
             JournalError: a record is damaged.
@@ -117,7 +113,10 @@ class Ledger:
                 _fold(self.book, part)
         while self._outcomes and self._outcomes[0].position <= self.book.state.records:
             self.book.take(self._outcomes.popleft())
-        if keep and self.book.state.records - self._saved_records >= SAVE_RECORDS:
+
+    def save_if_due(self) -> None:
+        """Keep the book now and then; call it when all that followed from it is on the disk, as with the fold."""
+        if self.book.state.records - self._saved_records >= SAVE_RECORDS:
             self.save()
 
     def save(self) -> None:

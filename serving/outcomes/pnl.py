@@ -15,7 +15,7 @@ from data_contracts.outcome import StoredOutcome
 from data_contracts.policy import Reconciliation
 from serving.journal_records import RecordBatch, decode, record_types, select
 from serving.outcomes.cells import Cells, Key
-from serving.outcomes.reconciliation import Comparison, Reading, reading
+from serving.outcomes.reconciliation import Comparison, Reading, Turn, reading
 from serving.outcomes.trades import Trades
 
 HOUR_NS: Final = 3_600_000_000_000
@@ -50,7 +50,7 @@ class PnlBook:
         self.policy = policy
         self.state = PnlState()
         self.cells = Cells()
-        self.turned: list[Reading] = []
+        self.turned: list[Turn] = []
         """Alarms that were raised or cleared; whoever reads them takes them out."""
         self._trades = Trades()
         self._comparisons: dict[tuple[str, int], Comparison] = {}
@@ -202,4 +202,5 @@ class PnlBook:
             return
         comparison = self._comparisons.setdefault((key.model, key.version), Comparison())
         if comparison.fold(realised - paper, decision, self.policy):
-            self.turned.append(reading(key.model, key.version, comparison, self.policy))
+            said = reading(key.model, key.version, comparison, self.policy)
+            self.turned.append(Turn(decision=decision, reading=said))

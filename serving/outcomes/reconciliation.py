@@ -42,12 +42,21 @@ class Reading(Struct, frozen=True, kw_only=True):
     def text(self) -> str:
         """Say it to a person."""
         if self.mean_bps is None or self.low_bps is None or self.high_bps is None:
-            return f"too few outcomes to compare: {self.matched} decisions with both"
+            since = "since the alarm" if self.raised else "to compare"
+            return f"too few outcomes {since}: {self.matched} decisions with both in all"
         interval = f"{self.low_bps:+.3g} to {self.high_bps:+.3g}"
         return (
             f"realised is {self.mean_bps:+.3g} bps a decision from paper ({interval}), "
             f"tolerance {self.tolerance_bps:g} bps, over {self.matched} decisions with both"
         )
+
+
+class Turn(Struct, frozen=True, kw_only=True):
+    """An alarm that was raised or cleared."""
+
+    decision: int
+    """That raised or cleared it: what says, read again after a restart, that it is the same turn."""
+    reading: Reading
 
 
 class Comparison(Struct):
@@ -62,6 +71,8 @@ class Comparison(Struct):
     block_sum: float = 0.0
     raised: bool = False
     since_decision: int | None = None
+    over: bool = False
+    """The window has ended and the next block begins another; until then it can be read."""
 
     def fold(self, difference_bps: float, decision_id: int, policy: Reconciliation) -> bool:
         """Take realised minus paper of one decision; return whether the alarm was raised or cleared by it."""
@@ -78,16 +89,16 @@ class Comparison(Struct):
             agree = low <= policy.tolerance_bps and high >= -policy.tolerance_bps  # NaN does not agree
             if agree:
                 if self.blocks >= WINDOW_BLOCKS:
-                    self._begin()
+                    self.over = True
                 return False
             self.raised, self.since_decision = True, decision_id
         elif abs(self.mean) <= policy.tolerance_bps:
             self.raised, self.since_decision = False, None
         else:
             if self.blocks * BLOCK >= 2 * policy.min_outcomes:
-                self._begin()  # the latest outcomes say whether they agree again
+                self.over = True  # the latest outcomes say whether they agree again
             return False
-        self._begin()
+        self.over = True
         return True
 
     def interval(self, error_rate: float) -> tuple[float, float]:
@@ -101,15 +112,14 @@ class Comparison(Struct):
         return self.mean - margin, self.mean + margin
 
     def _close_block(self) -> None:
+        if self.over:
+            self.blocks, self.mean, self.squares, self.over = 0, 0.0, 0.0, False
         value = self.block_sum / self.in_block
         self.blocks += 1
         step = value - self.mean
         self.mean += step / self.blocks
         self.squares += step * (value - self.mean)
         self.in_block, self.block_sum = 0, 0.0
-
-    def _begin(self) -> None:
-        self.blocks, self.mean, self.squares = 0, 0.0, 0.0
 
 
 def reading(model: str, version: int, comparison: Comparison, policy: Reconciliation) -> Reading:

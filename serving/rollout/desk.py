@@ -4,12 +4,16 @@ The desk wants what the aliases say and serves what has passed its checks. docs/
 """
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from data_contracts.policy import Policy
 from serving.rollout.desk_moves import DeskMoves
 from serving.rollout.desk_state import CHALLENGER, CHAMPION, DeskState, Rollout
 from serving.rollout.effects import Ended, Noted, SetTags
 from serving.rollout.events import Alarmed, Concluded, FoldEvent, Paused, ReadyToPromote, StepAdvanced
+
+COMPARED_MAX: Final = 256
+"""Alarms of paper against realised that are known again."""
 
 
 class Desk(DeskMoves):
@@ -90,6 +94,24 @@ class Desk(DeskMoves):
             kind = "alarm" if event.raised else "alarm_cleared"
             self._note(kind, rollout.version, f"{event.name}: {event.text}", event.decision)
         self._reconcile()
+
+    def compared(self, version: int, decision: int, text: str, *, raised: bool, pauses: bool) -> None:
+        """Take in that paper and realised of a version part, or agree again.
+
+        Args:
+            version: whose.
+            decision: whose outcome said so.
+            text: what was measured.
+            raised: whether they part.
+            pauses: whether a rollout of the version is paused for it.
+        """
+        if (version, decision) in self.state.compared:
+            return  # said before a restart
+        self.state.compared = [*self.state.compared[1 - COMPARED_MAX :], (version, decision)]
+        self._note("alarm" if raised else "alarm_cleared", version, f"reconciliation: {text}", decision)
+        rollout = self.state.rollout
+        if raised and pauses and rollout is not None and version in (rollout.version, rollout.control):
+            self.pause(f"alarm reconciliation: {text}")
 
     def promote(self, why: str, who: str | None = None) -> None:
         """Make the challenger champion by hand; it must be live."""

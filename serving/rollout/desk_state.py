@@ -65,6 +65,8 @@ class DeskState(Struct, kw_only=True):
     unfit: int | None = None
     """Version that alias `champion` holds and that did not pass its checks."""
     last: Ended | None = None
+    compared: list[tuple[int, int]] = []
+    """Last alarms of paper against realised that were noted, by version and decision: read again, they are not."""
     outside: list[Ended] = []
     """Last ends that came from outside and that the journal has not confirmed yet."""
 

@@ -111,8 +111,9 @@ def test_alarm_is_spelt_out_and_quiet_watches_are_marks(page: Page, tier: Tier) 
     )
     outcomes = OutcomesSnapshot(counts={}, pnl=(), reconciliation=(parted,))
     tier.now = snapshot(models=(model(rollout=rollout(watches=calm)),), outcomes=outcomes)
-    page.wait("document.querySelectorAll('.watches li').length === 5")
-    assert "v5 alarm: paper and realised part since decision 900" in page.text()
+    page.wait("document.querySelector('.watches').textContent.endsWith('reconciliation v5 alarm')")
+    assert page.ask("document.querySelectorAll('.watches li').length") == 6
+    assert "v5 alarm: reconciliation since decision 900" in page.text()
     assert "realised is \u22121.40 bps a decision from paper, tolerance 1 bps." in page.text()
 
 

@@ -9,17 +9,19 @@ const ASKS = {
   abstentions: "Does it abstain oftener than the other?",
   drift: "Do its outputs still look as at the rollout's beginning?",
   calibration: "Does what it predicts come?",
+  reconciliation: "Does the trading system earn what the mark-outs say?",
 };
 
 /** Fill `element` with what is amiss, spelt out, and one mark for each watch; nothing while nothing is. compared: paper against realised, by model and version. */
 export function showWatches(element, model, compared) {
   const rollout = model.rollout;
   const watches = rollout && !rollout.verdict ? rollout.watches ?? [] : [];
-  const parted = compared.filter((one) => one.raised && one.model === model.model);
-  setChildren(element, [watches, rollout?.version, parted], () => [
+  const ours = compared.filter((one) => one.model === model.model);
+  const marks = [...watches.map((watch) => mark(watch, "")), ...ours.map(compare)];
+  setChildren(element, [watches, rollout?.version, ours], () => [
     ...watches.filter((watch) => watch.raised).map((watch) => banner(rollout.version, watch.name, watch.since_decision, `${watch.text}.${watch.action === "pause" ? " Asked for a pause." : ""}`)),
-    ...parted.map((one) => banner(one.version, "paper and realised part", one.since_decision, `realised is ${bps(one.mean_bps)} bps a decision from paper, tolerance ${one.tolerance_bps} bps.`)),
-    watches.length ? h("ul", { class: "watches", "aria-label": `Watches of v${rollout.version}` }, h("li", { class: "muted" }, "Watched"), ...watches.map(mark)) : "",
+    ...ours.filter((one) => one.raised).map((one) => banner(one.version, "reconciliation", one.since_decision, `realised is ${bps(one.mean_bps)} bps a decision from paper, tolerance ${one.tolerance_bps} bps.`)),
+    marks.length ? h("ul", { class: "watches", "aria-label": `Watches of ${model.model}` }, h("li", { class: "muted" }, "Watched"), ...marks) : "",
   ]);
 }
 
@@ -28,12 +30,18 @@ function banner(version, name, decision, text) {
   return h("div", { class: "banner warn", role: "status" }, h("strong", {}, `v${version} alarm: ${words(name)}${since}`), h("span", {}, text));
 }
 
-function mark(watch) {
+/** Paper against realised, of any version that outcomes were posted for. */
+function compare(one) {
+  const text = one.mean_bps === null ? "" : `Realised is ${bps(one.mean_bps)} bps a decision from paper over ${count(one.matched)} decisions with both, tolerance ${one.tolerance_bps} bps.`;
+  return mark({ name: "reconciliation", raised: one.raised, value: one.low_bps, text }, ` v${one.version}`);
+}
+
+function mark(watch, whose) {
   const known = watch.value !== null;
   const state = watch.raised ? "alarm" : known ? "quiet" : "not known yet";
   const kind = watch.raised ? "warn" : known ? "good" : "";
   return h("li", { title: `${ASKS[watch.name] ?? ""} ${watch.text}`.trim() },
-    h("span", { class: `dot ${kind}` }), words(watch.name), h("span", { class: watch.raised ? "loud" : "muted" }, ` ${state}`));
+    h("span", { class: `dot ${kind}` }), `${words(watch.name)}${whose}`, h("span", { class: watch.raised ? "loud" : "muted" }, ` ${state}`));
 }
 
 const COLUMNS = [

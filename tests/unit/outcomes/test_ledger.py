@@ -41,6 +41,7 @@ class Bench:
         records = len(self.worker.writer.records)
         self.ledger.add(self.intake.take(records))
         self.ledger.turn(records)
+        self.ledger.save_if_due()
 
 
 @pytest.mark.parametrize("kill", ["after a save", "before any save", "with a damaged file"])
