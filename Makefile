@@ -11,8 +11,12 @@ INSTRUMENT ?=
 NATIVE := $(shell find native -name '*.cpp' -o -name '*.hpp' -o -name CMakeLists.txt)
 CXX_FILES = $(shell git ls-files 'native/*.cpp' 'native/*.hpp')
 SANITIZED := build/native-sanitize
+FUZZ := build/fuzz
+FUZZERS := books capture itch50 moldudp64
+# Each fuzzer's time in `make fuzz`; `make test` gives each three seconds.
+SECONDS_EACH ?= 600
 
-.PHONY: help setup demo test test-long check bench format clean
+.PHONY: help setup demo test test-long fuzz check bench format clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -52,7 +56,7 @@ demo: setup ## the whole loop; DATA=PATH takes a real recording, INSTRUMENT=V:S 
 	$(BIN)/ringcraft demo $(if $(DATA),--data $(DATA)) $(if $(INSTRUMENT),--instrument $(INSTRUMENT))
 
 $(STAMPS)/test-packages: $(STAMPS)/python
-	$(call debian,doctest-dev chromium postgresql redis-server victoria-metrics)
+	$(call debian,doctest-dev chromium postgresql redis-server victoria-metrics clang libclang-rt-dev)
 	@touch $@
 
 $(SANITIZED)/native_tests: $(STAMPS)/dependencies $(STAMPS)/test-packages $(NATIVE)
@@ -62,9 +66,29 @@ $(SANITIZED)/native_tests: $(STAMPS)/dependencies $(STAMPS)/test-packages $(NATI
 	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build $(SANITIZED)
 	@touch $@
 
-test: setup $(SANITIZED)/native_tests ## native tests under sanitizers, then everything else
+# gcc has no libFuzzer: the decoders are built with clang for this.
+$(FUZZ)/fuzz_corpus: $(STAMPS)/dependencies $(STAMPS)/test-packages $(NATIVE)
+	@echo "building the fuzzers"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S native -B $(FUZZ) -G Ninja -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+	  -DRINGCRAFT_FUZZ=ON -DRINGCRAFT_SANITIZE=ON -DRINGCRAFT_PYTHON=OFF >/dev/null
+	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build $(FUZZ) --target fuzzers
+	@touch $@
+
+# $(call fuzz,SECONDS): every decoder, from a corpus that a seed made; an input that breaks one stays beside it.
+define fuzz
+	@$(FUZZ)/fuzz_corpus $(FUZZ)/corpus
+	@for name in $(FUZZERS); do echo "fuzzing $$name for $(1) s"; \
+	  $(FUZZ)/fuzz_$$name -max_total_time=$(1) -max_len=16384 -timeout=20 -verbosity=0 -artifact_prefix=$(FUZZ)/$$name- \
+	    $(FUZZ)/corpus/$$name || exit 1; done
+endef
+
+fuzz: $(FUZZ)/fuzz_corpus ## the decoders under libFuzzer, SECONDS_EACH=600 each
+	$(call fuzz,$(SECONDS_EACH))
+
+test: setup $(SANITIZED)/native_tests $(FUZZ)/fuzz_corpus ## native tests under sanitizers, then everything else
 	library="$$($(BIN)/python -c 'from native import onnxruntime_library; print(onnxruntime_library())')"; \
 	  RINGCRAFT_ONNXRUNTIME="$$library" $(SANITIZED)/native_tests
+	$(call fuzz,3)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long"
 
 test-long: setup ## what takes minutes: demonstrations and experiments on a live tier
