@@ -306,13 +306,16 @@ class Worker:
         records_per_segment: int = ...,
         shadow_core: int = -1,
         shadow_deadline_ns: int = 2_000_000_000,
+        lock_memory: bool = False,
     ) -> None: ...
     @property
     def feed_port(self) -> int: ...
     @property
     def recovered(self) -> dict[str, int]: ...
     def counters(self) -> dict[str, int]: ...
-    def start(self) -> None: ...
+    def start(self) -> list[str]:
+        """Start the threads; a line for each thing asked for that the system refused."""
+
     def stop(self) -> None: ...
     def set_model(
         self,
@@ -377,3 +380,41 @@ def sound_records(records: NDArray[np.uint8], first_index: int) -> int:
     """Return the first row of (n, 128) that is not whole or not in order, n where there is none."""
 
 def crc32c(data: bytes) -> int: ...
+
+# --- transport ---------------------------------------------------------------
+
+class BusWriter:
+    """The one process that writes a shared-memory bus; RuntimeError where it cannot be had."""
+
+    def __init__(self, path: str, *, slots: int, record_bytes: int, about: str) -> None: ...
+    def write_events(self, events: NDArray[np.uint8]) -> None:
+        """Write 80 n bytes as n records of kind 1; never waits."""
+
+    def write(self, payload: bytes, kind: int) -> bool:
+        """Write one record; False where it is longer than record_bytes."""
+
+    @property
+    def produced(self) -> int: ...
+
+class BusReader:
+    """One that follows a bus; RuntimeError where there is none."""
+
+    def __init__(self, path: str, *, from_oldest: bool = False) -> None: ...
+    def read_events(self, into: NDArray[np.uint8], *, timeout_s: float, spin_s: float = 0.0) -> int:
+        """Fill `into`, 80 n bytes, with events; wait for the first alone. Return how many came."""
+
+    def read(self, *, timeout_s: float, spin_s: float = 0.0) -> tuple[int, bytes] | None:
+        """Return the next record's kind and payload."""
+
+    @property
+    def about(self) -> str: ...
+    @property
+    def missed(self) -> int: ...
+    @property
+    def laps(self) -> int: ...
+    @property
+    def behind(self) -> int: ...
+    @property
+    def writer_lives(self) -> bool: ...
+    @property
+    def replaced(self) -> bool: ...

@@ -6,6 +6,7 @@ void bind_contracts(nanobind::module_& module);
 void bind_market_data(nanobind::module_& module);
 void bind_models(nanobind::module_& module);
 void bind_serving(nanobind::module_& module);
+void bind_transport(nanobind::module_& module);
 }  // namespace ringcraft
 
 NB_MODULE(_native, module) {
@@ -15,4 +16,5 @@ NB_MODULE(_native, module) {
   ringcraft::bind_market_data(module);
   ringcraft::bind_models(module);
   ringcraft::bind_serving(module);
+  ringcraft::bind_transport(module);
 }

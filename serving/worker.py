@@ -123,6 +123,7 @@ class PreparedWorker:
                     worker=number,
                     core=serving.worker_core,
                     shadow_core=serving.shadow_core,
+                    lock_memory=serving.lock_memory,
                     shadow_deadline_ns=serving.shadow_deadline_ms * 1_000_000,
                     heartbeat_timeout_ns=serving.heartbeat_timeout_ms * 1_000_000,
                 )
@@ -140,7 +141,8 @@ class PreparedWorker:
 
     def start(self) -> None:
         """Start the native threads and say so."""
-        self._native.start()
+        for refused in self._native.start():
+            log.warning("worker_placement", refused=refused)
         self._write_status()
 
     def turn(self) -> None:

@@ -38,7 +38,6 @@ class Books {
   void reserve(std::size_t live_orders, std::uint64_t references, std::size_t live_levels) {
     orders_.reserve(live_orders, references);
     levels_.reserve(live_levels);
-    free_levels_.reserve(live_levels);
   }
 
   [[nodiscard]] std::uint32_t instruments() const noexcept {
@@ -167,7 +166,7 @@ class Books {
           each = next;
         }
         levels_[emptied] = Level{};
-        free_levels_.push_back(emptied);
+        levels_.give_back(emptied);
       }
       ladder.clear();
     }
@@ -248,7 +247,7 @@ class Books {
   }
 
   [[nodiscard]] std::size_t bytes() const noexcept {
-    return orders_.bytes() + levels_.capacity() * sizeof(Level) + books_.capacity() * sizeof(Book);
+    return orders_.bytes() + levels_.bytes() + books_.capacity() * sizeof(Book);
   }
 
  private:
@@ -291,7 +290,7 @@ class Books {
     Ladder& ladder = book.side[side == Side::kSell];
     const std::uint32_t position = ladder.position(key);
     if (ladder.holds(position, key)) return ladder.level_at(position);
-    const std::uint32_t handle = take_level();
+    const std::uint32_t handle = levels_.take();
     Level& level = levels_[handle];
     level.key = key;
     level.owner = 2 * instrument + static_cast<std::uint32_t>(side);
@@ -320,19 +319,7 @@ class Books {
       follow_touch(book);
     }
     levels_[handle] = Level{};
-    free_levels_.push_back(handle);
-  }
-
-  std::uint32_t take_level() {
-    if (free_levels_.empty()) {
-      levels_.emplace_back();
-      // Freeing a level may not throw.
-      if (free_levels_.capacity() < levels_.size()) free_levels_.reserve(levels_.capacity());
-      return static_cast<std::uint32_t>(levels_.size() - 1);
-    }
-    const std::uint32_t handle = free_levels_.back();
-    free_levels_.pop_back();
-    return handle;
+    levels_.give_back(handle);
   }
 
   void append(std::uint32_t handle, Level& level) noexcept {
@@ -385,8 +372,7 @@ class Books {
   std::vector<Book, HugeAllocator<Book>> books_;
   std::vector<std::int64_t> heard_ns_;
   OrderStore<Order> orders_;
-  std::vector<Level, HugeAllocator<Level>> levels_;
-  std::vector<std::uint32_t> free_levels_;
+  Pool<Level> levels_;
   StateCounts counts_;
 };
 

@@ -5,11 +5,10 @@
 #include <limits>
 #include <vector>
 
-#include "market_data/huge_allocator.hpp"
+#include "transport/huge_allocator.hpp"
+#include "transport/pool.hpp"
 
 namespace ringcraft {
-
-inline constexpr std::uint32_t kNoHandle = std::numeric_limits<std::uint32_t>::max();
 
 /// References that fit no page: open addressing with linear probing, erased by moving back.
 class SparseReferences {
@@ -98,7 +97,6 @@ class OrderStore {
   void reserve(std::size_t live, std::uint64_t references) {
     pool_.reserve(live);
     pages_.reserve(live / kPage + 1);
-    free_pages_.reserve(live / kPage + 1);
     directory_.reserve(static_cast<std::size_t>(references / kPage + 1));
   }
 
@@ -153,7 +151,7 @@ class OrderStore {
       spare_.push_back(handle);
     } else if (--page.live == 0) {
       directory_[page.number] = kNoHandle;
-      free_pages_.push_back(handle / kPage);
+      pages_.give_back(handle / kPage);
     }
   }
 
@@ -164,8 +162,7 @@ class OrderStore {
   }
 
   [[nodiscard]] std::size_t bytes() const noexcept {
-    return pool_.capacity() * sizeof(Order) + directory_.capacity() * sizeof(std::uint32_t) +
-           pages_.capacity() * sizeof(Page);
+    return pool_.capacity() * sizeof(Order) + directory_.capacity() * sizeof(std::uint32_t) + pages_.bytes();
   }
 
  private:
@@ -186,16 +183,9 @@ class OrderStore {
   }
 
   std::uint32_t take_page() {
-    if (!free_pages_.empty()) {
-      const std::uint32_t page = free_pages_.back();
-      free_pages_.pop_back();
-      return page;
-    }
-    const auto page = static_cast<std::uint32_t>(pages_.size());
-    pool_.resize(pool_.size() + kPage);
-    pages_.emplace_back();
-    // A freed page needs no memory of its own: erase() may not throw.
-    if (free_pages_.capacity() < pages_.size()) free_pages_.reserve(pages_.capacity());
+    const std::uint32_t page = pages_.take();
+    const std::size_t orders = (std::size_t{page} + 1) * kPage;
+    if (pool_.size() < orders) pool_.resize(orders);
     return page;
   }
 
@@ -213,8 +203,7 @@ class OrderStore {
 
   std::vector<Order, HugeAllocator<Order>> pool_;
   std::vector<std::uint32_t, HugeAllocator<std::uint32_t>> directory_;
-  std::vector<Page, HugeAllocator<Page>> pages_;
-  std::vector<std::uint32_t> free_pages_;
+  Pool<Page> pages_;
   std::vector<std::uint32_t> spare_;
   SparseReferences sparse_;
   std::size_t size_ = 0;

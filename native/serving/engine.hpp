@@ -14,11 +14,11 @@
 #include "market_data/markouts.hpp"
 #include "serving/action_limits.hpp"
 #include "serving/assignment.hpp"
-#include "serving/clock.hpp"
 #include "serving/hard_limits.hpp"
 #include "serving/holdings.hpp"
 #include "serving/journal_repair.hpp"
 #include "serving/shadow_runner.hpp"
+#include "transport/clock.hpp"
 
 namespace ringcraft {
 

@@ -15,7 +15,8 @@
 #include <string>
 
 #include "contracts/journal_record.hpp"
-#include "serving/shared_region.hpp"
+#include "transport/shared_region.hpp"
+#include "transport/spsc_ring.hpp"
 
 namespace ringcraft {
 
@@ -23,61 +24,41 @@ inline constexpr std::size_t kRecordBytes = 128;
 using RecordBytes = std::array<std::byte, kRecordBytes>;
 static_assert(sizeof(RecordBytes) == kRecordBytes);
 
-/// One ring's positions; they count up for ever and wrap by mask.
+/// One ring's positions and what it had no room for.
 struct RingState {
-  alignas(64) std::atomic<std::uint64_t> produced;
-  alignas(64) std::atomic<std::uint64_t> consumed;
+  RingPositions positions;
   alignas(64) std::atomic<std::uint64_t> dropped;
 };
+static_assert(sizeof(RingState) == 192, "the layout is shared with whoever drains the ring");
 
 /// One producer's ring within a RecordRings.
-class RecordRing {
+class RecordRing : public RingView<RecordBytes> {
  public:
   RecordRing() = default;
   RecordRing(RingState* state, RecordBytes* records, std::size_t capacity) noexcept
-      : state_(state), records_(records), mask_(capacity - 1) {}
+      : RingView(&state->positions, records, capacity), dropped_(&state->dropped) {}
 
   /// Adds a record, or drops it and counts where the ring is full; never waits.
   /// @note Producer only.
   bool push(const void* record) noexcept {
-    const std::uint64_t tail = state_->produced.load(std::memory_order_relaxed);
-    if (tail - state_->consumed.load(std::memory_order_acquire) > mask_) {
-      state_->dropped.store(dropped() + 1, std::memory_order_relaxed);
+    RecordBytes* place = claim();
+    if (place == nullptr) {
+      dropped_->store(dropped() + 1, std::memory_order_relaxed);
       return false;
     }
-    std::memcpy(&records_[tail & mask_], record, kRecordBytes);
-    state_->produced.store(tail + 1, std::memory_order_release);
+    std::memcpy(place, record, kRecordBytes);
+    publish();
     return true;
   }
 
   /// Whether the next push() will be taken.
   /// @note Producer only.
-  [[nodiscard]] bool has_room() const noexcept { return produced() - consumed() <= mask_; }
+  [[nodiscard]] bool has_room() const noexcept { return produced() - consumed() < capacity(); }
 
-  [[nodiscard]] std::uint64_t produced() const noexcept {
-    return state_->produced.load(std::memory_order_acquire);
-  }
-  [[nodiscard]] std::uint64_t consumed() const noexcept {
-    return state_->consumed.load(std::memory_order_acquire);
-  }
-  [[nodiscard]] std::uint64_t dropped() const noexcept {
-    return state_->dropped.load(std::memory_order_relaxed);
-  }
-
-  /// The record at a position between consumed() and produced().
-  /// @note Consumer only.
-  [[nodiscard]] RecordBytes& at(std::uint64_t position) noexcept { return records_[position & mask_]; }
-
-  /// Gives everything before `position` back to the producer.
-  /// @note Consumer only.
-  void consume_to(std::uint64_t position) noexcept {
-    state_->consumed.store(position, std::memory_order_release);
-  }
+  [[nodiscard]] std::uint64_t dropped() const noexcept { return dropped_->load(std::memory_order_relaxed); }
 
  private:
-  RingState* state_ = nullptr;
-  RecordBytes* records_ = nullptr;
-  std::size_t mask_ = 0;
+  std::atomic<std::uint64_t>* dropped_ = nullptr;
 };
 
 /// What a drain is about to write: [from, to) of the decisions' ring, then of the shadows'.

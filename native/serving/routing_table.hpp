@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "contracts/journal_record.hpp"
-#include "serving/clock.hpp"
-#include "serving/shared_region.hpp"
+#include "transport/clock.hpp"
+#include "transport/shared_region.hpp"
 
 namespace ringcraft {
 

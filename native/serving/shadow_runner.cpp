@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "serving/clock.hpp"
+#include "transport/clock.hpp"
 
 namespace ringcraft {
 namespace {

@@ -8,10 +8,10 @@
 #include "market_data/features.hpp"
 #include "serving/action_limits.hpp"
 #include "serving/answer.hpp"
-#include "serving/bounded_queue.hpp"
 #include "serving/counters.hpp"
 #include "serving/hard_limits.hpp"
 #include "serving/record_ring.hpp"
+#include "transport/spsc_ring.hpp"
 
 namespace ringcraft {
 
@@ -47,7 +47,7 @@ class ShadowRunner {
         deadline_ns_(deadline_ns),
         worker_(worker) {}
 
-  [[nodiscard]] BoundedQueue<ShadowJob>& queue() noexcept { return queue_; }
+  [[nodiscard]] SpscRing<ShadowJob>& queue() noexcept { return queue_; }
 
   /// The rollout whose challenger gave kBadOutputsInARow bad outputs in a row in shadow; 0: none.
   [[nodiscard]] std::uint32_t bad_rollout(std::size_t model) const noexcept {
@@ -66,7 +66,7 @@ class ShadowRunner {
   Holdings& holdings_;
   RecordRing& ring_;
   Counters& counters_;
-  BoundedQueue<ShadowJob> queue_;
+  SpscRing<ShadowJob> queue_;
   std::int64_t deadline_ns_;
   std::array<std::atomic<std::uint32_t>, kMaxModels> bad_rollouts_{};
   std::array<std::uint32_t, kMaxModels> watched_rollouts_{};

@@ -1,11 +1,11 @@
 #include "serving/worker.hpp"
 
-#include <pthread.h>
-#include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <chrono>
+
+#include "transport/placement.hpp"
 
 namespace ringcraft {
 namespace {
@@ -14,17 +14,6 @@ constexpr auto kShadowIdle = std::chrono::microseconds(200);
 constexpr auto kJournalIdle = std::chrono::milliseconds(1);
 constexpr auto kSyncEvery = std::chrono::milliseconds(20);
 constexpr int kDecisionNiceness = -10;
-
-void pin_to(int core) noexcept {
-  if (core < 0) {
-    return;
-  }
-  cpu_set_t cores;
-  CPU_ZERO(&cores);
-  CPU_SET(static_cast<std::size_t>(core), &cores);
-  // Where the core is not ours to have, the thread runs where it may.
-  pthread_setaffinity_np(pthread_self(), sizeof cores, &cores);
-}
 
 /// Sets this thread's priority among the machine's others; -20 first, 19 last.
 void set_niceness(int niceness) noexcept {
@@ -65,14 +54,22 @@ Worker::Worker(const WorkerConfig& config)
 
 Worker::~Worker() { stop(); }
 
-void Worker::start() {
+std::vector<std::string> Worker::start() {
   if (started_) {
     throw std::runtime_error("worker: started twice");
   }
   started_ = true;
+  std::vector<std::string> refused;
+  const auto note = [&refused](const char* what, const std::string& why) {
+    if (!why.empty()) refused.push_back(what + why);
+  };
+  if (config_.lock_memory) note("worker: ", lock_memory());  // before the threads: their stacks too
   journal_thread_ = std::thread([this] { run_journal(); });
   shadow_thread_ = std::thread([this] { run_shadows(); });
   decision_thread_ = std::thread([this] { run_decisions(); });
+  note("shadow thread: ", pin(shadow_thread_.native_handle(), config_.shadow_core));
+  note("decision thread: ", pin(decision_thread_.native_handle(), config_.core));
+  return refused;
 }
 
 void Worker::stop() {
@@ -86,13 +83,11 @@ void Worker::stop() {
 }
 
 void Worker::run_decisions() {
-  pin_to(config_.core);
   set_niceness(kDecisionNiceness);
   door_->run(stop_feed_);
 }
 
 void Worker::run_shadows() {
-  pin_to(config_.shadow_core);
   for (;;) {
     const bool last = stop_shadows_.load();
     if (shadows_.run_once() > 0) {

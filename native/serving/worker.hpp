@@ -31,6 +31,7 @@ struct WorkerConfig {
   std::size_t ring_records = 65'536;
   std::size_t shadow_queue = 16'384;
   std::size_t records_per_segment = kSegmentRecords;
+  bool lock_memory = false;  ///< keep everything from being paged out
 };
 
 class Worker {
@@ -43,7 +44,8 @@ class Worker {
   Worker& operator=(const Worker&) = delete;
 
   /// Starts the threads: decisions, shadows, journal.
-  void start();
+  /// @return a line for each thing asked for that the system refused: a core, locked memory.
+  std::vector<std::string> start();
 
   /// Ends the feed, resolves what waits, writes and syncs everything. Again: does nothing.
   void stop();

@@ -8,7 +8,7 @@
 #include <fstream>
 #include <string>
 
-#include "serving/clock.hpp"
+#include "transport/clock.hpp"
 #include "serving/journal_drain.hpp"
 #include "serving/journal_repair.hpp"
 #include "tests/folder.hpp"

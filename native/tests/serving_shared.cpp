@@ -6,9 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <string>
-#include <thread>
 
-#include "serving/bounded_queue.hpp"
 #include "serving/crc32c.hpp"
 #include "serving/record_ring.hpp"
 #include "serving/routing_table.hpp"
@@ -145,38 +143,6 @@ TEST_CASE("writers killed at any moment hang no reader and tear nothing") {
     CHECK(consistent(table.read()));
   }
   CHECK(last > 0);
-}
-
-TEST_CASE("a bounded queue gives back in order what two threads pass through it, and is full when it is") {
-  BoundedQueue<std::uint64_t> queue(8);
-  for (std::uint64_t i = 0; i < 8; ++i) {
-    *queue.claim() = i;
-    queue.publish();
-  }
-  CHECK(queue.claim() == nullptr);
-  constexpr std::uint64_t kItems = 200'000;
-  std::thread producer([&] {
-    for (std::uint64_t i = 8; i < kItems;) {
-      if (std::uint64_t* place = queue.claim()) {
-        *place = i++;
-        queue.publish();
-      } else {
-        std::this_thread::yield();
-      }
-    }
-  });
-  bool ordered = true;
-  for (std::uint64_t i = 0; i < kItems;) {
-    if (const std::uint64_t* item = queue.front()) {
-      ordered = ordered && *item == i++;
-      queue.release();
-    } else {
-      std::this_thread::yield();
-    }
-  }
-  producer.join();
-  CHECK(ordered);
-  CHECK(queue.front() == nullptr);
 }
 
 TEST_CASE("a full ring drops and counts, and takes again once there is room") {

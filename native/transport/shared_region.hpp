@@ -2,13 +2,13 @@
 // A file mapped into memory and shared between processes; it outlives them.
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <stdexcept>
 #include <string>
@@ -39,11 +39,14 @@ class SharedRegion {
     return region;
   }
 
+  enum class Access : std::uint8_t { kRead, kReadWrite };
+
   /// Maps the file at `path`.
   /// @throws std::runtime_error it is not there or cannot be mapped.
-  [[nodiscard]] static SharedRegion open(const std::string& path) {
+  [[nodiscard]] static SharedRegion open(const std::string& path, Access access = Access::kReadWrite) {
+    const bool writes = access == Access::kReadWrite;
     SharedRegion region;
-    region.file_ = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+    region.file_ = ::open(path.c_str(), (writes ? O_RDWR : O_RDONLY) | O_CLOEXEC);
     if (region.file_ < 0) {
       throw system_failure(path);
     }
@@ -55,8 +58,8 @@ class SharedRegion {
     if (region.size_ == 0) {
       throw std::runtime_error(path + ": expected shared memory, got an empty file");
     }
-    void* memory =
-        ::mmap(nullptr, region.size_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, region.file_, 0);
+    void* memory = ::mmap(nullptr, region.size_, writes ? PROT_READ | PROT_WRITE : PROT_READ,
+                          MAP_SHARED | MAP_POPULATE, region.file_, 0);
     if (memory == MAP_FAILED) {
       throw system_failure(path);
     }
@@ -84,11 +87,35 @@ class SharedRegion {
   [[nodiscard]] void* data() const noexcept { return memory_; }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
-  /// Takes the file for this process alone until it closes it or dies; false where another has it.
-  [[nodiscard]] bool lock() const noexcept { return ::flock(file_, LOCK_EX | LOCK_NB) == 0; }
+  /// Takes the file for this mapping alone until it goes or its process dies; false where another has it.
+  [[nodiscard]] bool lock() const noexcept {
+    struct flock whole = whole_file();
+    return ::fcntl(file_, F_OFD_SETLK, &whole) == 0;
+  }
+
+  /// Whether another mapping has taken the file; asking takes nothing.
+  [[nodiscard]] bool locked_elsewhere() const noexcept {
+    struct flock whole = whole_file();
+    return ::fcntl(file_, F_OFD_GETLK, &whole) == 0 && whole.l_type != F_UNLCK;
+  }
+
+  /// Whether `path` still names this file: it may have been removed, or made anew.
+  [[nodiscard]] bool is_at(const std::string& path) const noexcept {
+    struct stat here{};
+    struct stat there{};
+    return ::fstat(file_, &here) == 0 && ::stat(path.c_str(), &there) == 0 && here.st_ino == there.st_ino &&
+           here.st_dev == there.st_dev;
+  }
 
  private:
   SharedRegion() = default;
+
+  static struct flock whole_file() noexcept {
+    struct flock whole{};
+    whole.l_type = F_WRLCK;
+    whole.l_whence = SEEK_SET;
+    return whole;
+  }
 
   static void make(const std::string& path, std::size_t size) {
     const std::string part = path + "." + std::to_string(::getpid());

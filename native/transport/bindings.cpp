@@ -1,0 +1,104 @@
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+
+#include <memory>
+#include <string>
+
+#include "contracts/market_event.hpp"
+#include "transport/backoff.hpp"
+#include "transport/shared_bus.hpp"
+
+namespace nb = nanobind;
+
+namespace ringcraft {
+namespace {
+
+using Bytes = nb::ndarray<const std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Room = nb::ndarray<std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+/// What a record holds, as far as this package's own are concerned.
+constexpr std::uint32_t kMarketEvents = 1;
+
+std::size_t events_in(std::size_t bytes) {
+  if (bytes % sizeof(MarketEvent) != 0) throw nb::value_error("events: expected a multiple of 80 bytes");
+  return bytes / sizeof(MarketEvent);
+}
+
+/// Market events, one a record.
+void write_events(BusWriter& self, const Bytes& events) {
+  const std::size_t count = events_in(events.shape(0));
+  const auto* first = reinterpret_cast<const std::byte*>(events.data());
+  const nb::gil_scoped_release unlocked;
+  for (std::size_t i = 0; i < count; ++i) {
+    self.write({first + i * sizeof(MarketEvent), sizeof(MarketEvent)}, kMarketEvents);
+  }
+}
+
+/// Fills `into` with events, waits only for the first; records of another kind are passed over.
+std::size_t read_events(BusReader& self, const Room& into, double timeout_s, double spin_s) {
+  const std::size_t room = events_in(into.shape(0));
+  auto* first = reinterpret_cast<std::byte*>(into.data());
+  const nb::gil_scoped_release unlocked;
+  Backoff backoff(static_cast<std::int64_t>(timeout_s * 1e9), static_cast<std::int64_t>(spin_s * 1e9));
+  std::size_t count = 0;
+  BusReader::Record record;
+  while (count < room) {
+    if (self.read({first + count * sizeof(MarketEvent), sizeof(MarketEvent)}, record)) {
+      count += record.kind == kMarketEvents && record.bytes == sizeof(MarketEvent) ? 1 : 0;
+    } else if (count > 0 || !backoff.wait()) {
+      break;
+    }
+  }
+  return count;
+}
+
+bool write(BusWriter& self, const nb::bytes& payload, std::uint32_t kind) {
+  return self.write({reinterpret_cast<const std::byte*>(payload.c_str()), payload.size()}, kind);
+}
+
+nb::object read(BusReader& self, double timeout_s, double spin_s) {
+  const auto room = std::make_unique<std::byte[]>(self.record_bytes());
+  BusReader::Record record;
+  bool found = false;
+  {
+    const nb::gil_scoped_release unlocked;
+    Backoff backoff(static_cast<std::int64_t>(timeout_s * 1e9), static_cast<std::int64_t>(spin_s * 1e9));
+    do found = self.read({room.get(), self.record_bytes()}, record);
+    while (!found && backoff.wait());
+  }
+  if (!found) return nb::none();
+  return nb::make_tuple(record.kind, nb::bytes(room.get(), record.bytes));
+}
+
+}  // namespace
+
+void bind_transport(nb::module_& module) {
+  nb::class_<BusWriter>(module, "BusWriter")
+      .def(
+          "__init__",
+          [](BusWriter* self, const std::string& path, std::uint32_t slots, std::uint32_t record_bytes,
+             const std::string& about) { new (self) BusWriter(path, {slots, record_bytes}, about); },
+          nb::arg("path"), nb::kw_only(), nb::arg("slots"), nb::arg("record_bytes"), nb::arg("about"))
+      .def("write_events", &write_events, nb::arg("events"))
+      .def("write", &write, nb::arg("payload"), nb::arg("kind"))
+      .def_prop_ro("produced", &BusWriter::produced);
+  nb::class_<BusReader>(module, "BusReader")
+      .def(
+          "__init__",
+          [](BusReader* self, const std::string& path, bool from_oldest) {
+            new (self) BusReader(path, from_oldest ? BusReader::Start::kOldest : BusReader::Start::kNewest);
+          },
+          nb::arg("path"), nb::kw_only(), nb::arg("from_oldest") = false)
+      .def("read_events", &read_events, nb::arg("into"), nb::kw_only(), nb::arg("timeout_s"),
+           nb::arg("spin_s") = 0.0)
+      .def("read", &read, nb::kw_only(), nb::arg("timeout_s"), nb::arg("spin_s") = 0.0)
+      .def_prop_ro("about", &BusReader::about)
+      .def_prop_ro("missed", &BusReader::missed)
+      .def_prop_ro("laps", &BusReader::laps)
+      .def_prop_ro("behind", &BusReader::behind)
+      .def_prop_ro("writer_lives", &BusReader::writer_lives)
+      .def_prop_ro("replaced", &BusReader::replaced);
+}
+
+}  // namespace ringcraft
