@@ -124,15 +124,20 @@ class History:
         """Return the alias map as it stood after the last entry: what the next poll is compared with."""
         return dict(self._aliases.get(model, {}))
 
+    def last_move_to(self, model: str, alias: str, version: int) -> HistoryEntry | None:
+        """Return the entry of the last time that an alias came to point at a version; None: it never did."""
+        for entry in reversed(self._entries):
+            if (entry.model, entry.alias, entry.after) == (model, alias, version):
+                return entry
+        return None
+
     def last_champion_before(self, model: str, version: int) -> int | None:
         """Return the champion that `version` last took the place of: where a rollback goes.
 
         None where `version` was never seen to become champion, or took an empty place.
         """
-        for entry in reversed(self._entries):
-            if (entry.model, entry.alias, entry.after) == (model, CHAMPION, version):
-                return entry.before
-        return None
+        entry = self.last_move_to(model, CHAMPION, version)
+        return None if entry is None else entry.before
 
     def close(self) -> None:
         """Close the file; everything appended is on the disk already."""

@@ -1,6 +1,7 @@
 """rollouts.json: what the controller must know again after a restart; the journal holds the rest."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,18 @@ ENTRIES_MAX = 1000
 _AHEAD = 16
 
 
+class Arrival(Struct, frozen=True, kw_only=True):
+    """How a challenger came to be judged, by our clock; None where it is not known."""
+
+    alias_not_before_ns: int | None = None
+    """The look before the one that found its alias moved: MLflow does not say when that was. None: moved by us."""
+    alias_seen_ns: int | None = None
+    verified_ns: int | None = None
+    """Files fetched and verified."""
+    warmed_ns: int | None = None
+    """The worker said that it has it loaded and warm."""
+
+
 class Entry(Struct, frozen=True, kw_only=True):
     """One rollout id and what became of it."""
 
@@ -24,6 +37,10 @@ class Entry(Struct, frozen=True, kw_only=True):
     started_ns: int
     """Our clock."""
     ended: Ended | None = None
+    arrival: Arrival | None = None
+    """None: of a bake, whose version was there already."""
+    told_reaction: bool = False
+    """The evidence beside the version says how soon routing left it, or was never going to."""
 
 
 class Book(Struct, kw_only=True):
@@ -43,22 +60,51 @@ class Book(Struct, kw_only=True):
         self.desks.append(state)
         return state
 
-    def begin(self, model: str, rollout: Rollout, now_ns: int) -> None:
-        """Keep that a rollout has begun, once."""
-        if not any(entry.rollout_id == rollout.rollout_id for entry in reversed(self.entries)):
-            self._keep(model, rollout.rollout_id, rollout.version, rollout.kind, now_ns, None)
+    def entry(self, rollout_id: int) -> Entry | None:
+        """Return what is kept of a rollout; None: nothing, or nothing any more."""
+        return next((entry for entry in reversed(self.entries) if entry.rollout_id == rollout_id), None)
+
+    def begin(self, model: str, rollout: Rollout, now_ns: int, arrival: Callable[[], Arrival | None]) -> None:
+        """Keep that a rollout has begun, once, and how it came to that."""
+        if self.entry(rollout.rollout_id) is None:
+            begun = Entry(
+                rollout_id=rollout.rollout_id,
+                model=model,
+                version=rollout.version,
+                kind=rollout.kind,
+                started_ns=now_ns,
+                arrival=arrival(),
+            )
+            self._keep(begun)
 
     def end(self, model: str, ended: Ended, now_ns: int) -> None:
         """Keep how a rollout ended; one that was never routed has its whole life in this one entry."""
-        for place in range(len(self.entries) - 1, -1, -1):
-            if ended.rollout_id and self.entries[place].rollout_id == ended.rollout_id:
-                self.entries[place] = msgspec.structs.replace(self.entries[place], ended=ended)
-                return
-        self._keep(model, ended.rollout_id, ended.version, ended.kind, now_ns, ended)
+        if ended.rollout_id and self._change(ended.rollout_id, ended=ended):
+            return
+        whole = Entry(
+            rollout_id=ended.rollout_id,
+            model=model,
+            version=ended.version,
+            kind=ended.kind,
+            started_ns=now_ns,
+            ended=ended,
+        )
+        self._keep(whole)
 
-    def _keep(self, model: str, rollout_id: int, version: int, kind: str, now_ns: int, ended: Ended | None) -> None:
-        entry = Entry(rollout_id=rollout_id, model=model, version=version, kind=kind, started_ns=now_ns, ended=ended)
+    def tell_reaction(self, rollout_id: int, *, told: bool) -> None:
+        """Keep whether the evidence says how soon routing left the version."""
+        self._change(rollout_id, told_reaction=told)
+
+    def _keep(self, entry: Entry) -> None:
         self.entries = [*self.entries[-ENTRIES_MAX + 1 :], entry]
+
+    def _change(self, rollout_id: int, **fields: object) -> bool:
+        """Replace fields of a rollout's entry; return whether there is one."""
+        for place in range(len(self.entries) - 1, -1, -1):
+            if self.entries[place].rollout_id == rollout_id:
+                self.entries[place] = msgspec.structs.replace(self.entries[place], **fields)
+                return True
+        return False
 
 
 class RolloutIds:

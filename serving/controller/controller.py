@@ -25,7 +25,7 @@ from registry.looks import LastLook
 from registry.port import ModelRegistry
 from serving.console.snapshot import OutcomesSnapshot, Snapshot
 from serving.controller.book import BOOK_FILE, RolloutIds, read_book, write_book
-from serving.controller.evidence import evidence_document, evidence_files
+from serving.controller.explaining import Explainer
 from serving.controller.follower import LOOK_FILE, Follower
 from serving.controller.judging import Judging
 from serving.controller.news import News, Teller
@@ -34,7 +34,7 @@ from serving.controller.publisher import Publisher, Table, route_of, same_route
 from serving.controller.salts import Salts
 from serving.controller.snapshot import model_snapshot, worker_snapshot
 from serving.controller.versions import Versions, live_versions
-from serving.controller.writer import Evidence, SetModelTag, Writer
+from serving.controller.writer import SetModelTag, Writer
 from serving.lineup import WorkerStatus
 from serving.outcomes.cells import DEFAULT_BY, By, Row, columns_of, table_by
 from serving.outcomes.intake import Intake
@@ -106,9 +106,11 @@ class Controller:
             self._publisher,
             woken=self.woken.set,
             unfit=partial(self._note, "unfit"),
+            wall_ns=wall_ns,
         )
         store = outcomes if outcomes is not None else SqlOutcomeStore(outcome_url("", state_dir))
         self._judging = Judging(state_dir, WORKER, policy, store)
+        self._explainer = Explainer(self._book, self._judging, self.writer, self.history, self.versions, self._now_text)
         self._journal_broken = ""
         self.caught_up = False
         """The journal has been read to its end once: until then nothing is routed, for it may say otherwise."""
@@ -195,6 +197,7 @@ class Controller:
             while desk.effects:
                 self._carry_out(desk, desk.effects[0])
                 del desk.effects[0]  # not before it is done: a full disk must not lose it
+        self._explainer.complete(self.desks.values())
         self._save()
         self._publish()
 
@@ -312,23 +315,14 @@ class Controller:
             self.versions.forget(model, ended.version)  # its tag is looked at again before it is served again
         self._book.end(model, ended, self._wall_ns())
         self._news.ended(model, ended)
-        if not ended.rollout_id:
-            return
-        fold = self.fold.model(model)
-        judged = fold.rollouts.get(ended.rollout_id) if fold is not None else None
-        if judged is None:
-            return  # no decision of it was ever routed: there is nothing to show
-        policy = self._judging.policy_of(ended.rollout_id)
-        files = evidence_files(evidence_document(ended, model, policy, judged, self.fold.records))
-        for name, content in files.items():  # the page last: it is what the version's tag names
-            evidence = Evidence(version=ended.version, name=name, content=content, tagged=name == list(files)[-1])
-            self.writer.add(model, evidence, since=self._now_text())
+        self._explainer.explain(model, ended)
 
     def _save(self) -> None:
         self._ids.reserve()
         for name, desk in self.desks.items():
-            if desk.state.rollout is not None and desk.state.rollout.live:
-                self._book.begin(name, desk.state.rollout, self._wall_ns())
+            rollout = desk.state.rollout
+            if rollout is not None and rollout.live:
+                self._book.begin(name, rollout, self._wall_ns(), partial(self._explainer.arrival, name, rollout))
         encoded = msgspec.json.encode(self._book)
         if encoded != self._saved:
             write_book(self._state_dir / BOOK_FILE, self._book)

@@ -6,8 +6,10 @@ import msgspec
 import structlog
 
 from data_contracts.policy import Policy
+from serving.controller.book import Arrival
 from serving.controller.evidence_page import evidence_page
 from serving.rollout.effects import Ended
+from serving.rollout.reaction import Reaction
 from serving.rollout.rollout_fold import RolloutFold
 from serving.rollout.series import NAMES, Point
 from serving.rollout.tally import ArmTally
@@ -18,7 +20,12 @@ _FAR: Final = 1000.0
 
 
 def evidence_document(
-    ended: Ended, model: str, policy: Policy, judged: RolloutFold | None, journal_records: int
+    ended: Ended,
+    model: str,
+    policy: Policy,
+    judged: RolloutFold | None,
+    journal_records: int,
+    arrival: Arrival | None = None,
 ) -> dict[str, Any]:
     """Return the evidence behind the end of a rollout, JSON-able.
 
@@ -28,6 +35,7 @@ def evidence_document(
         policy: by which it was judged.
         judged: its fold; None where no decision of it was folded.
         journal_records: how far the journal had been read.
+        arrival: how its version came to be judged; None: not known, or it was there already.
     """
     document: dict[str, Any] = {
         "model": model,
@@ -37,6 +45,8 @@ def evidence_document(
     }
     if judged is not None:
         document |= {
+            "arrival": _arrival(arrival, judged.since_ns or None),
+            "rollback": _rollback(judged.reaction),
             "decisions": {
                 "folded": judged.folded,
                 "in_last_step": judged.folded_in_step,
@@ -54,6 +64,20 @@ def evidence_document(
         }
     # What is not a number, or beyond all bounds, is null from here on: JSON has no word for it.
     return msgspec.json.decode(msgspec.json.encode(document), type=dict[str, Any])
+
+
+def _arrival(arrival: Arrival | None, in_shadow_ns: int | None) -> dict[str, Any] | None:
+    if arrival is None:
+        return None
+    seen = arrival.alias_seen_ns
+    took_ms = (in_shadow_ns - seen) / 1e6 if seen is not None and in_shadow_ns is not None else None
+    return {**msgspec.to_builtins(arrival), "in_shadow_ns": in_shadow_ns, "seen_to_shadow_ms": took_ms}
+
+
+def _rollback(reaction: Reaction | None) -> dict[str, Any] | None:
+    if reaction is None:
+        return None
+    return {"decisions_after": reaction.decisions, "routed_without_us": reaction.took_us}
 
 
 def _point(point: Point) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from html import escape
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ def evidence_page(document: dict[str, Any]) -> str:
             _section("PnL on paper", _paths(document, series), _PATH_WORDS) if series else "",
             _section("Latency", _latency(document), "") if document.get("arms") else "",
             _section("Counts", _counts(document), ""),
+            _section("How soon", _table(("what", "when"), _reaction(document)), _REACTION_WORDS),
             _section("Again, by yourself", _reproduce(document), ""),
             _section("Policy", _table(("value", "set to"), _flat(document["policy"])), _POLICY_WORDS),
         )
@@ -49,6 +51,16 @@ _EVIDENCE_WORDS: Final = (
     "at the edge of the drawing where they go on beyond it."
 )
 _PATH_WORDS: Final = "As if each version had taken every decision of the rollout; after costs, in basis points, summed."
+_REACTION_WORDS: Final = (
+    "By this tier's clock, UTC. MLflow does not say when an alias was moved: no earlier than the look before the one "
+    "that found it moved."
+)
+_STAGES: Final = (
+    ("alias_seen_ns", "alias found moved"),
+    ("verified_ns", "files fetched and verified"),
+    ("warmed_ns", "loaded and warm in the worker"),
+    ("in_shadow_ns", "in shadow, by the worker's clock"),
+)
 _POLICY_WORDS: Final = "By which this rollout was judged from its first decision to its last."
 
 
@@ -147,6 +159,28 @@ def _counts(document: dict[str, Any]) -> str:
     counts |= {"outcomes that overlap": document.get("overlap_decisions", 0)}
     counts |= {"records of the journal read": document["journal_records"]}
     return _table(("of the rollout", "count"), [(name, f"{value:,}") for name, value in counts.items()])
+
+
+def _reaction(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    arrival, rollback = document.get("arrival"), document.get("rollback")
+    if arrival is not None:
+        yield "alias not moved before", _moment(arrival["alias_not_before_ns"])
+        for field, words in _STAGES:
+            yield words, _moment(arrival[field], arrival["alias_seen_ns"])
+    if rollback is not None:
+        yield "decisions it still took after the verdict", f"{rollback['decisions_after']:,}"
+        took_us = rollback["routed_without_us"]
+        yield "from the verdict to routing without it", "not known yet" if took_us is None else f"{took_us:,.0f} µs"
+    if arrival is None and rollback is None:
+        yield "its version", "was served already, and was not taken off"
+
+
+def _moment(wall_ns: int | None, since_ns: int | None = None) -> str:
+    if wall_ns is None:
+        return "not known"
+    moment = datetime.fromtimestamp(wall_ns / 1e9, UTC).isoformat(sep=" ", timespec="milliseconds")[:-6]
+    later = f", {(wall_ns - since_ns) / 1e6:+,.0f} ms" if since_ns is not None and wall_ns != since_ns else ""
+    return f"{moment}{later}"
 
 
 def _reproduce(document: dict[str, Any]) -> str:

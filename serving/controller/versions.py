@@ -30,6 +30,7 @@ class Versions:
         *,
         woken: Callable[[], None],
         unfit: Callable[[str, int, str], None],
+        wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         """Begin with nothing verified.
 
@@ -41,13 +42,17 @@ class Versions:
             publisher: writes the line-up.
             woken: called, from another thread, when something has been verified or refused.
             unfit: told of a champion that is refused: model, version, reason.
+            wall_ns: our clock.
         """
+        self._wall_ns = wall_ns
         self._desks, self._registry, self._folder, self._writer = desks, registry, folder, writer
         self._publisher, self._unfit = publisher, unfit
         self.preparer = Preparer(self._prepare, woken)
         self._prepared: dict[str, dict[int, Prepared]] = {name: {} for name in desks}
         self._families: dict[str, dict[int, str]] = {name: {} for name in desks}
         self._ready: dict[str, dict[int, int]] = {name: {} for name in desks}
+        self._verified_ns: dict[tuple[str, int], int] = {}
+        self._warmed_ns: dict[tuple[str, int], int] = {}
         self._ask_again: dict[tuple[str, int], float] = {}
         self._retry_at = dict.fromkeys(desks, 0.0)
 
@@ -76,6 +81,10 @@ class Versions:
         """Return what the champion reads; empty while it is not verified."""
         champion = self._prepared[model].get(self._desks[model].state.champion or 0)
         return champion.manifest.feature_set if champion else ""
+
+    def times(self, model: str, version: int) -> tuple[int | None, int | None]:
+        """Return when the version was last verified and then said to be ready, by our clock; None: not since we run."""
+        return self._verified_ns.get((model, version)), self._warmed_ns.get((model, version))
 
     def forget(self, model: str, version: int) -> None:
         """Have a version's tag and files looked at again before it serves again."""
@@ -119,6 +128,8 @@ class Versions:
                 continue
             self._prepared[answer.model][answer.version] = answer
             self._families[answer.model][answer.version] = answer.manifest.family
+            self._verified_ns[key] = self._wall_ns()
+            self._warmed_ns.pop(key, None)
             if answer.version in desk.retryable():
                 desk.retry(answer.version)
 
@@ -165,6 +176,8 @@ class Versions:
             return
         # Once ready it stays so while it keeps its slot: a worker that starts anew loads its slots before it decides.
         self._ready[model][version] = slot.slot
+        if version in self._prepared[model]:
+            self._warmed_ns.setdefault((model, version), self._wall_ns())
         if version in self._prepared[model] and version in desk.versions() and not desk.has_passed(version):
             desk.passed(version)
 

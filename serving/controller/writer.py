@@ -276,8 +276,10 @@ def _overtaken(line: Line, waiting: Sequence[Line]) -> bool:
     One that only says `checking` overwrites nothing where the version is barred.
     """
     job = line.job
+    later = [other.job for other in waiting if other.model == line.model and other.number > line.number]
+    if isinstance(job, Evidence):
+        return any(isinstance(o, Evidence) and (o.version, o.name) == (job.version, job.name) for o in later)
     if not isinstance(job, SetTags):
         return False
-    later = [other.job for other in waiting if other.model == line.model and other.number > line.number]
     ours = [other for other in later if isinstance(other, SetTags) and other.version == job.version]
     return any(other.status not in ("", CHECKING) for other in ours)

@@ -54,6 +54,8 @@ class RolloutFold:
         self.series = Series()
         self.arms: dict[int, ArmTally] = {}
         self.concluded: Concluded | None = None
+        self.since_ns = epoch.wall_ns
+        """When the worker took up its first epoch, by its own clock; 0: its journal does not say."""
         self.reaction: Reaction | None = None
         """How soon routing left the version; None while it was not taken off."""
         self.folded = self.folded_in_step = self.unpaired = self.given_up = self.unrealised = 0

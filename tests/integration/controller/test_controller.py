@@ -67,18 +67,22 @@ def test_bad_challenger_is_rolled_back_and_the_judge_says_the_same(tmp_path: Pat
     assert tier.ended()[-1][1:4] == (version, "rolled_back", guardrail)
     assert tier.ended()[-1][4] > 0
     assert tier.route.share_bps == 0
-    tier.turn()
+    early = json.loads(tier.registry.evidence(MODEL, version, "rollout-1.json"))
+    assert early["rollback"]["routed_without_us"] is None  # the worker is yet to show it
+    tier.restart_controller()
+    tier.until(lambda: tier.controller.caught_up, decisions=10)
     assert tier.registry.aliases(MODEL) == {"champion": 1}
     assert tier.status_of(version) == "rolled_back"
+    assert b"not known yet" not in tier.registry.evidence(MODEL, version, "rollout-1.html")
     evidence = json.loads(tier.registry.evidence(MODEL, version, "rollout-1.json"))
     assert evidence["ended"]["guardrail"] == guardrail
     assert evidence["decisions"]["folded"] > 0
+    assert evidence["rollback"]["routed_without_us"] is not None
     assert tier.registry.version(MODEL, version).tags["ringcraft.evidence"].endswith("rollout-1.html")
     points = evidence["series"]
     assert points[-1]["decision"] == evidence["ended"]["decision"]
     assert points[-1]["evidence"][guardrail] >= 1.0
     assert all(point["evidence"][guardrail] < 1.0 for point in points[:-1])
-    tier.turn(decisions=10)
     assert same_as_judge(tier)
 
 

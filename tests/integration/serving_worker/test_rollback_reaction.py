@@ -1,8 +1,10 @@
 """A rollback takes effect in the worker itself: a real controller, a real worker process, a real feed under way."""
 
+import json
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -26,8 +28,8 @@ STEPS = (Step(share=0.0, min_decisions=50), Step(share=0.5, min_decisions=1_000_
 GENEROUS = HardLimits(late_or_failed_of_64=64, loss_budget_bps=1e12)
 
 
-def rolled_back(folder: Path, policy: Policy) -> tuple[Reaction, Journal, str]:
-    """What the journal shows of a challenger that trades on nothing beside a champion that never trades."""
+def rolled_back(folder: Path, policy: Policy) -> tuple[Reaction, Journal, dict[str, Any]]:
+    """What journal and evidence show of a challenger that trades on nothing beside a champion that never trades."""
     champion = write_version(folder / "1", linear_graph, threshold=2.0)
     challenger = write_version(folder / "2", lambda path: linear_graph(path, bias=(0.0, 0.0, 90.0)))
     registry = MemoryRegistry()
@@ -60,6 +62,7 @@ def rolled_back(folder: Path, policy: Policy) -> tuple[Reaction, Journal, str]:
             feed.events(touch_events(200, start=sent))
             feed.end()
             feed.close()
+            wait_for(lambda: _evidence(registry).get("rollback", {}).get("routed_without_us"), "the whole evidence")
         finally:
             stop.set()
             loop.join(20)
@@ -70,7 +73,25 @@ def rolled_back(folder: Path, policy: Policy) -> tuple[Reaction, Journal, str]:
     (judged,) = [one for one in fold.models[0].rollouts.values() if one.version == 2]
     assert judged.concluded.verdict == "rolled_back"
     assert judged.reaction is not None
-    return judged.reaction, journal, judged.concluded.guardrail
+    evidence = _evidence(registry)
+    assert evidence["ended"]["guardrail"] == judged.concluded.guardrail
+    told = {"decisions_after": judged.reaction.decisions, "routed_without_us": judged.reaction.took_us}
+    assert evidence["rollback"] == told
+    first = next(one for one in journal.select(RecordType.EPOCH) if one["rollout_id"])
+    arrival = evidence["arrival"]
+    assert arrival["in_shadow_ns"] == first["wall_ns"]
+    stages = [arrival[f"{name}_ns"] for name in ("alias_not_before", "alias_seen", "verified", "warmed", "in_shadow")]
+    assert stages == sorted(stages)
+    assert arrival["seen_to_shadow_ms"] == (stages[4] - stages[1]) / 1e6 < 20_000
+    page = registry.evidence(MODEL, 2, f"rollout-{judged.rollout_id}.html").decode()
+    assert f"{judged.reaction.took_us:,.0f} µs" in page
+    assert "not known" not in page[page.index("How soon") : page.index("Again, by yourself")]
+    return judged.reaction, journal, evidence
+
+
+def _evidence(registry: MemoryRegistry) -> dict[str, Any]:
+    found = registry._version(MODEL, 2).evidence
+    return next((json.loads(content) for name, content in found.items() if name.endswith(".json")), {})
 
 
 def _facts() -> dict[str, object]:
@@ -85,12 +106,12 @@ def _routed(routing) -> set[str]:
 
 def test_hard_limit_leaves_the_challenger_no_further_decision(tmp_path: Path, record_property) -> None:
     policy = Policy(rollout=Rollout(steps=STEPS), limits=msgspec.structs.replace(GENEROUS, drawdown_budget_bps=30.0))
-    reaction, journal, guardrail = rolled_back(tmp_path, policy)
+    reaction, journal, evidence = rolled_back(tmp_path, policy)
     (trip,) = journal.select(RecordType.TRIP)
     decisions = journal.decisions
     after = decisions[decisions["decision_id"] > trip["decision_id"]]
     record_property("trip_to_next_decision_us", reaction.took_us)
-    assert guardrail == "limit:drawdown"
+    assert evidence["ended"]["guardrail"] == "limit:drawdown"
     assert len(after) > 100
     assert not (after["arm"] == Arm.CHALLENGER).any()
     assert reaction.decisions == 0
@@ -99,12 +120,12 @@ def test_hard_limit_leaves_the_challenger_no_further_decision(tmp_path: Path, re
 
 
 def test_statistical_verdict_holds_from_the_next_epoch(tmp_path: Path, record_property) -> None:
-    reaction, journal, guardrail = rolled_back(tmp_path, Policy(rollout=Rollout(steps=STEPS), limits=GENEROUS))
+    reaction, journal, evidence = rolled_back(tmp_path, Policy(rollout=Rollout(steps=STEPS), limits=GENEROUS))
     epochs, decisions = journal.select(RecordType.EPOCH), journal.decisions
     left = next(one for one in epochs[::-1] if one["rollout_id"] == 0)
     record_property("verdict_to_epoch_us", reaction.took_us)
     record_property("challenger_decisions_after_the_verdict", reaction.decisions)
-    assert guardrail == "pnl"
+    assert evidence["ended"]["guardrail"] == "pnl"
     acted = decisions[(decisions["arm"] == Arm.CHALLENGER) & (decisions["answer_ns"] > reaction.verdict_ns)]
     assert reaction.decisions == len(acted)
     assert (acted["decision_id"] < left["next_decision_id"]).all()
