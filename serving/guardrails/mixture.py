@@ -1,11 +1,15 @@
 """Wealth of bets that may start at any time: what lets a guardrail see a version that turns bad late."""
 
 from math import inf, log
+from typing import Final
+
+START_MASS: Final = 0.5
+"""Prior mass of the bets made from the start."""
 
 
 def start_weights(bets: int) -> list[float]:
     """Return the wealth of each bet before anything is seen: half of the prior mass."""
-    return [0.5 / bets] * bets
+    return [START_MASS / bets] * bets
 
 
 def restart_weight(block: int, horizon_blocks: int) -> float:
