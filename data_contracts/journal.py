@@ -118,6 +118,8 @@ EPOCH: Final = _record(
         ("step", "u1"),
         ("heartbeat_lost", "u1"),
         ("assign_by", "u1"),
+        ("gap", "V4"),
+        ("horizon_ns", "<i8"),
     ]
 )
 

@@ -45,6 +45,7 @@ class EpochRecord(NamedTuple):
     step: int
     heartbeat_lost: int
     assign_by: int
+    horizon_ns: int
 
 
 class DecisionRecord(NamedTuple):

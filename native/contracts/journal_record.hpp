@@ -91,7 +91,9 @@ struct EpochRecord {
   std::uint8_t step;            ///< index into the policy's steps
   std::uint8_t heartbeat_lost;  ///< 1: shares returned to the champion for want of a controller
   AssignBy assign_by;           ///< what keys are asked for; a decision without one goes by its id
-  std::uint8_t pad[44];
+  std::uint8_t gap[4];
+  std::int64_t horizon_ns;  ///< of the mark-outs that are judged; 0: not known
+  std::uint8_t pad[32];
 };
 
 struct DecisionRecord {

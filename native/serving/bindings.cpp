@@ -112,7 +112,7 @@ void bind_routing(nb::module_& module) {
   nb::class_<RoutingTable>(module, "RoutingTable")
       .def_static("create", &RoutingTable::create, nb::arg("path"))
       .def_static("open", &RoutingTable::open, nb::arg("path"))
-      .def("publish", &RoutingTable::publish, nb::arg("routes"))
+      .def("publish", &RoutingTable::publish, nb::arg("routes"), nb::arg("after") = 0)
       .def("read",
            [](const RoutingTable& table) {
              const RoutingSnapshot snapshot = table.read();

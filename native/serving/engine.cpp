@@ -66,11 +66,16 @@ Engine::Routed Engine::route(const ModelState& state, const InstrumentState& ins
   const Route& route = state.route;
   const auto phase = static_cast<Phase>(route.phase);
   const bool ready = holdings_.slot(route.model, route.challenger_slot, route.challenger_version) != nullptr;
-  const bool can_act = ready && !state.masked && !heartbeat_lost_ && route.challenger_version != kNoVersion;
+  const bool can_act = ready && !state.masked && !state.drops_told && !heartbeat_lost_ &&
+                       route.challenger_version != kNoVersion;
   const bool sharing = phase == Phase::kAb || phase == Phase::kPaused;
   const std::uint16_t share = sharing && can_act ? route.share_bps : std::uint16_t{0};
   const AssignmentKey key = key_for(route.assign_by, {decision_id, instrument.key, account_, std::nullopt});
   const bool overridden = asked_ != Arm::kNone;
+  if (state.masked && state.masked_off.arm == Arm::kChampion) {
+    // A bake that a limit ended: the control in the challenger's place answers, or nobody does.
+    return {Arm::kChallenger, route.challenger_version, route.challenger_slot, kShareParts, overridden, key.by};
+  }
   // What may never act is not made to: in a bake the challenger's place holds the old champion as control.
   const bool challenger = overridden
                               ? asked_ == Arm::kChallenger && can_act && (sharing || phase == Phase::kShadow)
@@ -139,7 +144,8 @@ void Engine::decide(InstrumentState& instrument, Binding& binding, const MarketE
   // Whoever asks for an arm must not be able to take it off.
   if (terms.unfit == AbstainReason::kNone && routed.version != kNoVersion && !routed.overridden) {
     const auto limit =
-        state.limits.answered(record.arm, record.abstain, record.late != 0, state.plan->late_or_failed_of_64);
+        state.limits.answered(record.arm, record.abstain, record.late != 0, state.plan->late_or_failed_of_64,
+                              shadows_.control_late_or_failed(binding.model));
     if (limit) {
       trip(state, *limit);
     }
@@ -253,6 +259,7 @@ void Engine::send_shadow(const ModelState& state, const DecisionRecord& decision
   job.arm = arm;
   const auto phase = static_cast<Phase>(state.route.phase);
   job.on_trial = arm == Arm::kChallenger && (phase == Phase::kShadow || phase == Phase::kAb);
+  job.control = arm == Arm::kChallenger && phase == Phase::kBake;
   job.output_abs_max = state.plan->output_abs_max;
   job.terms = terms;
   job.queued_ns = answer_ns;

@@ -110,14 +110,16 @@ class Engine {
     const ModelPlan* plan = nullptr;
     Route route;
     bool routed = false;
-    bool masked = false;  ///< a hard limit took the challenger of route.rollout_id off
-    std::uint32_t masked_rollout = 0;
+    bool masked = false;      ///< a hard limit took masked_off.arm of route.rollout_id off
+    bool drops_told = false;  ///< lost records were told of in this epoch
+    TakenOff masked_off;
     std::uint64_t drops_seen = 0;
     std::optional<TripRecord> owed;  ///< a trip that a full ring did not take
     HardLimits limits;
     TokenBucket pace;
     std::vector<double> open_values;  ///< of all instruments, by currency
     std::string named;                ///< as the journal knows it
+    std::int64_t horizon_ns = 0;      ///< of the plan; 0 without one
   };
 
   struct Routed {

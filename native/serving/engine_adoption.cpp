@@ -1,6 +1,7 @@
 // What the engine takes up from outside between two events: feeds, plans, routes, the controller's heartbeat.
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "serving/engine.hpp"
 
@@ -17,9 +18,9 @@ constexpr std::uint32_t kInstrumentName = 1;
 void Engine::resume(const Resumption& resumption) {
   next_decision_id_ = resumption.next_decision_id;
   earned_before_ = resumption.earned;
-  for (const auto& [model, rollout] : resumption.masked) {
+  for (const auto& [model, off] : resumption.masked) {
     if (model < models_.size()) {
-      models_[model].masked_rollout = rollout;
+      models_[model].masked_off = off;
     }
   }
 }
@@ -98,9 +99,14 @@ void Engine::adopt_plans() {
   for (std::size_t i = 0; i < models_.size(); ++i) {
     ModelState& state = models_[i];
     state.plan = holdings_.plan(i);
+    const std::int64_t horizon_ns = state.plan != nullptr ? state.plan->horizon_ns : 0;
+    const bool other_horizon = std::exchange(state.horizon_ns, horizon_ns) != horizon_ns;
     if (state.plan != nullptr && state.named != state.plan->name) {
       state.named = state.plan->name;
       write_name(kModelName, static_cast<std::uint32_t>(i), state.named);
+    }
+    if (other_horizon && state.routed && heartbeat_known_) {
+      write_epoch(state);  // the journal must say by when outcomes are due
     }
   }
   for (const auto& instrument : instruments_) {
@@ -173,7 +179,9 @@ void Engine::adopt_route(ModelState& state, const Route& route) noexcept {
     const auto before = earned_before_.find({route.model, route.rollout_id});
     state.limits.begin(route.rollout_id, before == earned_before_.end() ? Earned{} : before->second);
   }
-  state.masked = route.rollout_id != 0 && state.masked_rollout == route.rollout_id;
+  state.limits.adopt(static_cast<Phase>(route.phase));
+  state.masked = route.rollout_id != 0 && state.masked_off.rollout_id == route.rollout_id;
+  state.drops_told = false;
   state.routed = true;
   if (heartbeat_known_) {
     write_epoch(state);
@@ -220,6 +228,7 @@ void Engine::write_epoch(const ModelState& state) noexcept {
   record.step = route.step;
   record.heartbeat_lost = heartbeat_lost_ ? 1 : 0;
   record.assign_by = route.assign_by;
+  record.horizon_ns = state.horizon_ns;
   push(RecordType::kEpoch, record);
 }
 

@@ -7,7 +7,7 @@ namespace ringcraft {
 
 void Engine::follow_markouts(InstrumentState& instrument, ModelState& state,
                              const DecisionRecord& decision) noexcept {
-  const bool counts = decision.arm == Arm::kChallenger && decision.action != 0 && decision.overridden == 0;
+  const bool counts = decision.arm == state.limits.trial() && decision.action != 0 && decision.overridden == 0;
   DecisionTag tag{counts ? state.route.rollout_id : 0, decision.action, 0};
   OpenLots& open = instrument.open[decision.model];
   open.take(decision.action, 1);
@@ -84,16 +84,18 @@ void Engine::revalue(InstrumentState& instrument, ModelState& state, OpenLots& o
 }
 
 void Engine::trip(ModelState& state, const Trip& trip) noexcept {
-  // In the bake phase the challenger's place holds the old champion as control: there is nothing to take off.
-  const bool on_trial = static_cast<Phase>(state.route.phase) != Phase::kBake && state.route.rollout_id != 0;
-  if (state.masked || !on_trial) {
+  const bool drops = trip.kind == TripKind::kJournalDrops;
+  if (state.route.rollout_id == 0 || state.masked || (drops && state.drops_told)) {
     return;
   }
-  state.masked = true;
-  // Lost records say nothing against the version: its share is back once the controller has said so by an
-  // epoch.
-  if (trip.kind != TripKind::kJournalDrops) {
-    state.masked_rollout = state.route.rollout_id;
+  const Arm trial = state.limits.trial();
+  if (drops) {
+    // Lost records say nothing against the version: a challenger's share is back once the controller has said
+    // so by an epoch, and a new champion goes on.
+    state.drops_told = true;
+  } else {
+    state.masked = true;
+    state.masked_off = {state.route.rollout_id, trial};
   }
   TripRecord& record = state.owed.emplace();
   record.decision_id = next_decision_id_ - 1;
@@ -101,11 +103,11 @@ void Engine::trip(ModelState& state, const Trip& trip) noexcept {
   record.epoch = routes_.epoch;
   record.value = trip.value;
   record.limit = trip.limit;
-  record.version = state.route.challenger_version;
+  record.version = trial == Arm::kChampion ? state.route.champion_version : state.route.challenger_version;
   record.rollout_id = state.route.rollout_id;
   record.model = state.route.model;
   record.kind = trip.kind;
-  record.arm = Arm::kChallenger;
+  record.arm = trial;
   add(counters_.trips);
   write_owed(state);
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 namespace ringcraft {
 namespace {
@@ -69,6 +70,9 @@ class Ledger {
  private:
   void take_epoch(const EpochRecord& record) {
     epochs_[{record.model, static_cast<std::uint32_t>(record.epoch)}] = record;
+    if (record.phase == Phase::kBake) {
+      bakes_.insert(record.rollout_id);
+    }
     result.next_decision_id = std::max(result.next_decision_id, record.next_decision_id);
   }
 
@@ -93,8 +97,8 @@ class Ledger {
     found->second.marked = true;
     const DecisionRecord& decision = found->second.decision;
     const auto epoch = epochs_.find({decision.model, decision.epoch});
-    if (decision.arm == Arm::kChallenger && decision.overridden == 0 && record.status == MarkoutStatus::kOk &&
-        epoch != epochs_.end()) {
+    if (decision.overridden == 0 && record.status == MarkoutStatus::kOk && epoch != epochs_.end() &&
+        decision.arm == trial_of(epoch->second)) {
       const double pnl_bps = decision.action > 0 ? record.buy_pnl_bps : record.sell_pnl_bps;
       result.earned[{decision.model, epoch->second.rollout_id}].add(decision.action == 0 ? 0.0 : pnl_bps);
     }
@@ -103,8 +107,12 @@ class Ledger {
 
   void take_trip(const TripRecord& record) {
     if (record.kind != TripKind::kJournalDrops) {
-      result.masked[record.model] = record.rollout_id;
+      result.masked[record.model] = {record.rollout_id, record.arm};
     }
+  }
+
+  [[nodiscard]] Arm trial_of(const EpochRecord& epoch) const {
+    return bakes_.contains(epoch.rollout_id) ? Arm::kChampion : Arm::kChallenger;
   }
 
   void close_if_whole(std::map<std::uint64_t, Open>::iterator entry) {
@@ -132,6 +140,7 @@ class Ledger {
   }
 
   std::map<std::pair<std::uint16_t, std::uint32_t>, EpochRecord> epochs_;
+  std::set<std::uint32_t> bakes_;  ///< rollouts that judge a new champion; no two models share an id
 };
 
 RecordBytes never_marked(const DecisionRecord& decision, std::uint8_t worker) {

@@ -11,13 +11,19 @@
 
 namespace ringcraft {
 
+/// Whom a hard limit took off.
+struct TakenOff {
+  std::uint32_t rollout_id = 0;
+  Arm arm = Arm::kChallenger;
+};
+
 /// Where a worker takes up, as its journal tells.
 struct Resumption {
   std::uint64_t next_decision_id = 1;
-  std::uint64_t owed_markouts = 0;                ///< written as kNever
-  std::uint64_t owed_shadows = 0;                 ///< written as dropped
-  std::map<std::uint16_t, std::uint32_t> masked;  ///< model -> rollout that a hard limit took off
-  /// (model, rollout) -> mark-outs of the challenger's own live decisions.
+  std::uint64_t owed_markouts = 0;           ///< written as kNever
+  std::uint64_t owed_shadows = 0;            ///< written as dropped
+  std::map<std::uint16_t, TakenOff> masked;  ///< by model
+  /// (model, rollout) -> mark-outs of the live decisions of the version on trial.
   std::map<std::pair<std::uint16_t, std::uint32_t>, Earned> earned;
 };
 

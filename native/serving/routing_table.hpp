@@ -5,6 +5,7 @@
 // moves the index, so that one killed half-way leaves the old table in force and hangs no reader. Only this
 // class touches the mapping.
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -70,16 +71,17 @@ class RoutingTable {
   }
 
   /// Publishes routes as the next epoch, in force from the next decision.
+  /// @param after the journal's last epoch: a table that was made anew goes on from there.
   /// @return the epoch.
   /// @throws std::invalid_argument more than kMaxModels routes.
   /// @note One writer at a time.
-  std::uint64_t publish(const std::vector<Route>& routes) {
+  std::uint64_t publish(const std::vector<Route>& routes, std::uint64_t after = 0) {
     if (routes.size() > kMaxModels) {
       throw std::invalid_argument("routes: expected at most " + std::to_string(kMaxModels) + ", got " +
                                   std::to_string(routes.size()));
     }
     RoutingSnapshot next{};
-    next.epoch = read().epoch + 1;
+    next.epoch = std::max(read().epoch, after) + 1;
     next.count = routes.size();
     for (std::size_t i = 0; i < routes.size(); ++i) {
       next.routes[i] = routes[i];

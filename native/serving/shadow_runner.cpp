@@ -61,6 +61,9 @@ void ShadowRunner::score(const ShadowJob& job) noexcept {
   record.late = record.latency_ns > slot->latency_budget_ns ? 1 : 0;
   ring_.push(&record);
   add(counters_.shadows_scored);
+  const bool failed =
+      answer.abstain == AbstainReason::kBadOutput || answer.abstain == AbstainReason::kModelFailed;
+  watch_control(job, failed || record.late != 0);
   watch(job, answer.abstain);
 }
 
@@ -78,6 +81,18 @@ void ShadowRunner::drop(const ShadowJob& job, Counter& reason) noexcept {
   const ShadowRecord record = unscored(job, worker_, true);
   ring_.push(&record);
   add(reason);
+}
+
+void ShadowRunner::watch_control(const ShadowJob& job, bool late_or_failed) noexcept {
+  if (!job.control) {
+    return;
+  }
+  AnswerWindow& window = controls_[job.model];
+  if (std::exchange(watched_rollouts_[job.model], job.rollout_id) != job.rollout_id) {
+    window.clear();  // another bake's
+  }
+  window.add(late_or_failed);
+  control_late_or_failed_[job.model].store(window.count(), std::memory_order_relaxed);
 }
 
 void ShadowRunner::watch(const ShadowJob& job, AbstainReason abstain) noexcept {

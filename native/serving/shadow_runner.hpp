@@ -25,6 +25,7 @@ struct ShadowJob {
   std::uint8_t slot;
   Arm arm;
   bool on_trial;  ///< a rollout's challenger, which its bad outputs take off
+  bool control;   ///< of a bake: what the new champion is held against
   double output_abs_max;
   Terms terms;
   std::int64_t queued_ns;  ///< monotonic
@@ -54,6 +55,11 @@ class ShadowRunner {
     return bad_rollouts_[model].load(std::memory_order_acquire);
   }
 
+  /// Late or failed of the last 64 scores of the model's newest bake's control; 0 where there was none.
+  [[nodiscard]] std::uint32_t control_late_or_failed(std::size_t model) const noexcept {
+    return control_late_or_failed_[model].load(std::memory_order_relaxed);
+  }
+
   /// Scores what waits, as far as there is room for the records; returns how many. Shadow thread only.
   std::size_t run_once() noexcept;
 
@@ -62,6 +68,7 @@ class ShadowRunner {
   [[nodiscard]] static Answer answer_of(const ShadowJob& job, const LoadedSlot& slot) noexcept;
   void drop(const ShadowJob& job, Counter& reason) noexcept;
   void watch(const ShadowJob& job, AbstainReason abstain) noexcept;
+  void watch_control(const ShadowJob& job, bool late_or_failed) noexcept;
 
   Holdings& holdings_;
   RecordRing& ring_;
@@ -71,6 +78,8 @@ class ShadowRunner {
   std::array<std::atomic<std::uint32_t>, kMaxModels> bad_rollouts_{};
   std::array<std::uint32_t, kMaxModels> watched_rollouts_{};
   std::array<std::uint32_t, kMaxModels> bad_in_a_row_{};
+  std::array<AnswerWindow, kMaxModels> controls_{};
+  std::array<std::atomic<std::uint32_t>, kMaxModels> control_late_or_failed_{};
   std::uint8_t worker_;
 };
 

@@ -39,6 +39,18 @@ Route ab_route() {
   return route;
 }
 
+/// Version 2 is champion on trial, version 1 its control.
+Route bake_route() {
+  Route route;
+  route.rollout_id = 3;
+  route.champion_version = 2;
+  route.challenger_version = 1;
+  route.champion_slot = 1;
+  route.challenger_slot = 0;
+  route.phase = static_cast<std::uint8_t>(Phase::kBake);
+  return route;
+}
+
 /// An engine over rings of its own, with nobody to drain them.
 struct Bench {
   explicit Bench(std::size_t ring_records = 65'536)
@@ -253,6 +265,89 @@ TEST_CASE("the trip for lost records is itself written, once the ring that lost 
   CHECK(trips[0].rollout_id == 1);
 }
 
+TEST_CASE("records lost during a bake are told of, and the new champion goes on") {
+  Bench bench(16);
+  bench.routing.publish({bake_route()});
+  for (std::int64_t i = 0; i < 20; ++i) {
+    bench.engine.on_event(event_at(i), monotonic_ns());
+  }
+  bench.rings.ring(0).consume_to(bench.rings.ring(0).produced());
+  bench.engine.on_event(event_at(20), monotonic_ns());
+  const auto trips = bench.records<TripRecord>(RecordType::kTrip);
+  REQUIRE(trips.size() == 1);
+  CHECK(trips[0].kind == TripKind::kJournalDrops);
+  CHECK(trips[0].version == 2);
+  CHECK(trips[0].arm == Arm::kChampion);
+  CHECK(bench.records<DecisionRecord>(RecordType::kDecision).back().arm == Arm::kChampion);
+}
+
+TEST_CASE("a new champion that fails is taken off in the bake, and its control answers the next decision") {
+  Bench bench;
+  bench.routing.publish({bake_route()});
+  for (std::int64_t i = 0; i < 400; ++i) {
+    bench.engine.on_event(event_at(i), monotonic_ns());
+  }
+  const auto trips = bench.records<TripRecord>(RecordType::kTrip);
+  REQUIRE(trips.size() == 1);
+  CHECK(trips[0].kind == TripKind::kLateOrFailed);
+  CHECK(trips[0].version == 2);
+  CHECK(trips[0].rollout_id == 3);
+  CHECK(trips[0].arm == Arm::kChampion);
+  const auto decisions = bench.records<DecisionRecord>(RecordType::kDecision);
+  REQUIRE(decisions.size() == 400);
+  for (const DecisionRecord& decision : decisions) {
+    const bool before = decision.decision_id <= trips[0].decision_id;
+    CHECK(decision.version == (before ? 2U : 1U));
+    CHECK(decision.arm == (before ? Arm::kChampion : Arm::kChallenger));
+    CHECK(decision.share_bps == (before ? 0 : kShareParts));
+    CHECK(decision.expected_shadows == 1);  // the other one's
+  }
+  Route over = bake_route();
+  over.rollout_id = 0;
+  over.phase = static_cast<std::uint8_t>(Phase::kIdle);
+  over.champion_version = 1;
+  over.champion_slot = 0;
+  over.challenger_version = kNoVersion;
+  bench.routing.publish({over});
+  bench.engine.on_event(event_at(400), monotonic_ns());
+  const DecisionRecord last = bench.records<DecisionRecord>(RecordType::kDecision).back();
+  CHECK(last.version == 1);
+  CHECK(last.arm == Arm::kChampion);
+}
+
+TEST_CASE("a bake that a limit ended stays ended, without a controller, while paused, and after a restart") {
+  Bench bench;
+  Resumption resumption;
+  resumption.masked[0] = {3, Arm::kChampion};
+  bench.engine.resume(resumption);
+  Route paused = bake_route();
+  paused.phase = static_cast<std::uint8_t>(Phase::kPaused);
+  bench.routing.publish({bake_route()});
+  bench.engine.on_event(event_at(0), monotonic_ns());
+  bench.engine.on_event(event_at(1), monotonic_ns() + 3'000'000'000);  // the controller's heartbeat is gone
+  bench.routing.publish({paused});
+  bench.engine.on_event(event_at(2), monotonic_ns());
+  for (const DecisionRecord& decision : bench.records<DecisionRecord>(RecordType::kDecision)) {
+    CHECK(decision.version == 1);
+  }
+  CHECK(bench.records<TripRecord>(RecordType::kTrip).empty());
+}
+
+TEST_CASE("an epoch says after which time outcomes are due, and again where that changes") {
+  Bench bench;
+  bench.engine.on_event(event_at(0), monotonic_ns());
+  ModelPlan longer = plan();
+  longer.horizon_ns = 9'000'000'000;
+  bench.holdings.plan(0, std::make_unique<const ModelPlan>(longer));
+  bench.engine.adopt();
+  bench.engine.adopt();
+  const auto epochs = bench.records<EpochRecord>(RecordType::kEpoch);
+  REQUIRE(epochs.size() == 2);
+  CHECK(epochs[0].horizon_ns == plan().horizon_ns);
+  CHECK(epochs[1].horizon_ns == 9'000'000'000);
+  CHECK(epochs[1].epoch == epochs[0].epoch);
+}
+
 TEST_CASE("a model without a rollout does not hide lost records from one that has one") {
   Bench bench(16);
   ModelPlan second = plan();
@@ -299,7 +394,7 @@ TEST_CASE("the next decision's id follows the journal's last") {
   Bench bench;
   Resumption resumption;
   resumption.next_decision_id = 42;
-  resumption.masked[0] = 1;
+  resumption.masked[0] = {1, Arm::kChallenger};
   bench.engine.resume(resumption);
   bench.routing.publish({ab_route()});
   bench.engine.on_event(event_at(0), monotonic_ns());

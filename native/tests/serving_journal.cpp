@@ -269,7 +269,7 @@ TEST_CASE("a hard limit that tripped before a restart is not forgotten") {
   trip.kind = TripKind::kLossBudget;
   JournalWriter writer(folder.path);
   append(writer, {bytes_of(RecordType::kTrip, trip)});
-  CHECK(repair_journal(writer, 0).masked.at(3) == 12);
+  CHECK(repair_journal(writer, 0).masked.at(3).rollout_id == 12);
 }
 
 }  // namespace ringcraft

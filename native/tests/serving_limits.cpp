@@ -8,12 +8,12 @@ namespace ringcraft {
 TEST_CASE("three bad outputs in a row trip, two and a good one do not") {
   HardLimits limits;
   limits.begin(1, {});
-  CHECK_FALSE(limits.answered(Arm::kChallenger, AbstainReason::kBadOutput, false, 64));
-  CHECK_FALSE(limits.answered(Arm::kChallenger, AbstainReason::kBadOutput, false, 64));
-  CHECK_FALSE(limits.answered(Arm::kChallenger, AbstainReason::kNone, false, 64));
-  CHECK_FALSE(limits.answered(Arm::kChallenger, AbstainReason::kBadOutput, false, 64));
-  CHECK_FALSE(limits.answered(Arm::kChallenger, AbstainReason::kBadOutput, false, 64));
-  const auto trip = limits.answered(Arm::kChallenger, AbstainReason::kBadOutput, false, 64);
+  CHECK_FALSE(limits.answered(Arm::kChallenger, AbstainReason::kBadOutput, false, 64, 0));
+  CHECK_FALSE(limits.answered(Arm::kChallenger, AbstainReason::kBadOutput, false, 64, 0));
+  CHECK_FALSE(limits.answered(Arm::kChallenger, AbstainReason::kNone, false, 64, 0));
+  CHECK_FALSE(limits.answered(Arm::kChallenger, AbstainReason::kBadOutput, false, 64, 0));
+  CHECK_FALSE(limits.answered(Arm::kChallenger, AbstainReason::kBadOutput, false, 64, 0));
+  const auto trip = limits.answered(Arm::kChallenger, AbstainReason::kBadOutput, false, 64, 0);
   REQUIRE(trip);
   CHECK(trip->kind == TripKind::kBadOutput);
 }
@@ -22,16 +22,16 @@ TEST_CASE("late answers trip at the limit, but not while the champion is late as
   HardLimits limits;
   limits.begin(1, {});
   for (int i = 0; i < 9; ++i) {
-    CHECK_FALSE(limits.answered(Arm::kChallenger, AbstainReason::kNone, true, 10));
+    CHECK_FALSE(limits.answered(Arm::kChallenger, AbstainReason::kNone, true, 10, 0));
   }
   for (int i = 0; i < 6; ++i) {
-    CHECK_FALSE(limits.answered(Arm::kChampion, AbstainReason::kNone, true, 10));
+    CHECK_FALSE(limits.answered(Arm::kChampion, AbstainReason::kNone, true, 10, 0));
   }
-  CHECK_FALSE(limits.answered(Arm::kChallenger, AbstainReason::kNone, true, 10));
+  CHECK_FALSE(limits.answered(Arm::kChallenger, AbstainReason::kNone, true, 10, 0));
   for (int i = 0; i < 64; ++i) {
-    CHECK_FALSE(limits.answered(Arm::kChampion, AbstainReason::kNone, false, 10));
+    CHECK_FALSE(limits.answered(Arm::kChampion, AbstainReason::kNone, false, 10, 0));
   }
-  const auto trip = limits.answered(Arm::kChallenger, AbstainReason::kModelFailed, false, 10);
+  const auto trip = limits.answered(Arm::kChallenger, AbstainReason::kModelFailed, false, 10, 0);
   REQUIRE(trip);
   CHECK(trip->kind == TripKind::kLateOrFailed);
   CHECK(trip->value == 11);

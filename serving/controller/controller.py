@@ -295,7 +295,8 @@ class Controller:
         before = self._routes
         if before is not None and len(before) == len(routes) and all(map(same_route, before, routes)):
             return
-        epoch = self._table.publish(routes)
+        # A tier that was stopped leaves no table behind: its epochs go on from the journal's last.
+        epoch = self._table.publish(routes, self.fold.newest_epoch)
         self._routes = routes
         log.info("routes_published", epoch=epoch, models=len(routes))
 

@@ -66,6 +66,8 @@ class Judging:
         self.ledger = Ledger(state_dir, worker, policy.reconciliation)
         self.intake = Intake(store, taken, lambda: self._newest_decision)
         self._newest_decision = self.fold.newest_decision
+        self._unsaid: list[FoldEvent] = []
+        """What followed from records that are folded, until it is handed over: the fold does not say it again."""
         self._saved, self._save_at = self._place(), time.monotonic() + SAVE_S
 
     def keep_policy(self, rollout_id: int, policy: Policy) -> None:
@@ -94,15 +96,16 @@ class Judging:
             JournalError: a record is damaged.
         """
         batch = self._journal.poll(CHUNK_RECORDS)
-        events = self.fold.replay(batch, self._taken_before)
+        self._unsaid += self.fold.replay(batch, self._taken_before)
         self._newest_decision = self.fold.newest_decision
         # New ones come after all that were taken before: their order is one.
         if not self._taken_before:
             taken = self._new_outcomes()
             self.ledger.add(taken)
             for stored in taken:
-                events.extend(self.fold.take_outcome(stored))
+                self._unsaid += self.fold.take_outcome(stored)
         self._add_up()
+        events, self._unsaid = self._unsaid, []
         return events, len(batch) == CHUNK_RECORDS
 
     def _new_outcomes(self) -> list[StoredOutcome]:

@@ -32,8 +32,8 @@ ALIVE_S: Final = 1.0
 class Table(Protocol):
     """The routing table, as native code offers it."""
 
-    def publish(self, routes: Sequence[Route]) -> int:
-        """Put routes in force; return the epoch."""
+    def publish(self, routes: Sequence[Route], after: int = 0) -> int:
+        """Put routes in force; return the epoch, the table's next or, where that is more, the one after `after`."""
         ...
 
     def read(self) -> tuple[int, list[Route]]:

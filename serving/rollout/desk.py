@@ -87,8 +87,7 @@ class Desk(DeskMoves):
         elif isinstance(event, ReadyToPromote) and rollout.stage != "ready":
             rollout.stage = "ready"
             self._say(rollout.version, "ready", "every step is done; waits for a person to promote", event.decision)
-        elif isinstance(event, Paused) and event.decision > rollout.paused_at:
-            rollout.paused_at = event.decision
+        elif isinstance(event, Paused) and rollout.heeds(event):
             self.pause(event.reason)
         elif isinstance(event, Alarmed) and rollout.hears(event):
             kind = "alarm" if event.raised else "alarm_cleared"

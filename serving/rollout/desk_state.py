@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from data_contracts.policy import Policy
 from serving.rollout.effects import Ended
-from serving.rollout.events import Alarmed, Concluded, Kind
+from serving.rollout.events import Alarmed, Concluded, Kind, Paused
 
 CHAMPION: Final = "champion"
 CHALLENGER: Final = "challenger"
@@ -28,8 +28,12 @@ class Rollout(Struct, kw_only=True):
     """Why; empty: it is not."""
     policy: Policy | None = None
     """By which it is judged to its end, whatever becomes of the file and of tags; None while it is being checked."""
-    paused_at: int = 0
-    """Decision of the last pause that the journal asked for: read again after a restart, it asks no more."""
+    paused_at: dict[str, int] = {}
+    """Decision of the last pause that the journal asked for, by cause: read again after a restart, it asks no more.
+
+    Lost records are told at the newest decision, silence and alarms at the folded one, which is far behind: one
+    count for all would leave out a silence that is found after records were lost.
+    """
     alarmed_at: int = 0
     """Decision of the last alarm, raised or cleared, that was noted; likewise."""
     alarmed: list[str] = []
@@ -41,6 +45,13 @@ class Rollout(Struct, kw_only=True):
     def live(self) -> bool:
         """Whether it has a place in the routing table."""
         return self.stage != "checking"
+
+    def heeds(self, event: Paused) -> bool:
+        """Take note of a pause that the journal asks for; whether it is new: the journal may be read again."""
+        if event.decision <= self.paused_at.get(event.cause, 0):
+            return False
+        self.paused_at[event.cause] = event.decision
+        return True
 
     def hears(self, event: Alarmed) -> bool:
         """Take note of an alarm; whether it is new: after a restart the journal is read again."""

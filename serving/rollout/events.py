@@ -34,6 +34,8 @@ class Paused(Struct, frozen=True, kw_only=True, tag=True):
     rollout_id: int
     version: int
     decision: int
+    cause: str
+    """journal_drops, silence, or the alarm's name: of one cause, decisions only rise."""
     reason: str
 
 

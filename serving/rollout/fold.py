@@ -94,6 +94,11 @@ class JournalFold:
         """Highest decision number seen; 0 before the first."""
         return max((model.newest_decision for model in self.models.values()), default=0)
 
+    @property
+    def newest_epoch(self) -> int:
+        """The routing epoch that the journal came to; 0 before the first."""
+        return max((model.epoch.epoch for model in self.models.values() if model.epoch is not None), default=0)
+
     def save(self) -> bytes:
         """Return everything folded so far, with its place in the journal; `load` goes on bit for bit."""
         return sealed(pack(self))

@@ -36,7 +36,7 @@ PENDING_MAX: Final = 262_144
 LATER: Final = 64
 """Decisions taken after one was due that tell a silent feed from a gap, behind which outcomes come in a burst."""
 UNSEEN_HORIZON_NS: Final = 3_600 * 10**9
-"""Taken for the horizon until the first mark-out shows it."""
+"""Taken for the horizon where neither a mark-out nor the worker has said it yet."""
 
 
 class Pending(Struct):
@@ -196,6 +196,7 @@ class ModelFold:
             rollout_id=rollout.rollout_id,
             version=rollout.version,
             decision=row.decision_id,
+            cause=TripKind(row.kind).name.lower(),
             reason=reason,
         )
 
@@ -277,7 +278,8 @@ class ModelFold:
         if len(self._pending) > PENDING_MAX:
             return True
         rollout = self._rollout(head.epoch)
-        horizon_ns = UNSEEN_HORIZON_NS if self._horizon_ns is None else self._horizon_ns
+        # Until the first mark-out shows it, the horizon is the one that the worker said it works by.
+        horizon_ns = self._horizon_ns or head.epoch.horizon_ns or UNSEEN_HORIZON_NS
         marked_ns = head.decision.event_ns + horizon_ns
         if not head.owed:  # only what the trading system was to post is missing
             return self.last_event_ns > marked_ns + rollout.realised_watermark_ns

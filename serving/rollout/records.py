@@ -33,6 +33,8 @@ class EpochRow(NamedTuple):
     step: int
     heartbeat_lost: int
     assign_by: int
+    horizon_ns: int = 0
+    """After which outcomes are due; 0: the worker did not know it yet."""
 
 
 class DecisionRow(NamedTuple):

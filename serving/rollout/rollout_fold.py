@@ -111,7 +111,7 @@ class RolloutFold:
         silence = self._hear(decision, shadows, usable=False, judged=True)
         self._count(epoch, decision)
         self._fold_answers(decision, shadows)
-        return self._conclude(decision.decision_id, alive=False) or silence
+        return self._conclude(decision.decision_id, alive=False) or silence or self._notice()
 
     def _watch(self, epoch: EpochRow, decision: DecisionRow, markout: MarkoutRow, shadows: list[ShadowRow]) -> None:
         raised = self.watching.fold(epoch, decision, markout, shadows)
@@ -124,7 +124,7 @@ class RolloutFold:
                 is_raised = alarm.name in raised
                 self.notices.append(Alarmed(name=alarm.name, raised=is_raised, text=alarm.text, **about))  # type: ignore[arg-type]
                 if is_raised and alarm.action == "pause":
-                    self.notices.append(Paused(reason=f"alarm {alarm.name}: {alarm.text}", **about))  # type: ignore[arg-type]
+                    self.notices.append(Paused(cause=alarm.name, reason=f"alarm {alarm.name}: {alarm.text}", **about))  # type: ignore[arg-type]
 
     def _notice(self) -> FoldEvent | None:
         return self.notices.pop(0) if self.notices else None
@@ -158,6 +158,7 @@ class RolloutFold:
             rollout_id=self.rollout_id,
             version=self.version,
             decision=decision.decision_id,
+            cause="silence",
             reason=f"the PnL feed is silent: {self.silent} decisions in a row brought no outcome, limit {limit}",
         )
 

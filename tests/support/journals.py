@@ -80,6 +80,8 @@ class SyntheticWorker:
     decision_id: int = 0
     event_ns: int = 1_700_000_000_000_000_000
     due: list[tuple[int, int, int, float, float]] = field(default_factory=list)
+    horizon_ns: int = HORIZON_NS
+    """As its epochs say it; 0: they do not."""
 
     def __post_init__(self) -> None:
         self.random = np.random.default_rng(self.seed)
@@ -89,7 +91,12 @@ class SyntheticWorker:
         self.epoch += 1
         self.route = {"rollout_id": 0, "champion": 1, "challenger": 0, "share_bps": 0, "phase": 0, "step": 0, **route}
         self.writer.add(
-            RecordType.EPOCH, epoch=self.epoch, model=0, next_decision_id=self.decision_id + 1, **self.route
+            RecordType.EPOCH,
+            epoch=self.epoch,
+            model=0,
+            next_decision_id=self.decision_id + 1,
+            horizon_ns=self.horizon_ns,
+            **self.route,
         )
 
     def decide(self, count: int = 1) -> None:

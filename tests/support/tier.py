@@ -59,8 +59,8 @@ class MemoryTable:
         self.epoch, self.routes = 0, []
         self.beats = 0
 
-    def publish(self, routes: Sequence[Route]) -> int:
-        self.epoch += 1
+    def publish(self, routes: Sequence[Route], after: int = 0) -> int:
+        self.epoch = max(self.epoch, after) + 1
         self.routes = list(routes)
         return self.epoch
 

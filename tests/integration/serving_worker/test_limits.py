@@ -4,12 +4,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from worker_kit import IF, Tier, ab_route, linear_graph, lineup, slow_graph, tier, touch_events, write_version
+from worker_kit import (
+    HORIZON_NS,
+    IF,
+    Tier,
+    ab_route,
+    linear_graph,
+    lineup,
+    nan_graph,
+    slow_graph,
+    tier,
+    touch_events,
+    write_version,
+)
 
 from data_contracts.journal import AbstainReason, Arm, MarkoutStatus, Phase, RecordType, TripKind
 from data_contracts.manifest import DataRange
+from data_contracts.policy import Policy
 from market_data.feature_sets import TOUCH_V1
+from native._native import Route
 from serving.journal import Journal, read_journal
+from serving.rollout.events import Concluded
+from serving.rollout.fold import JournalFold
 
 EVENTS = 1500
 LOT_TICK_VALUE = 0.2  # IF's tick size x lot size x multiplier, in worker_kit
@@ -189,3 +205,40 @@ def test_shadow_that_waited_too_long_is_dropped_and_says_why(tmp_path: Path) -> 
     assert counters["shadows_dropped_overdue"] > 500  # each takes a good part of a millisecond, and all come at once
     assert counters["shadows_dropped"] == counters["shadows_dropped_overdue"] == shadows["dropped"].sum()
     assert len(shadows) == len(journal.decisions) == EVENTS
+
+
+def bake_route() -> Route:
+    """Version 2 is champion on trial, version 1 its control."""
+    slots = {"champion_slot": 1, "champion_version": 2, "challenger_slot": 0, "challenger_version": 1}
+    return ab_route(0, rollout_id=3, phase=int(Phase.BAKE), **slots)
+
+
+@pytest.mark.parametrize(("broken", "kind"), [("nan", TripKind.BAD_OUTPUT), ("loss", TripKind.LOSS_BUDGET)])
+def test_new_champion_that_breaks_a_limit_in_its_bake_gives_way_to_the_old_one(
+    tmp_path: Path, versions: dict[int, Path], broken: str, kind: TripKind
+) -> None:
+    new = write_version(tmp_path / "2", nan_graph) if broken == "nan" else versions[2]
+    limits = {"loss_budget_bps": 0.0} if broken == "loss" else {}
+    with tier(tmp_path) as running:
+        running.show(lineup({1: versions[1], 2: new}, **limits))
+        running.beat()
+        running.routing.publish([bake_route()])
+        running.start()
+        _feed(running, touch_events(EVENTS))
+        running.kill()
+        running.start()  # what tripped is in the journal, and holds for the next worker
+        _feed(running, touch_events(EVENTS, start=EVENTS))
+        running.stop()
+        journal = read_journal(running.journal)
+    (trip,) = journal.select(RecordType.TRIP)
+    assert (trip["kind"], trip["version"], trip["arm"], trip["rollout_id"]) == (kind, 2, Arm.CHAMPION, 3)
+    decisions = journal.decisions
+    before = decisions["decision_id"] <= trip["decision_id"]
+    assert set(decisions["version"][before]) == {2}
+    assert set(decisions["version"][~before]) == {1}
+    assert decisions["action"][~before].any()
+    assert len(decisions) > EVENTS
+    assert set(journal.select(RecordType.EPOCH)["horizon_ns"]) == {HORIZON_NS}
+    (ended,) = [one for one in JournalFold(Policy()).consume(journal.records) if isinstance(one, Concluded)]
+    assert (ended.kind, ended.verdict, ended.version) == ("bake", "rolled_back", 2)
+    assert ended.decision == trip["decision_id"]

@@ -5,8 +5,10 @@ from support.desks import concluded, desk, ended, serving, tags
 
 from data_contracts.policy import Policy, Step
 from data_contracts.policy import Rollout as PolicyRollout
+from serving.rollout.desk import Desk
 from serving.rollout.desk_state import copy_of
 from serving.rollout.effects import DeleteAlias, Ended, MoveAlias, SetTags
+from serving.rollout.events import Paused
 
 
 def test_challenger_without_champion_waits_in_checking() -> None:
@@ -198,6 +200,32 @@ def test_promotion_earned_just_as_it_is_paused_waits_for_the_resume() -> None:
     made.resume()
     assert made.state.champion == 2
     assert made.state.last.decision == 77
+
+
+def pause(made: Desk, cause: str, decision: int) -> None:
+    rollout_id = made.state.rollout.rollout_id
+    about = {"model": "m", "rollout_id": rollout_id, "version": 2, "reason": f"because of {cause}"}
+    made.folded(Paused(cause=cause, decision=decision, **about))
+
+
+def test_silence_found_among_older_decisions_pauses_though_lost_records_paused_later_ones() -> None:
+    """Lost records are told at the newest decision, silence at the one that is folded, a horizon behind."""
+    made = serving(1, 2)
+    pause(made, "journal_drops", 1000)
+    made.resume()
+    pause(made, "silence", 950)
+    assert made.state.rollout.paused == "because of silence"
+
+
+def test_pause_that_a_restarted_controller_reads_again_is_not_asked_for_twice() -> None:
+    made = serving(1, 2)
+    pause(made, "silence", 950)
+    made.resume()
+    made = desk(copy_of(made.state), first_id=50)
+    pause(made, "silence", 950)
+    assert not made.state.rollout.paused
+    pause(made, "silence", 951)
+    assert made.state.rollout.paused
 
 
 def test_rollout_that_its_journal_calls_withdrawn_begins_anew() -> None:

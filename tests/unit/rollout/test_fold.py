@@ -283,6 +283,16 @@ def test_lost_records_pause_the_rollout_and_do_not_end_it() -> None:
     assert isinstance(paused, Paused)
 
 
+def test_limit_that_the_new_champion_broke_ends_its_bake() -> None:
+    worker = SyntheticWorker(equal)
+    worker.adopt(rollout_id=1, champion=2, challenger=1, phase=Phase.BAKE)
+    trip = {"version": 2, "rollout_id": 1, "decision_id": 7, "value": -51, "limit": -50}
+    worker.writer.add(RecordType.TRIP, kind=int(TripKind.LOSS_BUDGET), arm=0, **trip)
+    (ended,) = JournalFold(POLICY).consume(worker.writer.bytes())
+    assert (ended.kind, ended.verdict, ended.guardrail) == ("bake", "rolled_back", "limit:loss_budget")
+    assert (ended.version, ended.decision) == (2, 7)
+
+
 def test_loss_budget_ends_the_rollout_on_the_decision_that_exceeds_it() -> None:
     def ruinous(random: np.random.Generator, id_: int) -> World:
         return World(Answer(), Answer(action=1), -100.0, 0.0)

@@ -68,6 +68,17 @@ def test_dead_pnl_feed_pauses_the_rollout_once_and_at_a_known_decision(how: str)
     assert paused.reason == "the PnL feed is silent: 100 decisions in a row brought no outcome, limit 100"
 
 
+@pytest.mark.parametrize(("said_ns", "found"), [(HORIZON_NS, True), (0, False)])
+def test_feed_that_was_dead_from_the_start_pauses_as_soon_as_one_that_dies(said_ns: int, found: bool) -> None:
+    """No mark-out has shown the horizon: the worker's epochs say it. Journals from before they did wait an hour."""
+    worker = SyntheticWorker(always, horizon_ns=said_ns)
+    worker.adopt(rollout_id=1, champion=1, challenger=2, phase=Phase.SHADOW)
+    due_ns = HORIZON_NS + int(POLICY.outcomes.watermark_seconds * 1e9)
+    go_silent(worker, "lost", SILENT + due_ns // SPACING_NS + LATER + 1)
+    events = JournalFold(POLICY).consume(worker.writer.bytes())
+    assert [(type(event), event.decision) for event in events] == ([(Paused, SILENT)] if found else [])
+
+
 @pytest.mark.parametrize("how", ["lost", "said to be lost"])
 @pytest.mark.parametrize("policy", [POLICY, WAITING])
 @pytest.mark.parametrize("route", [{}, {"phase": Phase.AB, "step": 1, "share_bps": 5000}])
