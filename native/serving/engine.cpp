@@ -74,7 +74,8 @@ Engine::Routed Engine::route(const ModelState& state, const InstrumentState& ins
   const bool overridden = asked_ != Arm::kNone;
   if (state.masked && state.masked_off.arm == Arm::kChampion) {
     // A bake that a limit ended: the control in the challenger's place answers, or nobody does.
-    return {Arm::kChallenger, route.challenger_version, route.challenger_slot, kShareParts, overridden, key.by};
+    return {
+        Arm::kChallenger, route.challenger_version, route.challenger_slot, kShareParts, overridden, key.by};
   }
   // What may never act is not made to: in a bake the challenger's place holds the old champion as control.
   const bool challenger = overridden

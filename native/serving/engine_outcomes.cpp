@@ -7,7 +7,8 @@ namespace ringcraft {
 
 void Engine::follow_markouts(InstrumentState& instrument, ModelState& state,
                              const DecisionRecord& decision) noexcept {
-  const bool counts = decision.arm == state.limits.trial() && decision.action != 0 && decision.overridden == 0;
+  const bool counts =
+      decision.arm == state.limits.trial() && decision.action != 0 && decision.overridden == 0;
   DecisionTag tag{counts ? state.route.rollout_id : 0, decision.action, 0};
   OpenLots& open = instrument.open[decision.model];
   open.take(decision.action, 1);

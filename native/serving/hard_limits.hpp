@@ -71,7 +71,8 @@ class HardLimits {
   /// An answer that was acted on.
   ///
   /// @param late_or_failed_of_64 the limit.
-  /// @param control_in_shadow late or failed of the control's last 64 scores, which does not act itself during a bake.
+  /// @param control_in_shadow late or failed of the control's last 64 scores, which does not act itself
+  /// during a bake.
   [[nodiscard]] std::optional<Trip> answered(Arm arm, AbstainReason abstain, bool late,
                                              std::uint32_t late_or_failed_of_64,
                                              std::uint32_t control_in_shadow) noexcept {
