@@ -17,7 +17,7 @@ void bind_contracts(nb::module_& module) {
   layout["BookDepth.size"] = sizeof(BookDepth);
   layout["BookDepth.ask_ticks"] = offsetof(BookDepth, ask_ticks);
   layout["MarketEvent.flags"] = offsetof(MarketEvent, flags);
-  layout["Epoch.assign_by"] = offsetof(EpochRecord, assign_by);
+  layout["Epoch.horizon_ns"] = offsetof(EpochRecord, horizon_ns);
   layout["Decision.assigned_by"] = offsetof(DecisionRecord, assigned_by);
   layout["Shadow.late"] = offsetof(ShadowRecord, late);
   layout["Markout.horizon"] = offsetof(MarkoutRecord, horizon);
