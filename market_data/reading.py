@@ -6,19 +6,31 @@ from typing import Final
 
 from data_contracts.errors import UsageError
 from data_contracts.recording import Recording
-from market_data.formats import archive, cffex_ticks, itch50, lobster, moldudp64, quotes, sse_l3
+from market_data.formats import (
+    archive,
+    binance_ws,
+    cffex_ticks,
+    itch50,
+    kraken_ws,
+    lobster,
+    moldudp64,
+    quotes,
+    sse_l3,
+)
 
 FORMATS: Final[dict[str, ModuleType]] = {
     "archive": archive,
+    "binance-ws": binance_ws,
     "cffex-ticks": cffex_ticks,
     "itch50": itch50,
+    "kraken-ws": kraken_ws,
     "lobster": lobster,
     "moldudp64": moldudp64,
     "quotes": quotes,
     "sse-l3": sse_l3,
 }
 
-WITH_DEPTH: Final = frozenset({"archive", "itch50", "lobster", "moldudp64", "sse-l3"})
+WITH_DEPTH: Final = frozenset({"archive", "binance-ws", "itch50", "kraken-ws", "lobster", "moldudp64", "sse-l3"})
 """Formats whose `read` takes `depth` and then keeps the levels; the others have none to keep."""
 
 

@@ -189,6 +189,54 @@ class Books:
     @property
     def orders(self) -> int: ...
 
+class LevelFeed:
+    """One instrument's book from a feed of price levels, and its events; see market_data/level_feed.hpp.
+
+    What is wrong with a text comes back as (TextFault, whether in a price, byte, significant decimals), else None.
+    """
+
+    def __init__(
+        self, *, price_decimals: int, price_step: int, lot_decimals: int, lot_step: int, depth: bool
+    ) -> None: ...
+    def load(self, bids: bytes, asks: bytes) -> tuple[int, bool, int, int] | None: ...
+    def change(self, bids: bytes, asks: bytes, most: int = 0) -> tuple[int, bool, int, int] | None: ...
+    def clear(self) -> None: ...
+    def quote(self, bid: str, bid_lots: str, ask: str, ask_lots: str) -> tuple[int, bool, int, int] | None: ...
+    def prefer_quote(self, on: bool) -> None: ...
+    def set_edges(self, lowest_bid_ticks: int, highest_ask_ticks: int) -> None:
+        """Say beyond which prices the book is not known: depth stops before them."""
+
+    def touch(self) -> tuple[int, int, int, int]:
+        """Return bid ticks and lots, ask ticks and lots: the quote's where it is preferred, else the book's."""
+
+    def quoted_touch(self) -> tuple[int, int, int, int]: ...
+    def book_touch(self) -> tuple[int, int, int, int]: ...
+    def levels(self, side: str, most: int) -> list[tuple[int, int]]:
+        """Return ticks and lots of the book's best levels."""
+
+    def ticks_of(self, price: str) -> int | tuple[int, bool, int, int]: ...
+    def lots_of(self, quantity: str) -> int | tuple[int, bool, int, int]: ...
+    @property
+    def far_levels(self) -> int: ...
+    @property
+    def newest_ns(self) -> int: ...
+    def record(
+        self,
+        event_ns: int,
+        receive_ns: int,
+        sequence: int,
+        flags: int,
+        trade_ticks: int = 0,
+        trade_lots: int = 0,
+    ) -> None: ...
+    def take(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Return the events since the last call, 80 bytes each, and 40 numbers of depth each where kept."""
+
+    @property
+    def recorded(self) -> int: ...
+    def transitions(self) -> tuple[list[int], list[int]]:
+        """Return how often each state was entered and left, by the flag's bit."""
+
 def simulate_itch50(
     *,
     seed: int,

@@ -15,6 +15,7 @@ namespace nb = nanobind;
 namespace ringcraft {
 
 void bind_feeds(nb::module_& module);
+void bind_level_feeds(nb::module_& module);
 
 namespace {
 
@@ -126,6 +127,7 @@ void bind_market_data(nb::module_& module) {
              nb::arg("cancel_rate"), nb::arg("cancel_tilt"), nb::arg("start_ticks"));
   module.attr("FEATURE_SETS") = describe_feature_sets();
   bind_feeds(module);
+  bind_level_feeds(module);
 }
 
 }  // namespace ringcraft

@@ -8,7 +8,7 @@ import click
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
-FORMATS = ("archive", "cffex-ticks", "itch50", "lobster", "moldudp64", "quotes", "sse-l3")
+FORMATS = ("archive", "binance-ws", "cffex-ticks", "itch50", "kraken-ws", "lobster", "moldudp64", "quotes", "sse-l3")
 """Those of market_data.reading, spelt out so that help needs not load them."""
 
 
