@@ -82,7 +82,7 @@ def publish(
     if not speed >= 0:
         raise UsageError(f"speed: expected 0 or more, got {speed}")
     instruments, events = merged([recordings] if isinstance(recordings, Recording) else recordings)
-    with _Feed(address) as feed:
+    with Feed(address) as feed:
         feed.hello(FeedHello(instruments=tuple(instruments), account=account, arm=arm))
         pace = _Pace(events, speed)
         sent = _send_all(feed, events, pace, on_progress or _ignore, should_stop or _never)
@@ -145,7 +145,7 @@ class _Pace:
 
 
 def _send_all(
-    feed: "_Feed", events: MarketEvents, pace: _Pace, on_progress: OnProgress, should_stop: Callable[[], bool]
+    feed: "Feed", events: MarketEvents, pace: _Pace, on_progress: OnProgress, should_stop: Callable[[], bool]
 ) -> int:
     sent, told_s = 0, 0.0
     while sent < len(events) and not should_stop():
@@ -160,7 +160,7 @@ def _send_all(
     return sent
 
 
-class _Feed:
+class Feed:
     """One connection to a feed door; every failure is one line that names the address."""
 
     def __init__(self, address: str) -> None:
@@ -180,20 +180,27 @@ class _Feed:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
         self._socket.close()
 
     def hello(self, hello: FeedHello) -> None:
+        """Open the feed; MarketDataError where it is refused."""
         self.send(HELLO, write_hello(hello))
         if self._reply().get("accepted") is not True:
             raise MarketDataError(f"{self._address}: expected the feed to be accepted, it was not")
         self._socket.settimeout(_SEND_TIMEOUT_S)
 
     def end(self) -> dict[str, Any]:
+        """End the feed in order; return what the worker counted."""
         self._socket.settimeout(_END_TIMEOUT_S)
         self.send(END, b"")
         return self._reply()
 
     def send(self, kind: int, payload: bytes) -> None:
+        """Send a frame; MarketDataError where the feed was refused or cut."""
         # The door speaks between its replies only to refuse, so anything readable now is the reason why.
         if select.select([self._socket], [], [], 0)[0]:
             self._refused()

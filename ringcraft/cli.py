@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "publish": ("ringcraft.commands.publish", "Publish an ONNX model of your own."),
     "schedule": ("ringcraft.commands.schedule", "Serve training as a Prefect deployment with a cron schedule."),
     "replay": ("ringcraft.commands.replay", "Read a recording: book, features, or into a running tier."),
+    "record": ("ringcraft.commands.record", "Record a crypto venue's live feed, and hand it to a running tier."),
     "ingest": ("ringcraft.commands.ingest", "Bring a recording into the archive of recordings."),
     "serve": ("ringcraft.commands.serve", "Run the serving tier: supervisor, controller, worker."),
     "status": ("ringcraft.commands.status", "Show what is serving, how its rollouts stand, what happened."),
