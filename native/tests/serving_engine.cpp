@@ -8,88 +8,10 @@
 #include <string>
 
 #include "serving/worker.hpp"
-#include "tests/folder.hpp"
+#include "tests/engine_bench.hpp"
 #include "tests/serving_allocations.hpp"
 
 namespace ringcraft {
-namespace {
-
-MarketEvent event_at(std::int64_t number) {
-  MarketEvent event{};
-  event.event_ns = 1'600'000'000'000'000'000 + number * 500'000'000;
-  event.sequence = static_cast<std::uint64_t>(number);
-  event.bid_ticks = 25'000 + number % 7;
-  event.ask_ticks = event.bid_ticks + 2;
-  event.bid_lots = 1 + number % 5;
-  event.ask_lots = 1 + number % 3;
-  return event;
-}
-
-ModelPlan plan() { return ModelPlan{0, "model", "touch_v1", {}, 2'000'000'000, 1'000'000, 0, 64, 1e6, 1e9}; }
-
-Route ab_route() {
-  Route route;
-  route.rollout_id = 1;
-  route.champion_version = 1;
-  route.challenger_version = 2;
-  route.champion_slot = 0;
-  route.challenger_slot = 1;
-  route.share_bps = 5000;
-  route.phase = static_cast<std::uint8_t>(Phase::kAb);
-  return route;
-}
-
-/// Version 2 is champion on trial, version 1 its control.
-Route bake_route() {
-  Route route;
-  route.rollout_id = 3;
-  route.champion_version = 2;
-  route.challenger_version = 1;
-  route.champion_slot = 1;
-  route.challenger_slot = 0;
-  route.phase = static_cast<std::uint8_t>(Phase::kBake);
-  return route;
-}
-
-/// An engine over rings of its own, with nobody to drain them.
-struct Bench {
-  explicit Bench(std::size_t ring_records = 65'536)
-      : routing(RoutingTable::create(folder.file("routing"))),
-        rings(RecordRings::open_or_create(folder.file("rings"), ring_records)),
-        shadows(holdings, rings.ring(1), counters, 0, 64, 1'000'000'000),
-        engine(holdings, routing, shadows, rings.ring(0), counters, 0, 2'000'000'000) {
-    holdings.plan(0, std::make_unique<const ModelPlan>(plan()));
-    routing.publish({ab_route()});
-    routing.beat();
-    engine.adopt();
-    engine.begin_feed({{{"A:B", 0.1, 60'000'000'000, "USD", 1.0}}, "", Arm::kNone});
-  }
-
-  template <class Record>
-  std::vector<Record> records(RecordType type) {
-    std::vector<Record> found;
-    RecordRing& ring = rings.ring(0);
-    for (std::uint64_t i = ring.consumed(); i < ring.produced(); ++i) {
-      Record record{};
-      std::memcpy(&record, ring.at(i).data(), sizeof record);
-      if (record.header.type == type) {
-        found.push_back(record);
-      }
-    }
-    return found;
-  }
-
-  Folder folder;
-  Holdings holdings;
-  Counters counters;
-  RoutingTable routing;
-  RecordRings rings;
-  ShadowRunner shadows;
-  Engine engine;
-};
-
-}  // namespace
-
 TEST_CASE("the decision path allocates nothing once it is warm") {
   Bench bench;
   for (std::int64_t i = 0; i < 1000; ++i) {
@@ -263,74 +185,6 @@ TEST_CASE("the trip for lost records is itself written, once the ring that lost 
   REQUIRE(trips.size() == 1);
   CHECK(trips[0].kind == TripKind::kJournalDrops);
   CHECK(trips[0].rollout_id == 1);
-}
-
-TEST_CASE("records lost during a bake are told of, and the new champion goes on") {
-  Bench bench(16);
-  bench.routing.publish({bake_route()});
-  for (std::int64_t i = 0; i < 20; ++i) {
-    bench.engine.on_event(event_at(i), monotonic_ns());
-  }
-  bench.rings.ring(0).consume_to(bench.rings.ring(0).produced());
-  bench.engine.on_event(event_at(20), monotonic_ns());
-  const auto trips = bench.records<TripRecord>(RecordType::kTrip);
-  REQUIRE(trips.size() == 1);
-  CHECK(trips[0].kind == TripKind::kJournalDrops);
-  CHECK(trips[0].version == 2);
-  CHECK(trips[0].arm == Arm::kChampion);
-  CHECK(bench.records<DecisionRecord>(RecordType::kDecision).back().arm == Arm::kChampion);
-}
-
-TEST_CASE("a new champion that fails is taken off in the bake, and its control answers the next decision") {
-  Bench bench;
-  bench.routing.publish({bake_route()});
-  for (std::int64_t i = 0; i < 400; ++i) {
-    bench.engine.on_event(event_at(i), monotonic_ns());
-  }
-  const auto trips = bench.records<TripRecord>(RecordType::kTrip);
-  REQUIRE(trips.size() == 1);
-  CHECK(trips[0].kind == TripKind::kLateOrFailed);
-  CHECK(trips[0].version == 2);
-  CHECK(trips[0].rollout_id == 3);
-  CHECK(trips[0].arm == Arm::kChampion);
-  const auto decisions = bench.records<DecisionRecord>(RecordType::kDecision);
-  REQUIRE(decisions.size() == 400);
-  for (const DecisionRecord& decision : decisions) {
-    const bool before = decision.decision_id <= trips[0].decision_id;
-    CHECK(decision.version == (before ? 2U : 1U));
-    CHECK(decision.arm == (before ? Arm::kChampion : Arm::kChallenger));
-    CHECK(decision.share_bps == (before ? 0 : kShareParts));
-    CHECK(decision.expected_shadows == 1);  // the other one's
-  }
-  Route over = bake_route();
-  over.rollout_id = 0;
-  over.phase = static_cast<std::uint8_t>(Phase::kIdle);
-  over.champion_version = 1;
-  over.champion_slot = 0;
-  over.challenger_version = kNoVersion;
-  bench.routing.publish({over});
-  bench.engine.on_event(event_at(400), monotonic_ns());
-  const DecisionRecord last = bench.records<DecisionRecord>(RecordType::kDecision).back();
-  CHECK(last.version == 1);
-  CHECK(last.arm == Arm::kChampion);
-}
-
-TEST_CASE("a bake that a limit ended stays ended, without a controller, while paused, and after a restart") {
-  Bench bench;
-  Resumption resumption;
-  resumption.masked[0] = {3, Arm::kChampion};
-  bench.engine.resume(resumption);
-  Route paused = bake_route();
-  paused.phase = static_cast<std::uint8_t>(Phase::kPaused);
-  bench.routing.publish({bake_route()});
-  bench.engine.on_event(event_at(0), monotonic_ns());
-  bench.engine.on_event(event_at(1), monotonic_ns() + 3'000'000'000);  // the controller's heartbeat is gone
-  bench.routing.publish({paused});
-  bench.engine.on_event(event_at(2), monotonic_ns());
-  for (const DecisionRecord& decision : bench.records<DecisionRecord>(RecordType::kDecision)) {
-    CHECK(decision.version == 1);
-  }
-  CHECK(bench.records<TripRecord>(RecordType::kTrip).empty());
 }
 
 TEST_CASE("an epoch says after which time outcomes are due, and again where that changes") {

@@ -37,6 +37,25 @@ TEST_CASE("late answers trip at the limit, but not while the champion is late as
   CHECK(trip->value == 11);
 }
 
+TEST_CASE("in a bake the champion is on trial, and its control's scores say whether the machine stalls") {
+  HardLimits limits;
+  limits.begin(1, {});
+  limits.adopt(Phase::kBake);
+  limits.adopt(Phase::kPaused);
+  CHECK(limits.trial() == Arm::kChampion);
+  for (int i = 0; i < 12; ++i) {
+    CHECK_FALSE(limits.answered(Arm::kChampion, AbstainReason::kNone, true, 10, 6));
+  }
+  CHECK(limits.answered(Arm::kChampion, AbstainReason::kNone, true, 10, 5));
+  limits.begin(2, {});
+  CHECK(limits.trial() == Arm::kChallenger);
+  limits.adopt(Phase::kAb);
+  for (int i = 0; i < 9; ++i) {
+    CHECK_FALSE(limits.answered(Arm::kChallenger, AbstainReason::kNone, true, 10, 64));
+  }
+  CHECK(limits.answered(Arm::kChallenger, AbstainReason::kNone, true, 10, 64));  // of a bake that is over
+}
+
 TEST_CASE("a loss budget trips on the sum, with what was earned before a restart in it") {
   HardLimits limits;
   limits.begin(1, {-60, 0});

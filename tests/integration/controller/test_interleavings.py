@@ -23,7 +23,7 @@ from support.any_order import SOUND, VERSIONS, HandTier, whole
 from support.tier import MODEL
 
 from data_contracts.journal import Phase, RecordType, TripKind
-from data_contracts.policy import Outcomes, Policy, Rollout, Step
+from data_contracts.policy import Guardrails, Outcomes, PnlGuard, Policy, Rollout, Step
 from native._native import Route
 from serving.controller.commands import ControllerCommands
 from serving.controller.writer import BARRED
@@ -49,7 +49,8 @@ PLACES = st.sampled_from(VERSIONS) | st.sampled_from([1, 2])
 
 
 def policy(name: str) -> Policy:
-    return Policy(rollout=POLICIES[name], outcomes=Outcomes(watermark_seconds=2.0))
+    guards = Guardrails(pnl=PnlGuard(silent_decisions=40))
+    return Policy(rollout=POLICIES[name], guardrails=guards, outcomes=Outcomes(watermark_seconds=2.0))
 
 
 class AnyInterleaving(RuleBasedStateMachine):
@@ -67,9 +68,9 @@ class AnyInterleaving(RuleBasedStateMachine):
         self.tier = HandTier(Path(self.folder.name), policy(name), self.patch)
         publish = self.tier.table.publish
 
-        def checked(routes: list[Route]) -> int:
+        def checked(routes: list[Route], after: int) -> int:
             self.check_route(routes[0])
-            return publish(routes)
+            return publish(routes, after)
 
         self.patch.setattr(self.tier.table, "publish", checked)
         self.tier.registry.move_alias(MODEL, "champion", 1)
@@ -136,15 +137,15 @@ class AnyInterleaving(RuleBasedStateMachine):
     @rule(kind=st.sampled_from([TripKind.JOURNAL_DROPS, TripKind.LATE_OR_FAILED]))
     def worker_trips(self, kind: TripKind) -> None:
         worker = self.tier.worker
-        if worker.route["phase"] != Phase.BAKE:
-            worker.writer.add(
-                RecordType.TRIP,
-                decision_id=worker.decision_id,
-                version=worker.route["challenger"],
-                rollout_id=worker.route["rollout_id"],
-                kind=int(kind),
-                arm=1,
-            )
+        baking = worker.route["phase"] == Phase.BAKE
+        worker.writer.add(
+            RecordType.TRIP,
+            decision_id=worker.decision_id,
+            version=worker.route["champion" if baking else "challenger"],
+            rollout_id=worker.route["rollout_id"],
+            kind=int(kind),
+            arm=0 if baking else 1,
+        )
 
     @rule(registry=st.booleans())
     def registry_or_worker_goes_or_comes(self, registry: bool) -> None:
@@ -182,6 +183,20 @@ class AnyInterleaving(RuleBasedStateMachine):
         else:
             self.tier.killer.left = writes
 
+    @rule(name=st.sampled_from(sorted(POLICIES)))
+    def policy_is_read_again(self, name: str) -> None:
+        """As the controller takes it from its file, without the clock that says when to look."""
+        rollout = self.tier.desk.state.rollout
+        judged_by = rollout.policy if rollout is not None and rollout.live else None
+        self.tier.policy = self.tier.controller.policies.of_file = policy(name)
+        assert judged_by is None or self.tier.desk.policy == judged_by
+
+    @rule(rounds=st.integers(1, 3))
+    def person_resumes_and_it_goes_on(self, rounds: int) -> None:
+        """Whoever paused it, a person or the journal."""
+        self.person_commands("resume")
+        self.rounds(rounds, 30)
+
     @rule()
     def settles(self) -> None:
         self.tier.killer.left = None
@@ -213,7 +228,7 @@ class AnyInterleaving(RuleBasedStateMachine):
     def check_route(self, route: Route) -> None:
         acting = whole(route)
         at_most = max(
-            (step.share for step in self.tier.policy.rollout.steps[: route.step + 1]), default=0.0
+            (step.share for step in self.tier.desk.policy.rollout.steps[: route.step + 1]), default=0.0
         )  # of steps that do not fall
         assert route.share_bps <= round(at_most * 10_000), acting
         assert route.phase == Phase.AB or route.share_bps == 0, acting
