@@ -54,7 +54,8 @@ class DecisionMessage(Struct, frozen=True, kw_only=True):
     sequence: int
     bid_ticks: int
     ask_ticks: int
-    outputs: tuple[float, float, float, float]
+    outputs: tuple[float | None, float | None, float | None, float | None]
+    """None where the model gave no finite number."""
     action: int
     """1 buy, -1 sell, 0 nothing."""
     abstain: str

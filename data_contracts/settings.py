@@ -4,6 +4,7 @@ Strongest first: arguments, RINGCRAFT_* variables (RINGCRAFT_SERVING__CONSOLE_PO
 """
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -77,6 +78,47 @@ class StoreSettings(BaseModel, frozen=True, extra="forbid"):
     archive_dir: Path = Field(default=Path(".ringcraft/recordings"), description="Parquet by day and instrument.")
 
 
+class InfluxSettings(BaseModel, frozen=True, extra="forbid"):
+    """InfluxDB 3, or another receiver of line protocol."""
+
+    url: str = Field(default="", pattern="^(https?://.+)?$", description="http://HOST:8181; empty: none.")
+    database: str = Field(default="ringcraft", min_length=1, description="Made by the server when first written to.")
+    token: SecretStr = Field(
+        default=SecretStr(""), description="Belongs in RINGCRAFT_INFLUXDB__TOKEN rather than in a file."
+    )
+    api: Literal["v3", "v2"] = Field(default="v3", description="v2: any receiver of /api/v2/write; cannot be read.")
+    spool_mib: int = Field(default=1024, ge=1, description="What may wait on the disk for the server.")
+
+
+class RedisSettings(BaseModel, frozen=True, extra="forbid"):
+    """The latest book, features and decision of each key."""
+
+    url: SecretStr = Field(
+        default=SecretStr(""),
+        description="redis://HOST:6379/0; empty: none. With a password it belongs in RINGCRAFT_REDIS__URL.",
+    )
+    prefix: str = Field(default="ringcraft", min_length=1, description="Of every key.")
+    ttl_s: float = Field(default=60.0, gt=0, description="How long a value is kept after it was written.")
+
+
+class ZeroMqSettings(BaseModel, frozen=True, extra="forbid"):
+    """Topics by ZeroMQ PUB."""
+
+    address: str = Field(default="", description="tcp://127.0.0.1:8085, for example; empty: none.")
+    encoding: Literal["msgpack", "json"] = Field(default="msgpack", description="Of messages.")
+    queue_max: int = Field(default=100_000, ge=1, description="Messages that wait for a slow subscriber.")
+
+
+class KafkaSettings(BaseModel, frozen=True, extra="forbid"):
+    """Topics in Kafka."""
+
+    servers: str = Field(default="", description="HOST:PORT, several with commas; empty: none.")
+    prefix: str = Field(default="ringcraft", min_length=1, description="Of the topics.")
+    encoding: Literal["msgpack", "json"] = Field(default="msgpack", description="Of messages.")
+    queue_max: int = Field(default=100_000, ge=1, description="Messages that wait for the brokers.")
+    options: tuple[str, ...] = Field(default=(), description="librdkafka's own: security.protocol=SSL, for example.")
+
+
 class NotifySettings(BaseModel, frozen=True, extra="forbid"):
     """Who is told of ends of rollouts, alarms and pauses; RINGCRAFT_NOTIFY_SECRET signs what the webhook gets."""
 
@@ -118,6 +160,10 @@ class Settings(BaseSettings):
     outcomes: OutcomeSettings = OutcomeSettings()
     archive: ArchiveSettings = ArchiveSettings()
     stores: StoreSettings = StoreSettings()
+    influxdb: InfluxSettings = InfluxSettings()
+    redis: RedisSettings = RedisSettings()
+    zeromq: ZeroMqSettings = ZeroMqSettings()
+    kafka: KafkaSettings = KafkaSettings()
     notify: NotifySettings = NotifySettings()
     prefect_port: int = Field(default=4200, ge=1, le=65_535, description="Prefect server that `up` starts.")
     schedules: tuple[ScheduledTraining, ...] = Field(default=(), description="Flows that run by the clock.")

@@ -3,7 +3,12 @@
 import sys
 from typing import Final, NoReturn
 
-from data_contracts.errors import MissingDependencyError, RegistryUnavailableError, RingcraftError
+from data_contracts.errors import (
+    MissingDependencyError,
+    RegistryUnavailableError,
+    RingcraftError,
+    StoreUnavailableError,
+)
 
 DONE: Final = 0
 NOT_SO: Final = 1
@@ -16,7 +21,7 @@ INTERRUPTED: Final = 130
 
 def exit_code_of(error: RingcraftError) -> int:
     """Return the exit code that tells a script what kind of failure `error` is."""
-    if isinstance(error, MissingDependencyError | RegistryUnavailableError):
+    if isinstance(error, MissingDependencyError | RegistryUnavailableError | StoreUnavailableError):
         return MISSING
     return WRONG_USE
 

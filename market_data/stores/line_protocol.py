@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_contracts.errors import UsageError
+from data_contracts.messages import DecisionMessage, OutcomeMessage
 from data_contracts.recording import Recording
+from native._native import crc32c
 
 EVENTS: Final = "events"
 RECORDINGS: Final = "recordings"
@@ -28,6 +30,8 @@ FIELDS: Final = (
 )
 """Whole numbers of an event; beside them `sequence`, unsigned."""
 BATCH_LINES: Final = 5_000
+_APART: Final = 1_000
+"""Decisions of one nanosecond that are told apart: by their number's last three digits."""
 
 _TAG: Final = str.maketrans({",": r"\,", "=": r"\=", " ": r"\ "})
 _TEXT: Final = str.maketrans({'"': r"\"", "\\": r"\\"})
@@ -101,3 +105,33 @@ def recording_line(recording: Recording, day: str, fingerprint: str) -> bytes:
     fields += [f"{name}={value}i" for name, value in numbers.items()]
     tags = f"instrument={tag(recording.instrument.symbol)},day={day}"
     return f"{RECORDINGS},{tags} {','.join(fields)} {times[0]}".encode()
+
+
+def decision_line(message: DecisionMessage) -> bytes:
+    """Return a decision's line: table decisions, at event time; n tells those of one nanosecond apart."""
+    tags = f"model={tag(message.model)},instrument={tag(message.instrument)},arm={tag(message.arm)}"
+    fields = [
+        f"{name}={getattr(message, name)}i"
+        for name in ("decision_id", "version", "receive_ns", "answer_ns", "bid_ticks", "ask_ticks", "action", "epoch")
+    ]
+    fields += [f"share_bps={message.share_bps}i", f"late={'t' if message.late else 'f'}"]
+    fields += [f"abstain={text(message.abstain)}", f"sequence={message.sequence}u"]
+    fields += [f"output_{place}={value!r}" for place, value in enumerate(message.outputs) if value is not None]
+    return f"decisions,{tags},n={message.decision_id % _APART} {','.join(fields)} {message.event_ns}".encode()
+
+
+def outcome_line(message: OutcomeMessage) -> bytes:
+    """Return an outcome's line: table outcomes; a mark-out at its decision's event time, others when they were."""
+    place = message.horizon if message.horizon is not None else crc32c(message.outcome_id.encode()) % _APART
+    tags = f"model={tag(message.model)},kind={message.kind},instrument={tag(message.instrument or 'unknown')}"
+    tags += f",n={message.decision_id % _APART},m={place}"
+    fields = [f"decision_id={message.decision_id}i", f"outcome_id={text(message.outcome_id)}"]
+    for name in ("buy_pnl_bps", "sell_pnl_bps", "pnl_bps", "pnl_usd"):
+        value = getattr(message, name)
+        fields += [] if value is None else [f"{name}={value!r}"]
+    for name in ("status", "price", "side"):
+        value = getattr(message, name)
+        fields += [] if value is None else [f"{name}={text(value)}"]
+    fields += [] if message.lots is None else [f"lots={message.lots}i"]
+    moment = message.decision_event_ns if message.decision_event_ns is not None else message.time_ns
+    return f"outcomes,{tags} {','.join(fields)} {moment}".encode()
