@@ -2,13 +2,15 @@
 
 import json
 import signal
+import subprocess
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
-from support.cli import one_line, ringcraft, start_ringcraft
+from support.cli import one_line, start_ringcraft
 from support.influxdb3 import InfluxDouble
 from support.journals import JournalWriter, SyntheticWorker, harmful
 from support.kafka_mock import KafkaMock
@@ -24,6 +26,7 @@ from market_data.buses.zeromq import ZeroMqSubscription
 from market_data.stores.influxdb_writer import InfluxAddress, client_of
 from market_data.stores.latest import InProcessLatest
 from market_data.stores.redis_latest import RedisLatest
+from ringcraft.cli import main
 from serving.export.exporter import Exporter
 from serving.export.sinks import BusSink, LatestSink
 from serving.export.teller import Told
@@ -48,6 +51,13 @@ def journal(state: Path, decisions: int) -> SyntheticWorker:
     made.finish()
     made.writer.append_to(journal_folder(state, "worker-0"))
     return made
+
+
+def spooled(state: Path) -> int:
+    """Return how many bytes wait for InfluxDB."""
+    folder = state / "export" / "influxdb-journal"
+    last = max(folder.glob("*.spool"))
+    return int(last.stem) + last.stat().st_size - int((folder / "position").read_text())
 
 
 class Recorder:
@@ -155,6 +165,23 @@ def test_the_defaults_need_no_server(tmp_path: Path) -> None:
 
 
 @pytest.fixture
+def typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a command line in this process, in `tmp_path`."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["ringcraft", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), said.out, said.err)
+
+    return run
+
+
+@pytest.fixture
 def influx(tmp_path: Path) -> Iterator[InfluxDouble]:
     double = InfluxDouble(tmp_path / "influx").start()
     yield double
@@ -209,11 +236,9 @@ def test_the_command_tells_all_of_them_across_kills_of_it_and_of_the_servers(
     child = start_ringcraft("export", cwd=tmp_path, log=tmp_path / "log")
     wait(lambda: newest() == 300, "redis")
     wait(lambda: {place(name) for name in ("kafka", "influxdb", "redis")} == {len(made.writer.records)}, "all")
+    wait(lambda: not spooled(tmp_path / "state"), "what the spool holds to be sent")
     child.send_signal(signal.SIGTERM)
     assert child.wait(30) == 0
-    once = ringcraft("export", "--once", "--to", "influxdb", cwd=tmp_path)  # waits until the server has it
-    assert (once.returncode, once.stdout) == (0, "influxdb: told 0 messages\n"), once.stderr
-
     consumer = KafkaBus(kafka.servers, prefix="t").subscribe(["decisions", "outcomes"])
     told: list[object] = []
     end = time.monotonic() + 30
@@ -225,17 +250,28 @@ def test_the_command_tells_all_of_them_across_kills_of_it_and_of_the_servers(
 
     client = client_of(InfluxAddress(url=influx.url, database="ringcraft", token=influx.token,
                                      query_port=influx.flight_port))  # fmt: skip
-    rows = client.query("SELECT decision_id FROM decisions", language="sql", mode="all")
-    assert sorted(rows.column("decision_id").to_pylist()) == list(range(1, 301))
-    rows = client.query("SELECT decision_id FROM outcomes", language="sql", mode="all")
-    assert sorted(rows.column("decision_id").to_pylist()) == list(range(1, 301))
+    for table in ("decisions", "outcomes"):  # what was in the spool when the command ended is there, or goes on waiting
+        rows = client.query(f"SELECT decision_id FROM {table}", language="sql", mode="all")
+        assert sorted(rows.column("decision_id").to_pylist()) == list(range(1, 301))
     client.close()
     following.close()
     redis.kill()
     kafka.close()
 
 
-def test_with_nothing_set_up_it_says_what_is_wanted(tmp_path: Path) -> None:
-    result = ringcraft("export", "--once", cwd=tmp_path)
+def test_once_tells_what_is_there_and_ends(typed: Callable[..., object], tmp_path: Path) -> None:
+    journal(tmp_path / "state", 30)
+    (tmp_path / "ringcraft.toml").write_text(
+        f'state_dir = "{tmp_path}/state"\n[zeromq]\naddress = "ipc://{tmp_path}/bus"\n'
+    )
+    assert [(done.returncode, done.stdout) for done in (typed("export", "--once"), typed("export", "--once"))] == [
+        (0, "zeromq: told 60 messages\n"), (0, "zeromq: told 0 messages\n")]  # fmt: skip
+    refused = typed("export", "--once", "--to", "redis")
+    assert (refused.returncode, one_line(refused)) == (
+        2, "ringcraft: redis.url: expected where it is, in the settings, got nothing")  # fmt: skip
+
+
+def test_with_nothing_set_up_it_says_what_is_wanted(typed: Callable[..., object]) -> None:
+    result = typed("export", "--once")
     assert result.returncode == 2
     assert "expected at least one of influxdb.url, kafka.servers, redis.url, zeromq.address" in one_line(result)
