@@ -12,7 +12,7 @@ from ringcraft.commands.options import json_option
 from ringcraft.exits import NOT_SO
 from ringcraft.terminal import out, print_json, table
 from serving.decision_table import SUFFIXES, read_decision_table
-from serving.judge import judge_journal
+from serving.judge import judge_journal, removed_rollouts
 from serving.judge_table import TableVerdict, judge_table
 from serving.outcomes.taken import read_taken_file
 
@@ -69,6 +69,12 @@ def _judge_journal(journal: Path, policy: Policy | None, outcomes_file: Path | N
             ("rollout", "model", "version", "verdict", "guardrail", "decision", "reason"),
             rows,
         )
+        gone = sorted(set(removed_rollouts(journal)) - {v.rollout_id for v in verdicts})
+        if gone:
+            said = ", ".join(map(str, gone))
+            out.print(
+                f"note: of rollouts {said} nothing is left in the journal; their evidence lies beside the versions"
+            )
     if any(v.verdict in NEGATIVE for v in verdicts):
         sys.exit(NOT_SO)
 

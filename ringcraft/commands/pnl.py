@@ -40,9 +40,15 @@ def pnl(journal: Path | None, by: str, config: Path | None, as_json: bool) -> No
     if as_json:
         readings = [{**msgspec.to_builtins(one), "text": one.text} for one in book.readings()]
         print_json({"by": columns, "rows": [_plain(row) for row in rows], "outcomes": book.counts(),
+                    "begins_with_record": book.state.begins,
                     "reconciliation": readings})  # fmt: skip
         return
     table("PnL after costs, paper then realised", (*columns, *_SUMS), [_cells(row, columns) for row in rows])
+    if book.state.begins:
+        out.print(
+            f"note: adds up from record {book.state.begins:,} on; what came before was archived and removed: "
+            "`ringcraft decisions` has it"
+        )
     for one in book.readings():
         out.print(f"{one.model} version {one.version}: {'ALARM: ' if one.raised else ''}{one.text}", markup=False)
 

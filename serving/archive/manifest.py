@@ -63,6 +63,11 @@ def read_manifest(archive: Path, worker: str) -> list[ArchivedSegment]:
     return sorted((line for line in lines if line.worker == worker), key=lambda line: line.first_index)
 
 
+def archive_of(folder: Path) -> Path:
+    """Return where the archive of a worker's journal folder lies: beside the journal, in the state folder."""
+    return folder.parent.parent / ARCHIVE
+
+
 def names_before(archive: Path, worker: str, record: int) -> list[bytes]:
     """Return records that spell what indices mean just before a record, where what spelled it has been removed.
 

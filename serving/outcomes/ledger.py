@@ -19,7 +19,7 @@ from data_contracts.errors import JournalError
 from data_contracts.outcome import StoredOutcome
 from data_contracts.policy import Reconciliation
 from serving import shared_memory
-from serving.archive.manifest import ARCHIVE, names_before
+from serving.archive.manifest import ARCHIVE, archive_of, names_before
 from serving.journal import JournalFollower, oldest_record, read_journal, segments_of
 from serving.journal_records import RecordBatch, record_indices
 from serving.outcomes.pnl import PnlBook
@@ -44,11 +44,12 @@ def book_of(path: Path, policy: Reconciliation) -> PnlBook:
     Raises:
         JournalError: there is no journal, or it is not one.
     """
-    records = read_journal(path).records
+    records, folder = read_journal(path).records, segments_of(path)[0].parent
     first = int(record_indices(records[:1])[0]) if len(records) else 0
     # Outcomes of before the first segment that is left come first: their decisions may be there all the same.
-    outcomes = deque(read_taken(segments_of(path)[0].parent))
+    outcomes = deque(read_taken(folder))
     book = PnlBook(policy)
+    _begin(book, archive_of(folder), folder.name, first)
     for part in merged(records, first, outcomes):
         _fold(book, part)
     return book
@@ -135,9 +136,7 @@ class Ledger:
     def _anew(self) -> JournalFollower:
         self.book, self._head = PnlBook(self.book.policy), b""
         oldest = oldest_record(self._folder)
-        for name in names_before(self._path.parent / ARCHIVE, self._folder.name, oldest):
-            self.book.consume(np.frombuffer(name, np.uint8).reshape(1, -1))
-        self.book.state.records = oldest
+        _begin(self.book, self._path.parent / ARCHIVE, self._folder.name, oldest)
         return JournalFollower(self._folder, self.book.state.records)
 
     def _restored(self) -> JournalFollower | None:
@@ -155,6 +154,13 @@ class Ledger:
             log.warning("pnl_state_left", path=str(self._path), error=str(error), doing="adding up anew")
             return None
         return journal
+
+
+def _begin(book: PnlBook, archive: Path, worker: str, oldest: int) -> None:
+    """Let a new book begin with the oldest record that there is."""
+    for name in names_before(archive, worker, oldest):
+        book.consume(np.frombuffer(name, np.uint8).reshape(1, -1))
+    book.state.records = book.state.begins = oldest
 
 
 def _fold(book: PnlBook, part: RecordBatch | StoredOutcome) -> None:

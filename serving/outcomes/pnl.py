@@ -30,6 +30,8 @@ class PnlState(msgspec.Struct):
 
     records: int = 0
     """Of the journal, folded so far."""
+    begins: int = 0
+    """With this record: what came before had been archived and removed, and is in no sum."""
     outcomes: int = 0
     """Taken so far."""
     newest_decision: int = 0

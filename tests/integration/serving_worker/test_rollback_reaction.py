@@ -1,24 +1,20 @@
 """A rollback takes effect in the worker itself: a real controller, a real worker process, a real feed under way."""
 
 import json
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
-from worker_kit import IF, MODEL, linear_graph, tier, touch_events, wait_for, write_version
+from controlled import controlled
+from worker_kit import IF, MODEL, linear_graph, touch_events, wait_for, write_version
 
 from data_contracts.feed_hello import FeedHello, write_hello
 from data_contracts.instrument import Instrument
 from data_contracts.journal import Arm, RecordType
 from data_contracts.policy import HardLimits, Policy, Rollout, Step
-from data_contracts.settings import ServedModel
 from registry.memory import MemoryRegistry
-from serving.controller.controller import Controller
-from serving.controller.loop import run_loop
-from serving.controller.publisher import Heartbeat
 from serving.journal import Journal, read_journal
 from serving.rollout.fold import JournalFold
 from serving.rollout.policies import policies_beside
@@ -32,40 +28,23 @@ def rolled_back(folder: Path, policy: Policy) -> tuple[Reaction, Journal, dict[s
     """What journal and evidence show of a challenger that trades on nothing beside a champion that never trades."""
     champion = write_version(folder / "1", linear_graph, threshold=2.0)
     challenger = write_version(folder / "2", lambda path: linear_graph(path, bias=(0.0, 0.0, 90.0)))
-    registry = MemoryRegistry()
-    with tier(folder) as running:
-        running.start()
-        controller = Controller(
-            registry=registry,
-            models=(ServedModel(name=MODEL),),
-            policy=policy,
-            state_dir=running.state,
-            table=running.routing,
-            poll_s=0.05,
-        )
-        stop = threading.Event()
-        loop = threading.Thread(target=run_loop, args=(controller, Heartbeat(running.routing), stop))
-        loop.start()
-        try:
-            for alias, version in (("champion", champion), ("challenger", challenger)):
-                registry.move_alias(MODEL, alias, registry.publish(MODEL, version, tags={}))
-                wait_for(lambda n=alias: n in _routed(running.routing), f"the {alias} to be routed")
-            feed = running.feed(hello=False)
-            feed.send(1, write_hello(FeedHello(instruments=(Instrument(**_facts() | {"fee_bps": 0.0}),))))
-            assert feed.receive() == {"accepted": True}
-            sent = 0
-            while not controller._book.entries[-1].ended or sent == 0:
-                feed.events(touch_events(20, start=sent))
-                sent += 20
-                time.sleep(0.005)
-                assert sent < 40_000, "no verdict"
-            feed.events(touch_events(200, start=sent))
-            feed.end()
-            feed.close()
-            wait_for(lambda: _evidence(registry).get("rollback", {}).get("routed_without_us"), "the whole evidence")
-        finally:
-            stop.set()
-            loop.join(20)
+    with controlled(folder, policy) as ours:
+        running, registry, controller = ours.running, ours.registry, ours.controller
+        ours.deploy("champion", champion)
+        ours.deploy("challenger", challenger)
+        feed = running.feed(hello=False)
+        feed.send(1, write_hello(FeedHello(instruments=(Instrument(**_facts() | {"fee_bps": 0.0}),))))
+        assert feed.receive() == {"accepted": True}
+        sent = 0
+        while not controller._book.entries[-1].ended or sent == 0:
+            feed.events(touch_events(20, start=sent))
+            sent += 20
+            time.sleep(0.005)
+            assert sent < 40_000, "no verdict"
+        feed.events(touch_events(200, start=sent))
+        feed.end()
+        feed.close()
+        wait_for(lambda: _evidence(registry).get("rollback", {}).get("routed_without_us"), "the whole evidence")
         running.stop()
         journal = read_journal(running.journal)
         fold = JournalFold(policies_beside(running.state / "journal").of)
@@ -96,12 +75,6 @@ def _evidence(registry: MemoryRegistry) -> dict[str, Any]:
 
 def _facts() -> dict[str, object]:
     return {name: getattr(IF, name) for name in IF.__struct_fields__}
-
-
-def _routed(routing) -> set[str]:
-    _, routes = routing.read()
-    named = {"champion": routes and routes[0].champion_slot != 255, "challenger": routes and routes[0].rollout_id}
-    return {name for name, there in named.items() if there}
 
 
 def test_hard_limit_leaves_the_challenger_no_further_decision(tmp_path: Path, record_property) -> None:

@@ -1,17 +1,18 @@
 """The archive holds what the journal held, verified; a question gets the same answer from either."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from support.journals import HORIZON_NS, SyntheticWorker, equal
+from support.journals import HORIZON_NS, SyntheticWorker, equal, slow
 from support.segments import spell_instrument, write_segments
 
 from data_contracts.errors import JournalError, RingcraftError, UsageError
 from data_contracts.journal import RecordType
 from data_contracts.outcome import PostedOutcome
-from data_contracts.policy import Reconciliation
+from data_contracts.policy import Policy, Reconciliation, Rollout, Step
 from serving.archive import parquet
 from serving.archive.compact import alone, compact
 from serving.archive.manifest import MANIFEST_FILE, read_manifest
@@ -19,7 +20,9 @@ from serving.archive.query import Question, find_decisions, join_outcomes
 from serving.archive.retention import KEEP_SEGMENTS, removable, remove_old
 from serving.archive.segment import DAY_NS, Columns
 from serving.journal import read_journal
-from serving.outcomes.ledger import Ledger
+from serving.judge import NOT_JUDGED, judge_journal, removed_rollouts
+from serving.outcomes.cells import BY, table_by
+from serving.outcomes.ledger import Ledger, book_of, current_book
 from serving.outcomes.sql_store import SqlOutcomeStore, outcome_url
 
 SIZE = 400
@@ -217,6 +220,55 @@ def test_removal_checks_the_archive_once_more(state: Path) -> None:
     assert again.book.state.records == ledger.book.state.records
     assert {key.instrument for key, _ in again.book.cells.items()} <= {"X:A", "X:B"}
     assert {key.model for key, _ in again.book.cells.items()} == {"m"}
+
+
+def test_after_removal_judge_and_pnl_say_what_is_missing(tmp_path: Path) -> None:
+    worker = SyntheticWorker(slow, event_ns=WHOLE_DAY_NS)
+    spell_instrument(worker.writer, 0, "X:A")
+    policy = Policy(rollout=Rollout(steps=(Step(share=0.0, min_decisions=100), Step(share=0.5, min_decisions=100))))
+    begun = {}
+    for rollout in (1, 2, 3):
+        worker.adopt()
+        worker.decide(200)
+        begun[rollout] = len(worker.writer.records)
+        worker.adopt(rollout_id=rollout, challenger=rollout + 1, share_bps=5000, phase=2, step=1)
+        worker.decide(400)
+        worker.adopt(rollout_id=rollout, challenger=rollout + 1, share_bps=5000, phase=2, step=1)
+        worker.decide(400)
+    worker.finish()
+    folder = tmp_path / "journal" / "worker-0"
+    write_segments(worker.writer, folder, SIZE)
+    whole = {one.rollout_id: one for one in judge_journal(tmp_path / "journal", policy)}
+    assert [one.verdict for one in whole.values()] == ["rolled_back"] * 3
+    sums = book_of(tmp_path / "journal", Reconciliation())
+    ledger = Ledger(tmp_path, "worker-0", Reconciliation())
+    read_on(ledger)
+    ledger.save()
+    lines = compact(tmp_path)
+    # As retention does it, up to a segment that begins in the middle of rollout 2.
+    gone = [line for line in lines if line.first_index + line.records <= begun[2] + 2 * SIZE]
+    for line in gone:
+        (folder / line.segment).unlink()
+    oldest = gone[-1].first_index + gone[-1].records
+    assert begun[2] < oldest < begun[3]
+    judged = {one.rollout_id: one for one in judge_journal(tmp_path / "journal", policy)}
+    assert (judged[2].verdict, judged[2].model, judged[2].decision) == (NOT_JUDGED, "m", None)
+    assert f"begins with record {oldest:,}" in judged[2].reason
+    assert judged[3] == whole[3]
+    assert 1 not in judged
+    assert removed_rollouts(tmp_path / "journal") == [1, 2]
+    # The kept book goes on as if nothing had happened; one made anew says what it has.
+    assert table_by(current_book(tmp_path, Reconciliation()).cells.items(), BY) == table_by(sums.cells.items(), BY)
+    (tmp_path / "pnl.bin").unlink()
+    left = int((read_journal(folder).decisions["decision_id"]).size)
+    for book in (current_book(tmp_path, Reconciliation()), book_of(tmp_path / "journal", Reconciliation())):
+        assert book.state.begins == oldest
+        (row,) = table_by(book.cells.items(), ("model",))
+        assert (row.model, row.sums.decisions) == ("m", left)
+    # A copy of what is left, without the archive: the rollout that it begins in may have begun before.
+    shutil.copytree(folder, tmp_path / "copy" / "journal" / "worker-0")
+    alone_judged = judge_journal(tmp_path / "copy", policy)
+    assert [(one.rollout_id, one.verdict) for one in alone_judged] == [(2, NOT_JUDGED), (3, "rolled_back")]
 
 
 def read_on(ledger: Ledger) -> None:
