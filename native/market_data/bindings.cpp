@@ -16,6 +16,7 @@ namespace ringcraft {
 
 void bind_feeds(nb::module_& module);
 void bind_level_feeds(nb::module_& module);
+void bind_tapes(nb::module_& module);
 
 namespace {
 
@@ -128,6 +129,7 @@ void bind_market_data(nb::module_& module) {
   module.attr("FEATURE_SETS") = describe_feature_sets();
   bind_feeds(module);
   bind_level_feeds(module);
+  bind_tapes(module);
 }
 
 }  // namespace ringcraft

@@ -58,6 +58,24 @@ class ItchWriter {
     begin('P', locate, time_ns), put(0, 8), put('B'), put(shares, 4), text(stock), put(price, 4),
         put(match, 8);
   }
+  /// @param action '0' no restriction, '1' one from now on, '2' one since earlier.
+  void short_sale(std::uint64_t time_ns, std::uint16_t locate, std::string_view stock, char action) {
+    begin('Y', locate, time_ns), text(stock), put(action);
+  }
+  /// @param imbalance_shares positive: buyers'. @param type of the cross to come, 'H' after a halt.
+  void imbalance(std::uint64_t time_ns, std::uint16_t locate, std::string_view stock,
+                 std::uint64_t paired_shares, std::int64_t imbalance_shares, std::uint32_t price, char type) {
+    const bool sellers = imbalance_shares < 0;
+    begin('I', locate, time_ns), put(paired_shares, 8);
+    put(sellers ? -imbalance_shares : imbalance_shares, 8), put(imbalance_shares == 0 ? 'N'
+                                                                : sellers             ? 'S'
+                                                                                      : 'B');
+    text(stock), put(price, 4), put(price, 4), put(price, 4), put(type), put('L');
+  }
+  void cross(std::uint64_t time_ns, std::uint16_t locate, std::string_view stock, std::uint64_t shares,
+             std::uint32_t price, std::uint64_t match, char type) {
+    begin('Q', locate, time_ns), put(shares, 8), text(stock), put(price, 4), put(match, 8), put(type);
+  }
   /// A message of any type with nothing in it but its header and, where it has one, the stock at offset 11.
   void bare(char type, std::uint64_t time_ns, std::uint16_t locate, std::string_view stock) {
     begin(type, locate, time_ns);
@@ -65,6 +83,9 @@ class ItchWriter {
   }
   /// Fills the last message up to its length; to be called before the bytes are read.
   void finish() { out.resize(end_, ' '); }
+
+  /// Begins again, with no bytes.
+  void clear() { out.clear(), end_ = 0; }
 
   std::vector<std::uint8_t> out;
 

@@ -91,10 +91,10 @@ class Simulation {
     const double limits = limit_total();
     for (const std::size_t side : {kBid, kAsk}) {
       const double eager = side == kBid ? signal_ : -signal_;  // what tilts this side's buyers, or sellers
-      r.market[side] = p_.market_rate * std::exp(p_.market_tilt * eager);
-      r.limit[side] = limits * std::exp(p_.limit_tilt * eager);
+      r.market[side] = p_.market_rate * exact_exp(p_.market_tilt * eager);
+      r.limit[side] = limits * exact_exp(p_.limit_tilt * eager);
       r.cancel[side] =
-          p_.cancel_rate * static_cast<double>(books_[side].orders) * std::exp(-p_.cancel_tilt * eager);
+          p_.cancel_rate * static_cast<double>(books_[side].orders) * exact_exp(-p_.cancel_tilt * eager);
       r.total += r.market[side] + r.limit[side] + r.cancel[side];
     }
     return r;
@@ -120,7 +120,7 @@ class Simulation {
   }
 
   void relax(double step) {
-    const double keep = std::exp(-step / p_.relaxation_s);
+    const double keep = exact_exp(-step / p_.relaxation_s);
     signal_ = signal_ * keep + std::sqrt(1.0 - keep * keep) * random_.normal();
   }
 
