@@ -156,6 +156,81 @@ class FeedRun(TypedDict):
 def bench_feed(data: NDArray[np.uint8], what: str) -> FeedRun:
     """Time one pass of `what`: scan, decode, levels or orders."""
 
+class PacketsWritten(TypedDict):
+    """What a capture holds; see market_data/tape_packets.hpp. Not there at run time."""
+
+    packets: list[int]
+    overtaken: list[int]
+    heartbeats: int
+    recorded_messages: int
+    lost_messages: int
+    lost: list[tuple[int, int]]
+    faults: list[tuple[int, int, int, int]]
+
+class Tape:
+    """A simulated tape that comes out piece by piece; see market_data/tape.hpp.
+
+    `flow` holds FlowParameters' fields but for the matrix, a window FlowWindow's in order, a fault PacketFault's.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int,
+        stocks: int,
+        start_ns: int,
+        seconds: float,
+        most_messages: int,
+        keep_touches: bool,
+        flow: dict[str, float],
+        branching: Sequence[Sequence[float]],
+        windows: Sequence[Sequence[float]],
+        halts: Sequence[Sequence[float]],
+        overlaps: Sequence[Sequence[float]],
+        notices_s: Sequence[float],
+        marks_s: Sequence[float],
+        packets: bool,
+        midnight_ns: int,
+        faults: Sequence[tuple[int, int, int, int, float, float, float, bool]],
+    ) -> None: ...
+    def next(self, about_bytes: int) -> bytes:
+        """Return the next bytes, none once all are out."""
+
+    def samples(self, stock: int) -> NDArray[np.float64]:
+        """Return three numbers a second: signal, efficient price and mid in ticks."""
+
+    def arrivals(self, stock: int) -> tuple[int, int]:
+        """Return how many arrivals took place, and how many of them earlier ones excited."""
+
+    def touches(self) -> NDArray[np.int64]:
+        """Return seven numbers a change of a touch; see TapeTouch in market_data/tape_output.hpp."""
+
+    def packets(self) -> PacketsWritten | None: ...
+    def answers(self) -> bytes:
+        """Return the retransmission's capture; empty where there is none."""
+
+    @property
+    def messages(self) -> int: ...
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def marks(self) -> list[int]: ...
+    @property
+    def by_type(self) -> dict[str, int]: ...
+
+def hawkes_events(
+    *,
+    baseline: Sequence[float],
+    branching: Sequence[Sequence[float]],
+    decay_per_s: float,
+    seconds: float,
+    seed: int,
+) -> NDArray[np.float64]:
+    """Return two numbers an event of six kinds: time in s and kind; see market_data/hawkes.hpp."""
+
+def branching_ratio(branching: Sequence[Sequence[float]]) -> float:
+    """Return the spectral radius of a six by six matrix."""
+
 class Books:
     """Limit order books of many instruments, per order and per level; see market_data/books.hpp."""
 

@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "record": ("ringcraft.commands.record", "Record a crypto venue's live feed, and hand it to a running tier."),
     "ingest": ("ringcraft.commands.ingest", "Bring a recording into the archive, stores and buses."),
     "export": ("ringcraft.commands.export", "Tell stores and buses what the tier decides and earns."),
+    "simulate": ("ringcraft.commands.simulate", "Write a simulated recording, with what is true of it beside it."),
     "serve": ("ringcraft.commands.serve", "Run the serving tier: supervisor, controller, worker."),
     "status": ("ringcraft.commands.status", "Show what is serving, how its rollouts stand, what happened."),
     "history": ("ringcraft.commands.history", "Show every alias change that was seen or made."),
