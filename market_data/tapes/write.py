@@ -46,7 +46,13 @@ from native import _native
 TapeFormat = Literal["itch50", "moldudp64"]
 
 INSTRUMENT: Final = Instrument(
-    symbol="SIM:RING", tick_size="0.01", lot_size="1", currency="USD", fee_bps=0.1, time_zone="America/New_York"
+    symbol="SIM:RING",
+    tick_size="0.01",
+    lot_size="1",
+    currency="USD",
+    fee_bps=0.1,
+    time_zone="America/New_York",
+    stale_after_ns=5 * 10**9,
 )
 DATE: Final = date(2026, 1, 5)
 """A Monday."""
