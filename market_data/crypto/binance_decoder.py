@@ -54,6 +54,7 @@ class BinanceDecoder:
         self._ahead_ns = 0  # the venue's clock less ours, at the last message that had both
         self._heard_ns = 0
         self._stale = False
+        self._shown: tuple[tuple[int, int, int, int], int] = ((0, 0, 0, 0), -1)  # of the last event
         self._edges = (0, 2**62)  # bids at or below and asks at or above lie where the snapshot was cut
 
     @property
@@ -181,7 +182,6 @@ class BinanceDecoder:
             refuse_if_guess(self._grid, fault)
             self._bad("bad_level", receive_ns)
             return
-        before = self._feed.touch()
         self._quote_id = message.u
         self._after_gap = self._after_gap and self._expects_book  # without a book a quote says all there is
         sound = self._sync.state is SyncState.SOUND
@@ -192,7 +192,7 @@ class BinanceDecoder:
         self._feed.prefer_quote(newer)
         if not newer:
             self.skipped["quote_before_book"] += message.u < self._sync.last_id
-        elif self._feed.touch() != before:
+        elif (self._feed.touch(), self._flags()) != self._shown:
             self._record(receive_ns)
 
     def _agrees(self) -> bool:
@@ -263,6 +263,12 @@ class BinanceDecoder:
         self._record(receive_ns)
 
     def _record(self, receive_ns: int, *, trade_ticks: int = 0, trade_lots: int = 0) -> None:
+        flags = self._flags()
+        self._shown = (self._feed.touch(), flags)
+        sequence = max(self._quote_id, self._sync.last_id, 0)
+        self._feed.record(self._clock_ns or receive_ns, receive_ns, sequence, flags, trade_ticks, trade_lots)
+
+    def _flags(self) -> int:
         flags = 0
         if self._expects_book and self._sync.state is not SyncState.SOUND:
             flags |= _RESYNC
@@ -270,5 +276,4 @@ class BinanceDecoder:
             flags |= _GAP
         if self._stale:
             flags |= _STALE
-        sequence = max(self._quote_id, self._sync.last_id, 0)
-        self._feed.record(self._clock_ns or receive_ns, receive_ns, sequence, flags, trade_ticks, trade_lots)
+        return flags

@@ -101,6 +101,30 @@ def test_tickers_alone_need_no_book(tmp_path: Path) -> None:
     day = only(write(tmp_path, told))
     assert not day.events["flags"].any()
     assert_true_touches(day, venue)
+    seen = [venue.touches[body["data"]["u"]] for _, body in told]
+    changes = [touch for before, touch in zip([None, *seen], seen, strict=False) if touch != before]
+    assert [tuple(int(event[name]) for name in TOUCH) for event in day.events] == changes
+
+
+def test_every_change_of_the_touch_that_is_told_is_an_event(tmp_path: Path) -> None:
+    venue = Venue()
+    told = session(venue, 60)
+    day = only(write(tmp_path, told))
+    start = int(day.events["sequence"][day.events["flags"] == 0][0])
+    ids = [body["data"]["u"] for _, body in told if body.get("data", {}).get("u", 0) >= start]
+    seen = [venue.touches[each] for each in ids]
+    changes = [touch for before, touch in zip([None, *seen], seen, strict=False) if touch != before]
+    touches = [tuple(int(event[name]) for name in TOUCH) for event in day.events[day.events["flags"] == 0]]
+    assert [touch for before, touch in zip([None, *touches], touches, strict=False) if touch != before] == changes
+
+
+def test_a_quote_that_says_the_same_ends_staleness(tmp_path: Path) -> None:
+    venue = Venue()
+    told = [each for each in session(venue, 3) if each[1].get("data", {}).get("B")]
+    late_ns = told[-1][0] + 90_000_000_000
+    told.append((late_ns, stream(venue, venue.ticker(late_ns // 1_000_000))))
+    day = only(write(tmp_path, told))
+    assert (day.events["flags"][-2:] == [EventFlag.STALE, 0]).all()
 
 
 def test_diffs_alone_give_the_same_touches(tmp_path: Path) -> None:
