@@ -77,18 +77,25 @@ def read_times(path: Path) -> NDArray[np.int64]:
     return np.array([int(cell) for _, cell in cells], dtype=np.int64)
 
 
-def features_table(recordings: Sequence[Recording], feature_set: FeatureSet) -> "pa.Table":
+def features_table(
+    recordings: Sequence[Recording], feature_set: FeatureSet, leader: Sequence[Recording] = ()
+) -> "pa.Table":
     """Return one row an event: event_ns, sequence, ready, and each feature as float32.
 
     Each recording starts afresh. Metadata feature_set and feature_hash.
 
+    Args:
+        recordings: of one instrument.
+        feature_set: what to compute.
+        leader: of the set's leader, where it reads one.
+
     Raises:
-        UsageError: no recording, recordings of several instruments, or a set that needs sizes they do not give.
+        UsageError: no recording, recordings of several instruments, or a set that needs what they do not give.
         MissingDependencyError: pyarrow is not there.
     """
     pa = _pyarrow()
     instrument = _one_instrument(recordings)
-    computed = [compute_features(recording, feature_set) for recording in recordings]
+    computed = [compute_features(recording, feature_set, leader) for recording in recordings]
     matrix = np.concatenate([matrix for matrix, _ in computed])
     columns = {
         name: pa.array(np.concatenate([recording.events[name] for recording in recordings]))

@@ -19,24 +19,56 @@ class FeatureSetSpec(TypedDict):
     features: list[str]
     half_lives_s: list[float]
     needs_sizes: bool
+    needs_depth: bool
+    needs_leader: bool
     session_gap_s: float
     warm_up_events: int
 
 FEATURE_SETS: dict[str, FeatureSetSpec]
 
 class FeatureEngine:
-    """Streaming features of one instrument; ValueError where no set has that name."""
+    """Streaming features of one instrument; ValueError where no set has that name and takes what is given.
 
-    def __init__(self, set_name: str) -> None: ...
+    utc_offsets: from when on, ns UTC, local time is ahead of UTC by how many seconds; oldest first.
+    """
+
+    def __init__(
+        self,
+        set_name: str,
+        *,
+        microprice_ticks: Sequence[float] = (),
+        leader: str = "",
+        utc_offsets: Sequence[tuple[int, int]] = (),
+    ) -> None: ...
     @property
     def width(self) -> int: ...
-    def update(self, event: NDArray[np.uint8]) -> tuple[NDArray[np.float32], bool]:
-        """Take one event's 80 bytes; return its vector, shape (width,), and whether the engine is warm."""
+    def update(
+        self, event: NDArray[np.uint8], depth: NDArray[np.int64] | None = None
+    ) -> tuple[NDArray[np.float32], bool]:
+        """Take one event's 80 bytes, and its levels, shape (1, 4, 10).
+
+        Return its vector, shape (width,), and whether the engine is warm.
+        """
+
+    def lead(self, event: NDArray[np.uint8]) -> None:
+        """Take one event of the leader."""
 
     def reset(self) -> None: ...
 
-def compute_features(set_name: str, events: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return the matrix, shape (n, width), and which rows may be acted on, shape (n,), for 80 n bytes of events."""
+MICROPRICE_SHAPE: tuple[int, int]
+"""Spreads and bins of a fitted microprice."""
+
+def compute_features(
+    engine: FeatureEngine,
+    events: NDArray[np.uint8],
+    *,
+    depth: NDArray[np.int64] | None = None,
+    leader: NDArray[np.uint8] | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return the matrix, shape (n, width), and which rows may be acted on, shape (n,), for 80 n bytes of events.
+
+    The engine begins anew. depth: shape (n, 4, 10). leader: the leader's events, oldest first.
+    """
 
 def compute_markouts(
     events: NDArray[np.uint8], *, fee_bps: float, stale_after_ns: int, entry_latency_ns: int, horizon_ns: int

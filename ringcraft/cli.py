@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "demo": ("ringcraft.commands.demo", "Run the whole loop: market data to live decisions and back out again."),
     "up": ("ringcraft.commands.up", "Run MLflow, the serving tier, scheduled flows and the console together."),
     "train": ("ringcraft.commands.train", "Train, validate, compress and publish models from a recording."),
+    "fit-features": ("ringcraft.commands.fit_features", "Fit a feature set on a recording: Stoikov's microprice."),
     "publish": ("ringcraft.commands.publish", "Publish an ONNX model of your own."),
     "schedule": ("ringcraft.commands.schedule", "Serve training as a Prefect deployment with a cron schedule."),
     "replay": ("ringcraft.commands.replay", "Read a recording: book, features, or into a running tier."),
@@ -50,7 +51,7 @@ class _Lazy(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(COMMANDS[cmd_name][0])
-        command = getattr(module, cmd_name)
+        command = getattr(module, cmd_name.replace("-", "_"))
         if not isinstance(command, click.Command):
             raise TypeError(f"{module.__name__}.{cmd_name} is not a command")
         return command

@@ -10,17 +10,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_contracts.feature_set import FeatureSet
-from data_contracts.market_event import UNUSABLE, MarketEvents
-from market_data.feature_sets import needs_sizes
+from data_contracts.market_event import UNUSABLE, BookDepths, MarketEvents
+from market_data.feature_sets import needs_depth, needs_leader, needs_sizes
+from market_data.reference.depth_features import depth_columns
+from market_data.reference.lead_lag_features import followed_bps, lead_lag_columns, leader_states
+from market_data.reference.sessions import runs
 
 Floats = NDArray[np.float64]
 
 
-def reference_features(events: MarketEvents, feature_set: FeatureSet) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def reference_features(
+    events: MarketEvents,
+    feature_set: FeatureSet,
+    *,
+    depth: BookDepths | None = None,
+    leader: MarketEvents | None = None,
+    time_zone: str = "UTC",
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Return the matrix, shape (n, d), and whether each row may be acted on, shape (n,).
 
     Quadratic in n: for a few thousand events.
+
+    Args:
+        events: n, oldest first.
+        feature_set: d features.
+        depth: their levels, where the set reads them.
+        leader: the leader's events, in order of time, where the set reads one.
+        time_zone: where the instrument trades.
     """
+    if needs_depth(feature_set) or needs_leader(feature_set):
+        return _by_session(events, feature_set, depth, leader, time_zone)
     matrix = np.zeros((len(events), len(feature_set.features)), dtype=np.float32)
     ready = np.zeros(len(events), dtype=bool)
     session = Session(feature_set)
@@ -34,6 +53,33 @@ def reference_features(events: MarketEvents, feature_set: FeatureSet) -> tuple[N
         touch_usable = not int(event["flags"]) & int(UNUSABLE)
         ready[row] = session.warm and touch_usable and bool(np.isfinite(matrix[row]).all())
     return matrix, ready
+
+
+def _by_session(
+    events: MarketEvents,
+    feature_set: FeatureSet,
+    depth: BookDepths | None,
+    leader: MarketEvents | None,
+    time_zone: str,
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    gap_s, least = feature_set.parameters["session_gap_s"], feature_set.warm_up_events
+    matrix = np.zeros((len(events), len(feature_set.features)), dtype=np.float32)
+    warm, taken = np.zeros(len(events), dtype=bool), np.full(len(events), -1)
+    own = runs(events, depth, sizes=needs_sizes(feature_set), session_gap_s=gap_s)
+    states = leader_states(events[:0] if leader is None else leader, gap_s)
+    followed = followed_bps(states, own)
+    for run in own:
+        led: NDArray[np.bool_] = np.ones(len(run.rows), dtype=bool)
+        if needs_leader(feature_set):
+            columns, led = lead_lag_columns(run, states, followed, least)
+        else:
+            columns = depth_columns(run, feature_set, time_zone)
+        matrix[run.rows] = np.stack([columns[name] for name in feature_set.features], axis=1)
+        warm[run.rows] = (np.arange(1, len(run.rows) + 1) >= least) & led
+        taken[run.rows] = run.rows
+    last = np.maximum.accumulate(taken)  # what is not taken repeats the last vector, zeros before the first
+    matrix, warm = np.where(last[:, None] >= 0, matrix[last], np.float32(0)), (last >= 0) & warm[last]
+    return matrix, warm & ((events["flags"] & UNUSABLE) == 0) & np.isfinite(matrix).all(axis=1)
 
 
 class Session:

@@ -12,14 +12,19 @@ MarketEvent event_at(std::span<const std::uint8_t> events, std::size_t index) no
   return event;
 }
 
-void batch_features(FeatureEngine& engine, std::span<const std::uint8_t> events, float* matrix,
-                    bool* ready) noexcept {
+void batch_features(FeatureEngine& engine, std::span<const std::uint8_t> events, const BookDepth* depths,
+                    std::span<const std::uint8_t> leader, float* matrix, bool* ready) noexcept {
   engine.reset();
   const std::size_t width = engine.width();
+  const std::size_t led = leader.size() / sizeof(MarketEvent);
+  std::size_t next = 0;
   for (std::size_t i = 0; i < events.size() / sizeof(MarketEvent); ++i) {
     const MarketEvent event = event_at(events, i);
+    for (; next < led && event_at(leader, next).event_ns <= event.event_ns; ++next) {
+      engine.lead(event_at(leader, next));
+    }
     float* row = matrix + i * width;
-    const bool warm = engine.update(event, row);
+    const bool warm = engine.update(event, depths == nullptr ? nullptr : depths + i, row);
     ready[i] = warm && (event.flags & kUnusable) == 0 &&
                std::all_of(row, row + width, [](float value) { return std::isfinite(value); });
   }

@@ -16,10 +16,12 @@ namespace ringcraft {
 
 /// Feeds every event to a fresh engine.
 ///
+/// @param depths one an event, or null.
+/// @param leader events of the leader, oldest first, which it takes where they belong by event time.
 /// @param matrix row-major, one row an event.
 /// @param ready per event: warm, the event itself usable, and every feature finite.
-void batch_features(FeatureEngine& engine, std::span<const std::uint8_t> events, float* matrix,
-                    bool* ready) noexcept;
+void batch_features(FeatureEngine& engine, std::span<const std::uint8_t> events, const BookDepth* depths,
+                    std::span<const std::uint8_t> leader, float* matrix, bool* ready) noexcept;
 
 /// Treats every event as a decision.
 ///

@@ -1,9 +1,14 @@
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/unique_ptr.h>
+#include <nanobind/stl/vector.h>
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "market_data/batch.hpp"
@@ -26,30 +31,53 @@ std::span<const std::uint8_t> events_view(const Bytes& bytes) {
   return view(bytes);
 }
 
-std::unique_ptr<FeatureEngine> make_engine(const std::string& set_name) {
-  auto engine = FeatureEngine::make(set_name);
-  if (engine == nullptr) throw nb::value_error(("no feature set " + set_name).c_str());
+using Levels = nb::ndarray<const std::int64_t, nb::shape<-1, 4, kDepthLevels>, nb::c_contig, nb::device::cpu>;
+/// From when on, UTC ns, and seconds ahead of UTC.
+using Offsets = std::vector<std::pair<std::int64_t, std::int32_t>>;
+
+std::unique_ptr<FeatureEngine> make_engine(const std::string& set_name,
+                                           const std::vector<double>& microprice_ticks,
+                                           const std::string& leader, const Offsets& utc_offsets) {
+  std::vector<OffsetChange> changes;
+  for (const auto& [from_ns, offset_s] : utc_offsets) changes.push_back({from_ns, offset_s});
+  auto engine = FeatureEngine::make({set_name, microprice_ticks, leader}, ZoneClock(std::move(changes)));
+  if (engine == nullptr) {
+    throw nb::value_error(("no feature set " + set_name + " that takes what was given").c_str());
+  }
   return engine;
 }
 
-nb::tuple engine_update(FeatureEngine& engine, const Bytes& event) {
+const BookDepth* depths_of(const std::optional<Levels>& depth, std::size_t events) {
+  if (!depth) return nullptr;
+  if (depth->shape(0) != events) throw nb::value_error("depth: expected as many as events");
+  return reinterpret_cast<const BookDepth*>(depth->data());
+}
+
+nb::tuple engine_update(FeatureEngine& engine, const Bytes& event, const std::optional<Levels>& depth) {
   if (event.size() != sizeof(MarketEvent)) throw nb::value_error("event: expected 80 bytes");
   auto vector = std::make_unique<float[]>(engine.width());
-  const bool warm = engine.update(event_at(view(event), 0), vector.get());
+  const bool warm = engine.update(event_at(view(event), 0), depths_of(depth, 1), vector.get());
   return nb::make_tuple(to_numpy(std::move(vector), {engine.width()}), warm);
 }
 
-nb::tuple compute_features(const std::string& set_name, const Bytes& events) {
+void engine_lead(FeatureEngine& engine, const Bytes& event) {
+  if (event.size() != sizeof(MarketEvent)) throw nb::value_error("event: expected 80 bytes");
+  engine.lead(event_at(view(event), 0));
+}
+
+nb::tuple compute_features(FeatureEngine& engine, const Bytes& events, const std::optional<Levels>& depth,
+                           const std::optional<Bytes>& leader) {
   const auto bytes = events_view(events);
-  const auto engine = make_engine(set_name);
+  const auto led = leader ? events_view(*leader) : std::span<const std::uint8_t>();
   const std::size_t count = bytes.size() / sizeof(MarketEvent);
-  auto matrix = std::make_unique<float[]>(count * engine->width());
+  const BookDepth* depths = depths_of(depth, count);
+  auto matrix = std::make_unique<float[]>(count * engine.width());
   auto ready = std::make_unique<bool[]>(count);
   {
     nb::gil_scoped_release released;
-    batch_features(*engine, bytes, matrix.get(), ready.get());
+    batch_features(engine, bytes, depths, led, matrix.get(), ready.get());
   }
-  return nb::make_tuple(to_numpy(std::move(matrix), {count, engine->width()}),
+  return nb::make_tuple(to_numpy(std::move(matrix), {count, engine.width()}),
                         to_numpy(std::move(ready), {count}));
 }
 
@@ -83,7 +111,9 @@ nb::dict describe_feature_sets() {
     nb::dict about;
     about["features"] = names;
     about["half_lives_s"] = half_lives;
-    about["needs_sizes"] = spec.needs_sizes;
+    about["needs_sizes"] = spec.needs.sizes;
+    about["needs_depth"] = spec.needs.depth;
+    about["needs_leader"] = spec.needs.leader;
     about["session_gap_s"] = spec.session_gap_s;
     about["warm_up_events"] = spec.warm_up_events;
     sets[nb::str(spec.name.data(), spec.name.size())] = about;
@@ -115,11 +145,15 @@ nb::tuple simulate_from_python(std::uint64_t seed, double seconds, std::uint64_t
 
 void bind_market_data(nb::module_& module) {
   nb::class_<FeatureEngine>(module, "FeatureEngine")
-      .def(nb::new_(&make_engine), nb::arg("set_name"))
+      .def(nb::new_(&make_engine), nb::arg("set_name"), nb::kw_only(),
+           nb::arg("microprice_ticks") = std::vector<double>(), nb::arg("leader") = "",
+           nb::arg("utc_offsets") = Offsets())
       .def_prop_ro("width", &FeatureEngine::width)
-      .def("update", &engine_update, nb::arg("event"))
+      .def("update", &engine_update, nb::arg("event"), nb::arg("depth") = nb::none())
+      .def("lead", &engine_lead, nb::arg("event"))
       .def("reset", &FeatureEngine::reset);
-  module.def("compute_features", &compute_features, nb::arg("set_name"), nb::arg("events"));
+  module.def("compute_features", &compute_features, nb::arg("engine"), nb::arg("events"), nb::kw_only(),
+             nb::arg("depth") = nb::none(), nb::arg("leader") = nb::none());
   module.def("compute_markouts", &compute_markouts, nb::arg("events"), nb::kw_only(), nb::arg("fee_bps"),
              nb::arg("stale_after_ns"), nb::arg("entry_latency_ns"), nb::arg("horizon_ns"));
   module.def("simulate_itch50", &simulate_from_python, nb::kw_only(), nb::arg("seed"), nb::arg("seconds"),
@@ -127,6 +161,7 @@ void bind_market_data(nb::module_& module) {
              nb::arg("market_tilt"), nb::arg("limit_rate"), nb::arg("limit_decay"), nb::arg("limit_tilt"),
              nb::arg("cancel_rate"), nb::arg("cancel_tilt"), nb::arg("start_ticks"));
   module.attr("FEATURE_SETS") = describe_feature_sets();
+  module.attr("MICROPRICE_SHAPE") = nb::make_tuple(kMicropriceSpreads, kMicropriceBins);
   bind_feeds(module);
   bind_level_feeds(module);
   bind_tapes(module);

@@ -50,7 +50,7 @@ void Engine::on_event(const MarketEvent& event, std::int64_t receive_ns) noexcep
 
 void Engine::update_features(InstrumentState& instrument, const MarketEvent& event) noexcept {
   for (FeatureFeed& feed : instrument.features) {
-    feed.warm = feed.engine != nullptr && feed.engine->update(event, feed.vector.data());
+    feed.warm = feed.engine != nullptr && feed.engine->update(event, nullptr, feed.vector.data());
     if (!feed.warm) {
       continue;
     }

@@ -131,7 +131,7 @@ void Engine::bind(InstrumentState& instrument) {
     if (known == instrument.features.end()) {
       FeatureFeed feed;
       feed.set = plan->feature_set;
-      feed.engine = FeatureEngine::make(plan->feature_set);
+      feed.engine = FeatureEngine::make({plan->feature_set, {}, {}});
       instrument.features.push_back(std::move(feed));
     }
     Binding binding{i, place};

@@ -11,6 +11,7 @@ from data_contracts.instrument import Instrument
 from data_contracts.manifest import DataRange, Label
 from data_contracts.recording import Recording
 from market_data.feature_sets import default_feature_set, feature_set
+from market_data.recordings import first_share
 from models.dataset import Dataset, build_dataset
 from models.folds import Fold, purged, walk_forward
 from models.labels import LabelReport
@@ -71,16 +72,6 @@ def prepare(recordings: Sequence[Recording], request: TrainRequest) -> Prepared:
         ranges=tuple(_range(part) for part in parts),
         trained_until_ns=int(parts[-1].events["event_ns"][-1]),
     )
-
-
-def first_share(recordings: Sequence[Recording], share: float) -> tuple[Recording, ...]:
-    """Return the first `share` of all events, as recordings; the one the cut falls into is shortened."""
-    left, parts = round(share * sum(len(recording) for recording in recordings)), []
-    for recording in recordings:
-        if left > 0:
-            parts.append(recording.part(0, min(left, len(recording))))
-            left -= len(recording)
-    return tuple(parts)
 
 
 def _split(rows: Dataset, request: TrainRequest) -> tuple[Dataset, Dataset]:

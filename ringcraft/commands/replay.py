@@ -28,7 +28,13 @@ if TYPE_CHECKING:
 )
 @click.option("--features", type=click.Path(path_type=Path), help="Parquet file: one feature vector per event.")
 @click.option(
-    "--feature-set", "set_name", default=None, help="For --features; default: touch_v1 where the feed gives sizes."
+    "--feature-set",
+    "set_name",
+    default=None,
+    help="For --features: a name, lead_lag_v1=LEADER, or a fitted set's file; default: touch_v1 where there are sizes.",
+)
+@click.option(
+    "--leader", "leader_source", type=click.Path(path_type=Path), default=None, help="Of the leader; default: SOURCE."
 )
 @click.option("--publish", "address", default=None, help="HOST:PORT of a running tier's feed.")
 @click.option(
@@ -50,6 +56,7 @@ def replay(
     times: Path | None,
     features: Path | None,
     set_name: str | None,
+    leader_source: Path | None,
     address: str | None,
     speed: float,
     account: str | None,
@@ -57,7 +64,7 @@ def replay(
     as_json: bool,
 ) -> None:
     """Read the recording SOURCE, a file or a folder, in event time; count it, store it, or feed a running tier."""
-    from market_data.feature_sets import default_feature_set, feature_set
+    from market_data.feature_sets import default_feature_set, feature_set_of, needs_depth
     from market_data.reading import read_recordings
     from market_data.replay import book_table, features_table, read_times, summarise
 
@@ -65,13 +72,16 @@ def replay(
         raise UsageError("--at: expected --book too, which says where the states go")
     times_ns = read_times(times) if times else None
     start = time.perf_counter()
-    recordings = read_recordings(source, format=format_name, instrument=instrument)
+    chosen = feature_set_of(set_name) if set_name else None
+    depth = chosen is not None and needs_depth(chosen)
+    recordings = read_recordings(source, format=format_name, instrument=instrument, depth=depth)
     answer: dict[str, Any] = summarise(recordings, seconds=time.perf_counter() - start)
     if book:
         _write(book_table(recordings, times_ns), book)
     if features:
-        chosen = feature_set(set_name) if set_name else default_feature_set(recordings)
-        _write(features_table(recordings, chosen), features)
+        chosen = chosen or default_feature_set(recordings)
+        leader = read_recordings(leader_source or source, instrument=chosen.leader) if chosen.leader else ()
+        _write(features_table(recordings, chosen, leader), features)
     if address:
         answer["published"] = _publish(recordings, address, speed=speed, account=account, arm=arm)
     _print(answer, as_json)

@@ -1,26 +1,25 @@
 """Features: native code against the reference, and the laws that any feature obeys."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from support.markets import LEADER, fitted, inputs_of, markets, mirrored, mirrored_levels, recording_of
 
 from data_contracts.errors import UsageError
-from data_contracts.instrument import Instrument
 from data_contracts.market_event import MARKET_EVENT, NO_LOTS, EventFlag, MarketEvents
-from data_contracts.recording import Recording
 from market_data.feature_sets import FEATURE_SETS, QUOTES_V1, TOUCH_V1, feature_set
-from market_data.features import as_bytes, compute_features
+from market_data.features import as_bytes, compute_features, feature_engine
 from market_data.reading import read_recordings
 from market_data.reference.features import reference_features
 from native import _native
 
 TOLERANCE = {"rtol": 2e-5, "atol": 2e-5}  # float32 out; sums carried in another order
 SETS = pytest.mark.parametrize("name", sorted(FEATURE_SETS))
-MIRROR_SUM = 20_000  # a mirrored price is this less the price
 
 EVEN = {
     "spread_ticks",
@@ -31,43 +30,28 @@ EVEN = {
     "direction_autocorrelation_30s",
     "log_gap_ms",
     "log_intensity",
+    "log_intensity_5s",
+    "log_trade_gap_ms",
+    "log_session_s",
+    "day_sin",
+    "day_cos",
 }
 """Features that a mirrored market leaves alone; all others change sign."""
 
-
-def recording_of(events: MarketEvents) -> Recording:
-    instrument = Instrument(symbol="TEST:X", tick_size="0.01", lot_size="1", currency="USD")
-    return Recording(instrument=instrument, events=events, source=Path("made"), skipped={})
-
-
-@st.composite
-def markets(draw: st.DrawFn, *, flagged: bool = True) -> MarketEvents:
-    """A few hundred random events with repeated times, a long silence, trades, and some unusable touches."""
-    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    count = draw(st.integers(1, 300))
-    events = np.zeros(count, dtype=MARKET_EVENT)
-    steps = rng.integers(0, draw(st.sampled_from([3, 10**6, 3 * 10**9])), count)
-    steps[rng.random(count) < 0.003] = 700 * 10**9
-    events["event_ns"] = 1_600_000_000_000_000_000 + np.cumsum(steps)
-    events["sequence"] = np.arange(count)
-    events["bid_ticks"] = 10_000 + np.cumsum(rng.integers(-2, 3, count))
-    events["ask_ticks"] = events["bid_ticks"] + rng.integers(0, 4, count)
-    events["bid_lots"], events["ask_lots"] = rng.integers(0, 50, (2, count))
-    traded = rng.random(count) < 0.3
-    events["trade_ticks"][traded] = events["bid_ticks"][traded]
-    events["trade_lots"][traded] = rng.integers(-9, 10, traded.sum())
-    if flagged:
-        events["flags"] = np.where(rng.random(count) < 0.05, rng.choice([int(flag) for flag in EventFlag], count), 0)
-    return events
+SWAPPED = {
+    "log_depth_slope_bid": "log_depth_slope_ask",
+    "log_depth_slope_ask": "log_depth_slope_bid",
+    "log_buy_intensity_5s": "log_sell_intensity_5s",
+    "log_buy_intensity_30s": "log_sell_intensity_30s",
+    "log_sell_intensity_5s": "log_buy_intensity_5s",
+    "log_sell_intensity_30s": "log_buy_intensity_30s",
+}
+"""Features of one side, which become the other side's."""
 
 
-def mirrored(events: MarketEvents) -> MarketEvents:
-    mirror = events.copy()
-    mirror["bid_ticks"], mirror["ask_ticks"] = MIRROR_SUM - events["ask_ticks"], MIRROR_SUM - events["bid_ticks"]
-    mirror["bid_lots"], mirror["ask_lots"] = events["ask_lots"], events["bid_lots"]
-    mirror["trade_lots"] = -events["trade_lots"]
-    mirror["trade_ticks"] = np.where(events["trade_ticks"] != 0, MIRROR_SUM - events["trade_ticks"], 0)
-    return mirror
+def computed(name: str, events: MarketEvents, given: dict[str, Any]) -> tuple[Any, Any]:
+    leader = [recording_of(given["leader"], symbol=LEADER)] if "leader" in given else []
+    return compute_features(recording_of(events, given.get("depth")), fitted(name), leader)
 
 
 @SETS
@@ -77,6 +61,11 @@ def test_python_and_native_definitions_of_a_set_are_the_same(name: str) -> None:
     assert ours.warm_up_events == native["warm_up_events"]
     expected = {f"half_life_{position}_s": each for position, each in enumerate(native["half_lives_s"])}
     expected |= {"needs_sizes": float(native["needs_sizes"]), "session_gap_s": native["session_gap_s"]}
+    if native["needs_depth"]:
+        spreads, bins = _native.MICROPRICE_SHAPE
+        expected |= {"needs_depth": 1.0, "microprice_spreads": float(spreads), "microprice_bins": float(bins)}
+    if native["needs_leader"]:
+        expected["needs_leader"] = 1.0
     assert ours.parameters == expected
 
 
@@ -87,7 +76,7 @@ def test_native_code_knows_no_other_set() -> None:
 
 
 def test_unknown_set_is_refused_with_the_choices() -> None:
-    with pytest.raises(UsageError, match="expected one of quotes_v1, touch_v1, got 'nope'"):
+    with pytest.raises(UsageError, match="expected one of depth_v1, lead_lag_v1, quotes_v1, touch_v1, got 'nope'"):
         feature_set("nope")
 
 
@@ -95,8 +84,9 @@ def test_unknown_set_is_refused_with_the_choices() -> None:
 @settings(max_examples=25, deadline=None)
 @given(events=markets())
 def test_native_features_equal_the_reference(name: str, events: MarketEvents) -> None:
-    expected, expected_ready = reference_features(events, FEATURE_SETS[name])
-    matrix, ready = compute_features(recording_of(events), FEATURE_SETS[name])
+    given = inputs_of(name, events)
+    expected, expected_ready = reference_features(events, fitted(name), **given)
+    matrix, ready = computed(name, events, given)
     assert_allclose(matrix, expected, **TOLERANCE)
     assert_array_equal(ready, expected_ready)
 
@@ -108,8 +98,13 @@ def test_cutting_the_future_off_changes_nothing_before_the_cut(
     name: str, events: MarketEvents, data: st.DataObject
 ) -> None:
     cut = data.draw(st.integers(0, len(events)))
-    whole, ready = compute_features(recording_of(events), FEATURE_SETS[name])
-    part, part_ready = compute_features(recording_of(events[:cut]), FEATURE_SETS[name])
+    given = inputs_of(name, events)
+    whole, ready = computed(name, events, given)
+    known = {key: values[:cut] for key, values in given.items() if key == "depth"}
+    if "leader" in given:  # of the leader, too, only what there was by then
+        end_ns = events["event_ns"][cut - 1] if cut else 0
+        known["leader"] = given["leader"][given["leader"]["event_ns"] < end_ns]
+    part, part_ready = computed(name, events[:cut], known)
     assert part.tobytes() == whole[:cut].tobytes()
     assert_array_equal(part_ready, ready[:cut])
 
@@ -118,9 +113,19 @@ def test_cutting_the_future_off_changes_nothing_before_the_cut(
 @settings(max_examples=25, deadline=None)
 @given(events=markets())
 def test_one_event_at_a_time_gives_the_batch_bit_for_bit(name: str, events: MarketEvents) -> None:
-    matrix, _ = compute_features(recording_of(events), FEATURE_SETS[name])
-    engine = _native.FeatureEngine(name)
-    streamed = [engine.update(as_bytes(events[row : row + 1]))[0] for row in range(len(events))]
+    given = inputs_of(name, events)
+    matrix, _ = computed(name, events, given)
+    engine = feature_engine(fitted(name), recording_of(events).instrument)
+    leader, led, streamed = given.get("leader", events[:0]), 0, []
+    for row in range(len(events)):
+        # At the same time the leader comes before or after, as chance has it.
+        side = "left" if row % 2 else "right"
+        until = int(np.searchsorted(leader["event_ns"], events["event_ns"][row], side=side))
+        for position in range(led, until):
+            engine.lead(as_bytes(leader[position : position + 1]))
+        led = max(led, until)
+        depth = given["depth"][row : row + 1] if "depth" in given else None
+        streamed.append(engine.update(as_bytes(events[row : row + 1]), depth)[0])
     assert np.stack(streamed).tobytes() == matrix.tobytes()
 
 
@@ -128,12 +133,17 @@ def test_one_event_at_a_time_gives_the_batch_bit_for_bit(name: str, events: Mark
 @settings(max_examples=25, deadline=None)
 @given(events=markets())
 def test_mirrored_market_flips_every_directed_feature(name: str, events: MarketEvents) -> None:
-    features = FEATURE_SETS[name]
-    matrix, _ = compute_features(recording_of(events), features)
-    mirror, _ = compute_features(recording_of(mirrored(events)), features)
+    if name == "lead_lag_v1":
+        return  # in logs, a mirrored price is another market
+    features, given = FEATURE_SETS[name], inputs_of(name, events)
+    matrix, _ = computed(name, events, given)
+    mirror, _ = computed(name, mirrored(events), {key: mirrored_levels(each) for key, each in given.items()})
     for position, feature in enumerate(features.features):
         if feature in ("bid_only_move_ticks", "ask_only_move_ticks"):
             continue  # these two change places as well
+        if feature in SWAPPED:
+            assert_allclose(mirror[:, features.features.index(SWAPPED[feature])], matrix[:, position], **TOLERANCE)
+            continue
         sign = 1 if feature in EVEN else -1
         assert_allclose(mirror[:, position], sign * matrix[:, position], **TOLERANCE, err_msg=feature)
     if name == "quotes_v1":
@@ -145,11 +155,16 @@ def test_mirrored_market_flips_every_directed_feature(name: str, events: MarketE
 @settings(max_examples=10, deadline=None)
 @given(events=markets(), shift_ns=st.integers(-(10**18), 10**18))
 def test_shifted_clock_changes_nothing(name: str, events: MarketEvents, shift_ns: int) -> None:
-    shifted = events.copy()
+    given = inputs_of(name, events)
+    shifted, later = events.copy(), dict(given)
     shifted["event_ns"] += shift_ns
-    first, _ = compute_features(recording_of(events), FEATURE_SETS[name])
-    second, _ = compute_features(recording_of(shifted), FEATURE_SETS[name])
-    assert first.tobytes() == second.tobytes()
+    if "leader" in given:
+        later["leader"] = given["leader"].copy()
+        later["leader"]["event_ns"] += shift_ns
+    first, _ = computed(name, events, given)
+    second, _ = computed(name, shifted, later)
+    kept = [position for position, each in enumerate(FEATURE_SETS[name].features) if each not in ("day_sin", "day_cos")]
+    assert first[:, kept].tobytes() == second[:, kept].tobytes()
 
 
 def test_recording_without_sizes_is_refused_by_a_set_that_needs_them() -> None:
