@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "schedule": ("ringcraft.commands.schedule", "Serve training as a Prefect deployment with a cron schedule."),
     "replay": ("ringcraft.commands.replay", "Read a recording: book, features, or into a running tier."),
     "record": ("ringcraft.commands.record", "Record a crypto venue's live feed, and hand it to a running tier."),
+    "backfill": ("ringcraft.commands.backfill", "Compute a feature set over the archive of recordings."),
     "ingest": ("ringcraft.commands.ingest", "Bring a recording into the archive, stores and buses."),
     "export": ("ringcraft.commands.export", "Tell stores and buses what the tier decides and earns."),
     "simulate": ("ringcraft.commands.simulate", "Write a simulated recording, with what is true of it beside it."),
