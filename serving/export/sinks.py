@@ -50,7 +50,8 @@ class BusSink:
     def tell(self, told: Sequence[Told]) -> None:
         """See Sink."""
         for one in told:
-            self._bus.publish(one.topic, one.key, one.message)
+            if not isinstance(one.message, FeaturesMessage):  # there is no topic of theirs: they follow from events
+                self._bus.publish(one.topic, one.key, one.message)
         self._bus.flush(self._timeout_s)
 
     def idle(self) -> None:

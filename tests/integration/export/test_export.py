@@ -172,6 +172,7 @@ def typed(
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr("ringcraft.logs.configure_logs", lambda _level: None)  # loggers outlive capsys' stderr
         monkeypatch.setattr(sys, "argv", ["ringcraft", *arguments])
         with pytest.raises(SystemExit) as ended:
             main()

@@ -1,0 +1,108 @@
+"""Market events of recordings and of the shared-memory bus, to the archive, stores and buses."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.events import recording
+from support.redis_server import RedisServer
+
+from data_contracts.messages import EventMessage
+from market_data.buses.in_process import InProcessBus
+from market_data.feature_sets import TOUCH_V1
+from market_data.features import compute_features
+from market_data.reading import read_recordings
+from market_data.shared_bus import EventBusReader, EventBusWriter
+from market_data.simulator import simulate
+from market_data.stores.latest import InProcessLatest
+from market_data.stores.redis_latest import RedisLatest
+from ringcraft.cli import main
+from serving.export.events import tell_recording
+from serving.export.exporter import Exporter
+from serving.export.sinks import BusSink, LatestSink
+
+
+@pytest.fixture
+def typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["ringcraft", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), said.out, said.err)
+
+    return run
+
+
+def test_every_event_of_a_recording_is_told_and_the_newest_book_and_features_kept() -> None:
+    told = recording(2_500)
+    bus, latest = InProcessBus(), InProcessLatest()
+    following = bus.subscribe(["events"])
+    tell_recording(told, [BusSink("bus", bus), LatestSink("latest", latest)])
+    found = [one.message for one in following.poll(0, limit=10_000)]
+    assert len(found) == 2_500
+    for name in ("event_ns", "sequence", "bid_ticks", "ask_lots", "trade_lots", "flags"):
+        assert [getattr(one, name) for one in found] == told.events[name].tolist()
+    kept = latest.get("book", told.instrument.symbol)
+    assert kept is not None
+    assert kept.value == found[-1]
+
+
+def test_live_events_of_the_shared_bus_are_told_as_they_come(tmp_path: Path) -> None:
+    source = recording(300)
+    name = f"test-{os.getpid()}-{tmp_path.name}"
+    writer = EventBusWriter(str(tmp_path / name), (source.instrument,))
+    bus = InProcessBus()
+    following = bus.subscribe(["events"])
+    exporter = Exporter(tmp_path, BusSink("bus", bus), events=EventBusReader(str(tmp_path / name)))
+    writer.write(source.events)
+    while exporter.step():
+        pass
+    found = [one.message for one in following.poll(0)]
+    assert [one.sequence for one in found if isinstance(one, EventMessage)] == source.events["sequence"].tolist()
+
+
+def test_ingest_brings_exchange_bytes_into_archive_and_redis(
+    typed: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    simulate(tmp_path / "day.itch50", seconds=60, seed=3)
+    redis = RedisServer(tmp_path / "redis").start()
+    (tmp_path / "ringcraft.toml").write_text(f'[redis]\nurl = "{redis.url}"\n[stores]\narchive_dir = "kept"\n')
+    done = typed("ingest", "day.itch50", "--to", "archive", "--to", "redis", "--json")
+    assert done.returncode == 0, done.stderr
+    lines = json.loads(done.stdout)["recordings"]
+    assert [(line["to"], line["new"]) for line in lines] == [("kept", True), ("redis", True)]
+    again = typed("ingest", "day.itch50")
+    assert again.stdout.endswith("there already\n")
+
+    (source,) = read_recordings(tmp_path / "day.itch50", depth=True)
+    (kept,) = read_recordings(tmp_path / "kept", depth=True)
+    assert kept.fingerprint == source.fingerprint
+    reader, symbol = RedisLatest(redis.url), source.instrument.symbol
+    book, features = reader.get("book", symbol), reader.get("features", symbol)
+    assert book is not None
+    assert book.event_ns == source.events["event_ns"][-1]
+    matrix, ready = compute_features(source, TOUCH_V1)
+    assert ready[-1]
+    assert features is not None
+    assert features.value.names == tuple(TOUCH_V1.features)
+    assert np.array_equal(np.array(features.value.values, np.float32), matrix[-1])
+    redis.kill()
+
+
+def test_ingest_into_what_is_not_set_up_is_refused(
+    typed: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    simulate(tmp_path / "day.itch50", seconds=5, seed=3)
+    for name, where in (("influxdb", "url"), ("kafka", "servers")):
+        refused = typed("ingest", "day.itch50", "--to", name)
+        assert refused.returncode == 2
+        assert f"{name}.{where}: expected where it is, in the settings, got nothing" in refused.stderr
