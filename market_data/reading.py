@@ -1,37 +1,47 @@
 """Recordings from files and folders, whatever their format."""
 
 from pathlib import Path
-from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 from data_contracts.errors import UsageError
 from data_contracts.recording import Recording
+from market_data.feed_format import FeedFormat, load, registered, takes_depth
 from market_data.formats import (
     archive,
     binance_ws,
     cffex_ticks,
+    dbn,
     itch50,
     kraken_ws,
     lobster,
     moldudp64,
     quotes,
     sse_l3,
+    taq,
 )
+from market_data.formats.columns import ColumnFiles
 
-FORMATS: Final[dict[str, ModuleType]] = {
+FORMATS: Final[dict[str, FeedFormat]] = {
     "archive": archive,
     "binance-ws": binance_ws,
     "cffex-ticks": cffex_ticks,
+    "csv": ColumnFiles("csv"),
+    "dbn": dbn,
     "itch50": itch50,
     "kraken-ws": kraken_ws,
     "lobster": lobster,
     "moldudp64": moldudp64,
+    "parquet": ColumnFiles("parquet"),
     "quotes": quotes,
     "sse-l3": sse_l3,
+    "taq": taq,
 }
+"""The platform's own; those that installed packages register come on top."""
 
-WITH_DEPTH: Final = frozenset({"archive", "binance-ws", "itch50", "kraken-ws", "lobster", "moldudp64", "sse-l3"})
-"""Formats whose `read` takes `depth` and then keeps the levels; the others have none to keep."""
+WITH_DEPTH: Final = frozenset(name for name, reader in FORMATS.items() if takes_depth(reader))
+"""Formats that keep the levels of the book where they are asked to; the others have none to keep."""
+
+_MAPPED: Final = ("csv", "parquet")
 
 
 def read_recordings(
@@ -40,14 +50,16 @@ def read_recordings(
     format: str | None = None,  # noqa: A002  the option's name
     instrument: str | None = None,
     depth: bool = False,
+    columns: Path | None = None,
 ) -> tuple[Recording, ...]:
     """Return one recording a trading day of one instrument, oldest first.
 
     Args:
         source: a file, or a folder of them; a day that is there in two formats is read once.
-        format: a name in FORMATS; None: found out from names and first bytes.
+        format: a name in FORMATS, of an entry point, or package.module:Class; None: found out from names and bytes.
         instrument: VENUE:SYMBOL, or SYMBOL where that is unambiguous; None where there is only one.
         depth: whether to keep the levels at each event too, 320 bytes more an event, where the format gives them.
+        columns: the column map of csv or parquet; None: the one beside the file.
 
     Raises:
         UsageError: no such path, no such format, or no way to tell which instrument is meant.
@@ -56,24 +68,38 @@ def read_recordings(
     path = Path(source)
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder")
-    name = _detect(path) if format is None else _known(format)
-    reader = FORMATS[name]
-    if format is not None and not reader.claims(path):
-        raise UsageError(f"{path}: found no recording of format {format}")
-    kept = {"depth": True} if depth and name in WITH_DEPTH else {}
-    recordings: tuple[Recording, ...] = reader.read(path, instrument, **kept)
+    known = _known_formats(columns)
+    if format is not None:
+        reader = known.get(format) or _loaded(format, known)
+        if not reader.claims(path):
+            wants = f": {_NEEDS_MAP}" if format in _MAPPED and columns is None else ""
+            raise UsageError(f"{path}: found no recording of format {format}{wants}")
+    else:
+        reader = _detect(path, known)
+    keywords: dict[str, Any] = {"depth": True} if depth and takes_depth(reader) else {}
+    recordings: tuple[Recording, ...] = reader.read(path, instrument, **keywords)
     return recordings
 
 
-def _known(name: str) -> str:
-    if name not in FORMATS:
-        raise UsageError(f"format: expected one of {', '.join(FORMATS)}, got {name!r}")
-    return name
+_NEEDS_MAP: Final = "expected a column map beside it, or --columns"
 
 
-def _detect(path: Path) -> str:
-    fitting = [name for name, reader in FORMATS.items() if reader.claims(path)]
+def _known_formats(columns: Path | None) -> dict[str, FeedFormat]:
+    """Return the platform's formats; with a column map, only those that follow one."""
+    return FORMATS if columns is None else {kind: ColumnFiles(kind, columns) for kind in _MAPPED}
+
+
+def _loaded(name: str, known: dict[str, FeedFormat]) -> FeedFormat:
+    if ":" not in name and name not in registered():
+        choices = ", ".join([*known, *registered(), "package.module:Class"])
+        raise UsageError(f"format: expected one of {choices}, got {name!r}")
+    return load(name)
+
+
+def _detect(path: Path, known: dict[str, FeedFormat]) -> FeedFormat:
+    candidates = dict(known) | {name: load(name) for name in registered() if name not in known and known is FORMATS}
+    fitting = [name for name, reader in candidates.items() if reader.claims(path)]
     if len(fitting) != 1:
         found = f"fits {', '.join(fitting)}" if fitting else "fits none"
-        raise UsageError(f"{path}: {found} of the formats {', '.join(FORMATS)}: name one")
-    return fitting[0]
+        raise UsageError(f"{path}: {found} of the formats {', '.join(candidates)}: name one")
+    return candidates[fitting[0]]

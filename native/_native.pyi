@@ -164,6 +164,34 @@ def itch50_packet_decode(
 ) -> tuple[NDArray[np.uint8], ItchPacketsDecoded, NDArray[np.int64] | None]:
     """Return one stock's market events, 80 bytes each, and the levels at each where asked for, shape (n, 4, 10)."""
 
+class DbnSelected(TypedDict):
+    """What a DBN file's records are, by type; `error` is empty where all are whole. Not there at run time."""
+
+    error: str
+    offset: int
+    by_rtype: dict[int, int]
+
+class MboSummary(TypedDict):
+    """What market-by-order records gave; see market_data/dbn.hpp. Not there at run time."""
+
+    error: str
+    record: int
+    unknown_orders: int
+    duplicate_orders: int
+    off_grid_orders: int
+    over_executed: int
+    other_publisher: int
+    unfinished_events: int
+    gaps: int
+
+def dbn_select(data: NDArray[np.uint8], *, rtype: int, record_bytes: int) -> tuple[NDArray[np.uint8], DbnSelected]:
+    """Return the records of one type, after the file's head; those before an error stand."""
+
+def dbn_mbo_decode(
+    records: NDArray[np.uint8], *, record_bytes: int, instrument: int, price_per_tick: int, depth: bool = False
+) -> tuple[NDArray[np.uint8], MboSummary, NDArray[np.int64] | None]:
+    """Return an instrument's events, 80 bytes each, and the levels at each where asked for, 40 numbers each."""
+
 def itch50_touches(data: NDArray[np.uint8], *, queues: bool) -> tuple[NDArray[np.int64], ItchSummary]:
     """Return six numbers for each change of any stock's touch.
 

@@ -25,7 +25,7 @@ def read_table(source: Path, data: bytes, *, columns: dict[str, "type[pl.DataTyp
     Raises:
         FormatError: not CSV, a column is missing, or a cell is not of its column's type; names row and column.
     """
-    text = _all_text(source, data, header=header)
+    text = read_text_columns(source, data, header=header)
     if header:
         missing = [name for name in columns if name not in text.columns]
         if missing:
@@ -54,12 +54,19 @@ def polars() -> Any:  # noqa: ANN401  a module
     return pl
 
 
-def _all_text(source: Path, data: bytes, *, header: bool) -> "pl.DataFrame":
+def read_text_columns(source: Path, data: bytes, *, header: bool, separator: str = ",") -> "pl.DataFrame":
+    """Return all columns of CSV text, as text.
+
+    Raises:
+        FormatError: not CSV, or no rows.
+    """
     engine = polars()
     if not data.strip():
         raise FormatError(source, where="file", expected="rows", got="nothing")
     try:
-        frame: pl.DataFrame = engine.read_csv(io.BytesIO(data), has_header=header, infer_schema=False)
+        frame: pl.DataFrame = engine.read_csv(
+            io.BytesIO(data), has_header=header, infer_schema=False, separator=separator
+        )
     except engine.exceptions.PolarsError as error:
         raise FormatError(source, where="table", expected="CSV", got=str(error).splitlines()[0]) from None
     return frame

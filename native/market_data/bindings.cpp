@@ -19,6 +19,7 @@ namespace nb = nanobind;
 
 namespace ringcraft {
 
+void bind_dbn(nb::module_& module);
 void bind_feeds(nb::module_& module);
 void bind_level_feeds(nb::module_& module);
 void bind_tapes(nb::module_& module);
@@ -165,6 +166,7 @@ void bind_market_data(nb::module_& module) {
   bind_feeds(module);
   bind_level_feeds(module);
   bind_tapes(module);
+  bind_dbn(module);
 }
 
 }  // namespace ringcraft

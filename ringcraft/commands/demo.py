@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ringcraft.commands.options import FORMATS
+from ringcraft.commands.options import format_option
 from ringcraft.demo.work import fresh
 from ringcraft.exits import NOT_SO
 from ringcraft.prefect_home import keep_prefect_in
@@ -19,9 +19,7 @@ LINGER_S = 900.0
 
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path), help="A real recording; without it one is simulated.")
-@click.option(
-    "--format", "format_name", type=click.Choice(FORMATS), default=None, help="Of the recording; default: detected."
-)
+@format_option
 @click.option("--instrument", default=None, help="VENUE:SYMBOL, where the recording holds several.")
 @click.option(
     "--work",

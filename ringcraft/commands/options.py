@@ -8,7 +8,10 @@ import click
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
-FORMATS = ("archive", "binance-ws", "cffex-ticks", "itch50", "kraken-ws", "lobster", "moldudp64", "quotes", "sse-l3")
+FORMATS = (
+    "archive", "binance-ws", "cffex-ticks", "csv", "dbn", "itch50", "kraken-ws", "lobster", "moldudp64", "parquet",
+    "quotes", "sse-l3", "taq",
+)  # fmt: skip
 """Those of market_data.reading, spelt out so that help needs not load them."""
 
 
@@ -24,12 +27,21 @@ def json_option(function: _F) -> _F:
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")(function)
 
 
+def format_option(function: _F) -> _F:
+    """Add --format: one of the platform's, one that a package registers, or a class."""
+    return click.option(
+        "--format",
+        "format_name",
+        default=None,
+        metavar="FORMAT",
+        help=f"Of the recording: {', '.join(FORMATS)}, or your own as package.module:Class; default: detected.",
+    )(function)
+
+
 def source_options(function: _F) -> _F:
     """Add SOURCE, --format and --instrument."""
     function = click.option("--instrument", default=None, help="VENUE:SYMBOL, where the source holds several.")(
         function
     )
-    function = click.option(
-        "--format", "format_name", type=click.Choice(FORMATS), default=None, help="Of the recording; default: detected."
-    )(function)
+    function = format_option(function)
     return click.argument("source", type=click.Path(path_type=Path))(function)
