@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import sys
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
@@ -41,6 +42,7 @@ def takes_depth(reader: FeedFormat) -> bool:
     return "depth" in inspect.signature(reader.read).parameters
 
 
+@cache  # looking through what is installed takes a tenth of a second
 def registered() -> dict[str, EntryPoint]:
     """Return what installed packages name under `ringcraft.formats`, by name."""
     return {each.name: each for each in entry_points(group=GROUP)}

@@ -23,6 +23,7 @@ from market_data.formats.touch import choose, drop_backwards_with_depth, touch_f
 if TYPE_CHECKING:
     import polars as pl
 
+_PARQUET: Final = b"PAR1"
 _ENDINGS: Final = {"csv": (".csv", ".tsv", ".txt"), "parquet": (".parquet", ".pq")}
 
 
@@ -59,6 +60,9 @@ class ColumnFiles:
         )
 
     def _files(self, source: Path) -> list[Path]:
+        if self._map_path is not None and source.is_file():  # told what it is: its name does not matter
+            found = "parquet" if packed.peek(source, len(_PARQUET)) == _PARQUET else "csv"
+            return [source] if found == self._kind else []
         inside = sorted(source.iterdir()) if source.is_dir() else [source]
         return [
             path
@@ -101,7 +105,7 @@ def _parquet(path: Path, data: bytes) -> "pl.DataFrame":
     except ImportError:
         raise MissingDependencyError("Parquet needs pyarrow: pip install 'ringcraft[training]'") from None
     try:
-        found: Any = engine.from_arrow(pq.read_table(io.BytesIO(data)))
+        found: Any = engine.from_arrow(pq.ParquetFile(io.BytesIO(data)).read(use_threads=False))
     except (pa.ArrowException, OSError, ValueError, MemoryError, engine.exceptions.PolarsError) as error:
         text = " ".join(str(error).split())
         raise FormatError(path, where=f"Parquet of {len(data)} bytes", expected="whole", got=text) from None
