@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from data_contracts.errors import MarketDataError, UsageError
 from data_contracts.feed_hello import FeedHello, write_hello
-from data_contracts.instrument import Instrument
 from data_contracts.market_event import MarketEvents
 from data_contracts.recording import Recording
+from market_data.merging import merged
 
 HELLO: Final = 1
 EVENTS: Final = 2
@@ -96,26 +96,6 @@ def publish(
         worst_lag_ms=pace.worst_lag_s * 1e3,
         stopped=sent < len(events),
     )
-
-
-def merged(recordings: Sequence[Recording]) -> tuple[list[Instrument], MarketEvents]:
-    """Return the instruments, and all events in order of event time with `instrument` their position.
-
-    Raises:
-        UsageError: there is no event.
-    """
-    instruments: list[Instrument] = []
-    parts: list[MarketEvents] = []
-    for recording in recordings:
-        if recording.instrument not in instruments:
-            instruments.append(recording.instrument)
-        part = recording.events.copy()
-        part["instrument"] = instruments.index(recording.instrument)
-        parts.append(part)
-    if not sum(len(part) for part in parts):
-        raise UsageError("publish: expected at least one event, got none")
-    events = np.concatenate(parts)
-    return instruments, events[np.argsort(events["event_ns"], kind="stable")]
 
 
 class _Pace:

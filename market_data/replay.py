@@ -1,5 +1,6 @@
 """Recordings as tables: the book's touch, the features, and a summary of what was read."""
 
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,20 +22,41 @@ _TOUCH = ("bid_ticks", "bid_lots", "ask_ticks", "ask_lots")
 
 
 def book_table(recordings: Sequence[Recording], times_ns: NDArray[np.int64] | None = None) -> "pa.Table":
-    """Return one row a change of the touch, or one row for each of `times_ns`.
+    """Return one row a change of the touch, or one row an instrument for each of `times_ns`.
 
     Columns event_ns, receive_ns, sequence, bid_ticks, bid_lots, ask_ticks, ask_lots; null where a side is empty or
-    the feed gives no sizes. Metadata tick_size, lot_size and instrument.
+    the feed gives no sizes. Metadata tick_size, lot_size and instrument. Of several instruments there is a column
+    `instrument` too, rows go by time, then by symbol, and the metadata are objects in JSON by symbol.
 
     Args:
-        recordings: of one instrument.
+        recordings: of one instrument or several.
         times_ns: event times, UTC, in any order. A row is then the state after the last event at or before its time,
             as that event left it, all null where there is none; one more column, at_ns, is the time.
 
     Raises:
-        UsageError: no recording, or recordings of several instruments.
+        UsageError: no recording.
         MissingDependencyError: pyarrow is not there.
     """
+    pa = _pyarrow()
+    by_symbol: dict[str, list[Recording]] = {}
+    for recording in sorted(recordings, key=lambda each: each.instrument.symbol):
+        by_symbol.setdefault(recording.instrument.symbol, []).append(recording)
+    if len(by_symbol) < 2:
+        return _one_book(recordings, times_ns)
+    tables = [_one_book(each, times_ns) for each in by_symbol.values()]
+    names = pa.array(np.repeat(list(by_symbol), [len(table) for table in tables]))
+    joined = pa.concat_tables([table.replace_schema_metadata(None) for table in tables])
+    joined = joined.append_column("instrument", names)
+    order = "event_ns" if times_ns is None else "at_ns"
+    positions = np.argsort(joined[order].to_numpy(), kind="stable")
+    metadata = {
+        field: json.dumps({symbol: getattr(each[0].instrument, field) for symbol, each in by_symbol.items()})
+        for field in ("tick_size", "lot_size")
+    }
+    return joined.take(pa.array(positions)).replace_schema_metadata(metadata)
+
+
+def _one_book(recordings: Sequence[Recording], times_ns: NDArray[np.int64] | None) -> "pa.Table":
     pa = _pyarrow()
     instrument = _one_instrument(recordings)
     if times_ns is None:

@@ -37,9 +37,9 @@ inline constexpr std::size_t kMboBytes = 56;
 
 struct MboOptions {
   std::size_t record_bytes = kMboBytes;  ///< 64 where the time of sending follows each record
-  std::uint32_t instrument = 0;     ///< instrument_id wanted
-  bool depth = false;               ///< keep the levels too
-  std::int64_t price_per_tick = 0;  ///< tick size in the format's 1e-9; over 0
+  std::uint32_t instrument = 0;          ///< instrument_id wanted
+  bool depth = false;                    ///< keep the levels too
+  std::int64_t price_per_tick = 0;       ///< tick size in the format's 1e-9; over 0
 };
 
 struct MboTape {

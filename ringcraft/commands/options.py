@@ -38,6 +38,16 @@ def format_option(function: _F) -> _F:
     )(function)
 
 
+def columns_option(function: _F) -> _F:
+    """Add --columns."""
+    return click.option(
+        "--columns",
+        type=click.Path(path_type=Path),
+        default=None,
+        help="Column map of csv or parquet; default: the one beside the file.",
+    )(function)
+
+
 def source_options(function: _F) -> _F:
     """Add SOURCE, --format and --instrument."""
     function = click.option("--instrument", default=None, help="VENUE:SYMBOL, where the source holds several.")(

@@ -9,7 +9,7 @@ import click
 
 from data_contracts.errors import UsageError
 from data_contracts.recording import Recording
-from ringcraft.commands.options import json_option, source_options
+from ringcraft.commands.options import columns_option, format_option, json_option
 from ringcraft.exits import DONE
 from ringcraft.terminal import out, print_json, progress, table
 
@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@source_options
+@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
+@format_option
+@click.option(
+    "--instrument",
+    "instruments",
+    multiple=True,
+    help="VENUE:SYMBOL, where a source holds several; may be repeated; all: every one of them.",
+)
+@columns_option
 @click.option("--book", type=click.Path(path_type=Path), help="Parquet file: one row per change of the touch.")
 @click.option(
     "--at",
@@ -49,9 +57,10 @@ if TYPE_CHECKING:
 )
 @json_option
 def replay(
-    source: Path,
+    sources: tuple[Path, ...],
     format_name: str | None,
-    instrument: str | None,
+    instruments: tuple[str, ...],
+    columns: Path | None,
     book: Path | None,
     times: Path | None,
     features: Path | None,
@@ -63,9 +72,12 @@ def replay(
     arm: Literal["champion", "challenger"] | None,
     as_json: bool,
 ) -> None:
-    """Read the recording SOURCE, a file or a folder, in event time; count it, store it, or feed a running tier."""
+    """Read recordings, files or folders, in event time; count them, store them, or feed a running tier.
+
+    Several are merged by time; the same input gives the same bytes, in whatever order it is named.
+    """
     from market_data.feature_sets import default_feature_set, feature_set_of, needs_depth
-    from market_data.reading import read_recordings
+    from market_data.merging import digest, read_many
     from market_data.replay import book_table, features_table, read_times, summarise
 
     if times and not book:
@@ -74,8 +86,9 @@ def replay(
     start = time.perf_counter()
     chosen = feature_set_of(set_name) if set_name else None
     depth = chosen is not None and needs_depth(chosen)
-    recordings = read_recordings(source, format=format_name, instrument=instrument, depth=depth)
+    recordings = read_many(sources, format=format_name, instruments=instruments, columns=columns, depth=depth)
     answer: dict[str, Any] = summarise(recordings, seconds=time.perf_counter() - start)
+    answer["digest"] = digest(recordings)
     if book:
         _write(book_table(recordings, times_ns), book)
     if features:
@@ -131,7 +144,9 @@ def _print(answer: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(answer)
         return
-    out.print(f"{answer['messages']:,} messages, {answer['events_per_second']:,.0f} events/s")
+    out.print(
+        f"{answer['messages']:,} messages, {answer['events_per_second']:,.0f} events/s, digest {answer['digest'][:16]}"
+    )
     rows = [(kind, name, count) for kind in ("by_type", "skipped", "states") for name, count in answer[kind].items()]
     table("What was read", ("of", "name", "count"), rows)
     if "published" in answer:

@@ -94,11 +94,11 @@ def test_summary_of_rows_counts_those_left_out(test_data: Path) -> None:
     assert summary["states"]["auction"] == 2
 
 
-def test_recordings_of_two_instruments_are_refused(test_data: Path) -> None:
+def test_features_of_two_instruments_at_once_are_refused(test_data: Path) -> None:
     folder = test_data / "fx-gold-ticks-201405"
     two = [read_recordings(folder / name / "20140504_quote.zip")[0] for name in ("oanda_eurusd", "fxcm_eurusd")]
     with pytest.raises(UsageError, match="expected recordings of one instrument, got FXCM:EURUSD, OANDA:EURUSD"):
-        book_table(two)
+        features_table(two, QUOTES_V1)
 
 
 def test_market_data_imports_without_the_training_stack() -> None:
