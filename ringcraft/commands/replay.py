@@ -93,7 +93,8 @@ def replay(
         _write(book_table(recordings, times_ns), book)
     if features:
         chosen = chosen or default_feature_set(recordings)
-        leader = read_recordings(leader_source or source, instrument=chosen.leader) if chosen.leader else ()
+        beside = (leader_source,) if leader_source else sources
+        leader = read_many(beside, instruments=(chosen.leader,)) if chosen.leader else ()
         _write(features_table(recordings, chosen, leader), features)
     if address:
         answer["published"] = _publish(recordings, address, speed=speed, account=account, arm=arm)
