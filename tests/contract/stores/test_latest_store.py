@@ -94,8 +94,15 @@ def test_a_value_is_gone_when_its_time_is_over(open_store: Open) -> None:
     store.close()
 
 
-def test_a_redis_that_was_killed_has_everything_again_after_the_next_value(tmp_path: Path) -> None:
-    redis = RedisServer(tmp_path / "redis").start()
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """One to kill."""
+    one = RedisServer(tmp_path / "redis").start()
+    yield one
+    one.kill()
+
+
+def test_a_redis_that_was_killed_has_everything_again_after_the_next_value(redis: RedisServer) -> None:
     store, reader = RedisLatest(redis.url), RedisLatest(redis.url)
     store.put([book(number, f"TEST:{number}") for number in range(10)])
     redis.kill()
@@ -108,7 +115,6 @@ def test_a_redis_that_was_killed_has_everything_again_after_the_next_value(tmp_p
     store.put([book(21, "TEST:0")])
     assert value_of(reader.get("book", "TEST:5")) == event(5, "TEST:5")
     assert value_of(reader.get("book", "TEST:0")) == event(21, "TEST:0")
-    redis.kill()
 
 
 def test_what_others_wrote_and_wrong_addresses_are_refused(server: RedisServer) -> None:

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +42,13 @@ def typed(
     return run
 
 
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path / "redis").start()
+    yield server
+    server.kill()
+
+
 def test_every_event_of_a_recording_is_told_and_the_newest_book_and_features_kept() -> None:
     told = recording(2_500)
     bus, latest = InProcessBus(), InProcessLatest()
@@ -71,10 +78,9 @@ def test_live_events_of_the_shared_bus_are_told_as_they_come(tmp_path: Path) -> 
 
 
 def test_ingest_brings_exchange_bytes_into_archive_and_redis(
-    typed: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+    typed: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, redis: RedisServer
 ) -> None:
     simulate(tmp_path / "day.itch50", seconds=60, seed=3)
-    redis = RedisServer(tmp_path / "redis").start()
     (tmp_path / "ringcraft.toml").write_text(f'[redis]\nurl = "{redis.url}"\n[stores]\narchive_dir = "kept"\n')
     done = typed("ingest", "day.itch50", "--to", "archive", "--to", "redis", "--json")
     assert done.returncode == 0, done.stderr
@@ -95,7 +101,6 @@ def test_ingest_brings_exchange_bytes_into_archive_and_redis(
     assert features is not None
     assert features.value.names == tuple(TOUCH_V1.features)
     assert np.array_equal(np.array(features.value.values, np.float32), matrix[-1])
-    redis.kill()
 
 
 def test_ingest_into_what_is_not_set_up_is_refused(

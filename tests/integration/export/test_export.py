@@ -183,6 +183,13 @@ def typed(
 
 
 @pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path / "redis").start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
 def influx(tmp_path: Path) -> Iterator[InfluxDouble]:
     double = InfluxDouble(tmp_path / "influx").start()
     yield double
@@ -190,10 +197,10 @@ def influx(tmp_path: Path) -> Iterator[InfluxDouble]:
 
 
 def test_the_command_tells_all_of_them_across_kills_of_it_and_of_the_servers(
-    tmp_path: Path, influx: InfluxDouble
+    tmp_path: Path, influx: InfluxDouble, redis: RedisServer
 ) -> None:
     made = journal(tmp_path / "state", 200)
-    redis, kafka = RedisServer(tmp_path / "redis").start(), KafkaMock()
+    kafka = KafkaMock()
     kafka.create("t")
     zeromq = f"ipc://{tmp_path}/bus"
     (tmp_path / "ringcraft.toml").write_text(
@@ -256,7 +263,6 @@ def test_the_command_tells_all_of_them_across_kills_of_it_and_of_the_servers(
         assert sorted(rows.column("decision_id").to_pylist()) == list(range(1, 301))
     client.close()
     following.close()
-    redis.kill()
     kafka.close()
 
 

@@ -109,25 +109,32 @@ def test_with_no_server_the_disk_is_bounded_and_the_caller_is_told(double: Influ
     assert sum(path.stat().st_size for path in (tmp_path / "spool").glob("*.spool")) <= 100_000
 
 
-def test_victoria_metrics_takes_the_same_lines_and_none_is_lost_across_its_restart(tmp_path: Path) -> None:
-    server = VictoriaMetrics(tmp_path / "vm").start()
+@pytest.fixture
+def victoria(tmp_path: Path) -> Iterator[VictoriaMetrics]:
+    started = VictoriaMetrics(tmp_path / "vm").start()
+    yield started
+    started.stop()
+
+
+def test_victoria_metrics_takes_the_same_lines_and_none_is_lost_across_its_restart(
+    victoria: VictoriaMetrics, tmp_path: Path
+) -> None:
     days = [recording(150, seed=day, start_ns=START_NS + day * DAY_NS, step_ns=1_000_000) for day in range(6)]
-    writer = LineWriter(InfluxAddress(url=server.url, database="market", api="v2", timeout_s=2.0), tmp_path / "spool")
+    writer = LineWriter(InfluxAddress(url=victoria.url, database="market", api="v2", timeout_s=2.0), tmp_path / "spool")
     for place, day in enumerate(days):
         if place == 2:
-            server.stop()
+            victoria.stop()
         writer.write(event_batches(day, day_of(day)))
         if place == 4:
-            server.start()
+            victoria.start()
     writer.flush(30)
     assert writer.rejected_lines == 0
     time.sleep(0.1)
     found = {}
-    for labels, times, values in server.series("events_sequence"):
+    for labels, times, values in victoria.series("events_sequence"):
         assert labels["instrument"] == SYMBOL
         for moment, value in zip(times, values, strict=True):
             found[labels["day"], labels["n"], moment] = value  # sent again, a point is there again with the same time
     writer.close()
-    server.stop()
     expected = np.concatenate([day.events["sequence"] for day in days])
     assert sorted(found.values()) == sorted(expected.tolist())
