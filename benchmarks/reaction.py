@@ -10,17 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
 import numpy as np
-import onnx
 from mlflow import MlflowClient
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 
 from benchmarks.report import percentile_row
-from data_contracts.manifest import DecisionRule, Golden, Label, Manifest, sha256_of, write_manifest
-from market_data.feature_sets import TOUCH_V1
-from native import onnxruntime_library
-from native._native import OnnxModel
+from benchmarks.versions import WIDTH, save_graph, write_version
 from registry.mlflow_registry import MlflowRegistry
 from ringcraft.child import Child, own_command
 from ringcraft.mlflow_server import MlflowServer
@@ -97,36 +92,8 @@ def write_config(work: Path, uri: str) -> Path:
 
 
 def _version(folder: Path, number: int) -> Path:
-    folder.mkdir(parents=True)
-    width = len(TOUCH_V1.features)
-    weights = np.full((width, 1), 1e-3 * (number + 1), np.float32)
-    graph = helper.make_graph(
-        [helper.make_node("MatMul", ["features", "w"], ["output"])],
-        "graph",
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, [None, width])],
-        [helper.make_tensor_value_info("output", TensorProto.FLOAT, [None, 1])],
-        [numpy_helper.from_array(weights, "w")],
-    )
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    onnx.save(made, folder / "model.onnx")
-    inputs = np.random.default_rng(number).normal(size=(64, width)).astype(np.float32)
-    outputs = OnnxModel(str(folder / "model.onnx"), onnxruntime_library()).predict(inputs)
-    golden = Golden(inputs=tuple(map(tuple, inputs.tolist())), outputs=tuple(map(tuple, outputs.tolist())))
-    (folder / "golden.json").write_bytes(msgspec.json.encode(golden))
-    manifest = Manifest(
-        model=MODEL,
-        family="linear",
-        feature_set=TOUCH_V1.name,
-        feature_hash=TOUCH_V1.hash,
-        inputs=width,
-        outputs=1,
-        rule=DecisionRule(kind="expected_bps", threshold=1.0),
-        label=Label(kind="mid_move", horizon_ns=1_000_000_000),
-        data=(),
-        metrics={},
-        parity_tolerance=1e-4,
-        source_commit="0" * 40,
-        files={name: sha256_of(folder / name) for name in ("model.onnx", "golden.json")},
-    )
-    write_manifest(folder, manifest)
-    return folder
+    def linear(path: Path) -> None:
+        weights = {"w": np.full((WIDTH, 1), 1e-3 * (number + 1), np.float32)}
+        save_graph(path, [helper.make_node("MatMul", ["features", "w"], ["output"])], weights)
+
+    return write_version(folder, linear, model=MODEL, horizon_ns=1_000_000_000)

@@ -1,22 +1,18 @@
 """Versions as small ONNX graphs over touch_v1, each with a known edge on the planted market."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from benchmarks.rollouts.feed import CUE_GAP_MS, HORIZON_NS
-from data_contracts.manifest import DecisionRule, Golden, Label, Manifest, sha256_of, write_manifest
+from benchmarks.versions import WIDTH, Graph, save_graph, write_version
+from data_contracts.manifest import DecisionRule
 from market_data.feature_sets import TOUCH_V1
-from native import onnxruntime_library
-from native._native import OnnxModel
 
-WIDTH: Final = len(TOUCH_V1.features)
 IMBALANCE: Final = TOUCH_V1.features.index("queue_imbalance")
 LOG_GAP: Final = TOUCH_V1.features.index("log_gap_ms")
 _SIZE: Final = 1000
@@ -27,12 +23,12 @@ Weights = dict[str, NDArray[Any]]
 
 def champion(path: Path) -> None:
     """Follows A, the sign of the queue imbalance."""
-    _save(path, *_follow_a(10.0))
+    save_graph(path, *_follow_a(10.0))
 
 
 def harmful(path: Path) -> None:
     """Does the opposite: 0.2 sd of the difference worse, each decision."""
-    _save(path, *_follow_a(-10.0))
+    save_graph(path, *_follow_a(-10.0))
 
 
 def equal(path: Path) -> None:
@@ -43,7 +39,7 @@ def equal(path: Path) -> None:
         helper.make_node("Sub", ["size", "middle"], ["side"]),
         helper.make_node("Mul", ["side", "scale"], ["output"]),
     ]
-    _save(path, nodes, {**weights, "middle": _scalar(4.0), "scale": _scalar(5.0)})
+    save_graph(path, nodes, {**weights, "middle": _scalar(4.0), "scale": _scalar(5.0)})
 
 
 def slow(path: Path) -> None:
@@ -73,34 +69,13 @@ def slow(path: Path) -> None:
             "If", ["late"], ["output"], then_branch=_branch(costly, "then_out"), else_branch=_branch(cheap, "else_out")
         ),
     ]
-    _save(path, nodes, weights)
+    save_graph(path, nodes, weights)
 
 
-def write_version(folder: Path, graph: Callable[[Path], None], *, model: str) -> Path:
-    """Write a version's files as a training flow does; return the folder."""
-    folder.mkdir(parents=True)
-    graph(folder / "model.onnx")
-    inputs = np.random.default_rng(3).normal(size=(4, WIDTH)).astype(np.float32)
-    outputs = OnnxModel(str(folder / "model.onnx"), onnxruntime_library()).predict(inputs)
-    golden = Golden(inputs=tuple(map(tuple, inputs.tolist())), outputs=tuple(map(tuple, outputs.tolist())))
-    (folder / "golden.json").write_bytes(msgspec.json.encode(golden))
-    manifest = Manifest(
-        model=model,
-        family=graph.__name__,
-        feature_set=TOUCH_V1.name,
-        feature_hash=TOUCH_V1.hash,
-        inputs=WIDTH,
-        outputs=1,
-        rule=DecisionRule(kind="expected_bps", threshold=0.5),
-        label=Label(kind="mid_move", horizon_ns=HORIZON_NS),
-        data=(),
-        metrics={},
-        parity_tolerance=1e-2,
-        source_commit="0" * 40,
-        files={name: sha256_of(folder / name) for name in ("model.onnx", "golden.json")},
-    )
-    write_manifest(folder, manifest)
-    return folder
+def written(folder: Path, graph: Graph, *, model: str) -> Path:
+    """Write a version of the planted market; return the folder."""
+    rule = DecisionRule(kind="expected_bps", threshold=0.5)
+    return write_version(folder, graph, model=model, horizon_ns=HORIZON_NS, rule=rule)
 
 
 def _follow_a(scale: float, output: str = "output") -> tuple[Nodes, Weights]:
@@ -119,14 +94,3 @@ def _one(feature: int, weight: float) -> NDArray[np.float32]:
 
 def _branch(nodes: Nodes, output: str) -> onnx.GraphProto:
     return helper.make_graph(nodes, output, [], [helper.make_tensor_value_info(output, TensorProto.FLOAT, [None, 1])])
-
-
-def _save(path: Path, nodes: Nodes, weights: Weights) -> None:
-    graph = helper.make_graph(
-        nodes,
-        "graph",
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, [None, WIDTH])],
-        [helper.make_tensor_value_info("output", TensorProto.FLOAT, [None, 1])],
-        [numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in weights.items()],
-    )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)

@@ -13,7 +13,7 @@ from typing import Final, Self, TypeVar
 import msgspec
 
 from benchmarks.rollouts.feed import Feed
-from benchmarks.rollouts.graphs import write_version
+from benchmarks.rollouts.graphs import written
 from registry.mlflow_registry import MlflowRegistry
 from ringcraft.mlflow_server import MlflowServer
 from serving.controller.book import BOOK_FILE, Book, Entry, read_book
@@ -68,7 +68,7 @@ class LiveTier:
 
     def register(self, graph: Callable[[Path], None]) -> int:
         """Publish a version made of the graph."""
-        return self.registry.publish(MODEL, write_version(self.folder / graph.__name__, graph, model=MODEL), tags={})
+        return self.registry.publish(MODEL, written(self.folder / graph.__name__, graph, model=MODEL), tags={})
 
     def challenge(self, version: int) -> int:
         """Point alias `challenger` at a version, whose bar is lifted if it had one; return its rollout id.

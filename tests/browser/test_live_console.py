@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 from support.devtools import browse, find_browser
-from support.graphs import cautious, restless, write_version
+from support.graphs import cautious, restless
 from support.live_tier import MODEL, LiveTier
 
+from benchmarks.versions import write_version
 from registry.mlflow_registry import MlflowRegistry
 from ringcraft.mlflow_server import MlflowServer
 

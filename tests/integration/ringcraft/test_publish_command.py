@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.cli import one_line, ringcraft
-from support.graphs import WIDTH, cautious
+from support.graphs import cautious
 
+from benchmarks.versions import WIDTH
 from native import onnxruntime_library
 from native._native import OnnxModel
 from registry.mlflow_registry import MlflowRegistry

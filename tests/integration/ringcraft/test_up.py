@@ -12,8 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 from support.cli import about, one_line, ringcraft, start_ringcraft, wait_for
-from support.graphs import cautious, write_version
+from support.graphs import cautious
 
+from benchmarks.versions import write_version
 from market_data.simulator import simulate
 from registry.mlflow_registry import MlflowRegistry
 from ringcraft.ports import free_port

@@ -7,9 +7,10 @@ from pathlib import Path
 import msgspec
 import pytest
 from mlflow import MlflowClient
-from support.graphs import cautious, write_version
+from support.graphs import cautious
 from support.live_tier import LiveTier
 
+from benchmarks.versions import write_version
 from data_contracts.manifest import GOLDEN_FILE, MANIFEST_FILE, MODEL_FILE, read_manifest, sha256_of, write_manifest
 from registry.mlflow_registry import FILES_PATH, MlflowRegistry
 from serving.console.snapshot import Snapshot

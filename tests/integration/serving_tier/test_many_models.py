@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import RestException
-from support.graphs import cautious, write_version
+from support.graphs import cautious
 from support.live_tier import LiveTier
 
+from benchmarks.versions import write_version
 from data_contracts.errors import UsageError
 from registry.history import HISTORY_FILE, read_history
 from registry.mlflow_registry import MlflowRegistry

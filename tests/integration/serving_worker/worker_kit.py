@@ -15,23 +15,22 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 
+from benchmarks import versions as made
+from benchmarks.versions import WIDTH, save_graph
 from data_contracts.instrument import Instrument
 from data_contracts.journal import Phase, RecordType
-from data_contracts.manifest import DecisionRule, Golden, Label, Manifest, sha256_of, write_manifest
+from data_contracts.manifest import DecisionRule
 from data_contracts.market_event import MARKET_EVENT
 from market_data.feature_sets import TOUCH_V1
-from native import onnxruntime_library
-from native._native import OnnxModel, Route, RoutingTable
+from native._native import Route, RoutingTable
 from serving import shared_memory
 from serving.journal import Journal
 from serving.lineup import Lineup, ModelLineup, Slot, WorkerStatus, read_whole, write_whole
 
 ROOT = Path(__file__).resolve().parents[3]
 MODEL = "touch-net"
-WIDTH = len(TOUCH_V1.features)
 IF = Instrument(symbol="CFFEX:IF2101", tick_size="0.2", lot_size="1", currency="CNY", fee_bps=0.1)
 HORIZON_NS = 2_000_000_000
 SALT = 7
@@ -45,7 +44,7 @@ def linear_graph(path: Path, *, bias: tuple[float, float, float] = (0.0, 0.0, 0.
         helper.make_node("Add", ["m", "b"], ["a"]),
         helper.make_node("Softmax", ["a"], ["output"], axis=1),
     ]
-    _save(path, nodes, {"w": weight, "b": np.array(bias, np.float32)})
+    save_graph(path, nodes, {"w": weight, "b": np.array(bias, np.float32)}, outputs=3)
 
 
 def nan_graph(path: Path) -> None:
@@ -57,7 +56,7 @@ def nan_graph(path: Path) -> None:
         helper.make_node("Sqrt", ["negative"], ["root"]),
         helper.make_node("Add", ["root", "ones"], ["output"]),
     ]
-    _save(path, nodes, {"axes": np.array([1], np.int64), "ones": np.full((1, 3), 1 / 3, np.float32)})
+    save_graph(path, nodes, {"axes": np.array([1], np.int64), "ones": np.full((1, 3), 1 / 3, np.float32)}, outputs=3)
 
 
 def slow_graph(path: Path, *, layers: int = 6, size: int = 1400) -> None:
@@ -74,47 +73,17 @@ def slow_graph(path: Path, *, layers: int = 6, size: int = 1400) -> None:
     weights["w_out"] = random.normal(0, 0.01, (size, 3)).astype(np.float32)
     nodes.append(helper.make_node("MatMul", [f"h{layers}", "w_out"], ["logits"]))
     nodes.append(helper.make_node("Softmax", ["logits"], ["output"], axis=1))
-    _save(path, nodes, weights)
-
-
-def _save(path: Path, nodes: list[onnx.NodeProto], weights: dict[str, np.ndarray]) -> None:
-    graph = helper.make_graph(
-        nodes,
-        "graph",
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, [None, WIDTH])],
-        [helper.make_tensor_value_info("output", TensorProto.FLOAT, [None, 3])],
-        [numpy_helper.from_array(value, name) for name, value in weights.items()],
-    )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    save_graph(path, nodes, weights, outputs=3)
 
 
 def write_version(folder: Path, graph: Callable[[Path], None], *, threshold: float = 0.05, **changes: object) -> Path:
     """Write a version's files; `changes` replace fields of its manifest."""
-    folder.mkdir(parents=True)
-    graph(folder / "model.onnx")
     inputs = np.zeros((4, WIDTH), np.float32)
     if graph is not nan_graph:
         inputs = np.random.default_rng(3).normal(size=(16, WIDTH)).astype(np.float32)
-    outputs = OnnxModel(str(folder / "model.onnx"), onnxruntime_library()).predict(inputs)
-    golden = Golden(inputs=tuple(map(tuple, inputs.tolist())), outputs=tuple(map(tuple, outputs.tolist())))
-    (folder / "golden.json").write_bytes(msgspec.json.encode(golden))
-    manifest = Manifest(
-        model=MODEL,
-        family="linear",
-        feature_set=TOUCH_V1.name,
-        feature_hash=TOUCH_V1.hash,
-        inputs=WIDTH,
-        outputs=3,
-        rule=DecisionRule(kind="up_minus_down", threshold=threshold),
-        label=Label(kind="mid_move", horizon_ns=HORIZON_NS),
-        data=(),
-        metrics={},
-        parity_tolerance=1e-5,
-        source_commit="0" * 40,
-        files={name: sha256_of(folder / name) for name in ("model.onnx", "golden.json")},
-    )
-    write_manifest(folder, msgspec.structs.replace(manifest, **changes))
-    return folder
+    fields = {"model": MODEL, "family": "linear", "parity_tolerance": 1e-5}
+    fields["rule"] = DecisionRule(kind="up_minus_down", threshold=threshold)
+    return made.write_version(folder, graph, horizon_ns=HORIZON_NS, inputs=inputs, **(fields | changes))
 
 
 def lineup(versions: dict[int, Path], *, generation: int = 1, budget_us: float = 5000.0, **changes: object) -> Lineup:

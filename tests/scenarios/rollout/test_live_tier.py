@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.graphs import cautious, restless, slow, write_version
+from support.graphs import cautious, restless, slow
 from support.live_tier import MODEL, LiveTier
 
+from benchmarks.versions import write_version
 from data_contracts.policy import read_policy
 from registry.mlflow_registry import MlflowRegistry
 from ringcraft.mlflow_server import MlflowServer
