@@ -173,7 +173,9 @@ std::int32_t TapeFlow::limit_price(Side side) {
 }
 
 bool TapeFlow::place(Side side) {
-  rest(side, limit_price(side), draw_lots(random_));
+  // One draw a statement: compilers differ in which argument they evaluate first.
+  const std::uint32_t lots = draw_lots(random_);
+  rest(side, limit_price(side), lots);
   return true;
 }
 

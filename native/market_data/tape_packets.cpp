@@ -38,14 +38,14 @@ void record_header(std::vector<std::uint8_t>& out, std::int64_t time_ns, std::si
 std::uint16_t header_sum(const std::uint8_t* header) {
   std::uint32_t sum = 0;
   for (std::size_t i = 0; i < 20; i += 2) sum += (std::uint32_t{header[i]} << 8U) | header[i + 1];
-  while (sum > 0xFFFF) sum = (sum & 0xFFFF) + (sum >> 16U);
+  while (sum > 0xFFFFU) sum = (sum & 0xFFFFU) + (sum >> 16U);
   return static_cast<std::uint16_t>(~sum);
 }
 
 std::vector<std::uint8_t> frame_of(std::span<const std::uint8_t> payload, std::uint8_t line) {
   std::vector<std::uint8_t> out;
   out.reserve(kHeaders + payload.size());
-  big(out, 0x0100'5E00'0000 | (kAddresses[line] & 0x7F'FFFF), 6);  // the group's own address
+  big(out, 0x0100'5E00'0000U | (kAddresses[line] & 0x7F'FFFFU), 6);  // the group's own address
   big(out, 0x0200'0000'0001, 6), big(out, 0x0800, 2);
   big(out, 0x4500, 2), big(out, 28 + payload.size(), 2), big(out, 0, 4), big(out, 0x0811, 2), big(out, 0, 2);
   big(out, 0x0A00'0001, 4), big(out, kAddresses[line], 4);
@@ -138,7 +138,9 @@ PacketWriter::Copy PacketWriter::suffer(std::uint64_t time_ns, std::uint8_t line
   Copy copy;
   for (std::size_t i = 0; i < faults_.size(); ++i) {
     const PacketFault& fault = faults_[i];
-    if (((fault.lines >> line) & 1U) == 0 || time_ns < fault.start_ns || time_ns >= fault.end_ns) continue;
+    if (((std::uint32_t{fault.lines} >> line) & 1U) == 0 || time_ns < fault.start_ns ||
+        time_ns >= fault.end_ns)
+      continue;
     const auto amount_ns = static_cast<std::uint64_t>(fault.amount * 1e3);
     switch (fault.kind) {
       case FaultKind::kGap:
