@@ -1,5 +1,6 @@
 """DBN: written with Databento's own package, read by ours; the rules of market-by-order, and hostile bytes."""
 
+import bisect
 import random
 from datetime import date
 from pathlib import Path
@@ -98,6 +99,56 @@ def test_real_records_are_those_that_databentos_own_decoder_gives(test_data: Pat
     (hour,) = read_recordings(path)
     trades = hour.events[hour.events["trade_ticks"] > 0]
     assert trades[["sequence", "trade_ticks"]].tolist() == expected
+
+
+class PlainBook:
+    """Orders in a dict, prices in sorted lists: slow, and plain enough to be right."""
+
+    def __init__(self) -> None:
+        self.orders: dict[int, tuple[str, int, int]] = {}
+        self.lots: dict[tuple[str, int], int] = {}
+        self.prices: dict[str, list[int]] = {"B": [], "A": []}
+
+    def change(self, side: str, ticks: int, lots: int) -> None:
+        if (side, ticks) not in self.lots:
+            bisect.insort(self.prices[side], ticks)
+        self.lots[side, ticks] = self.lots.get((side, ticks), 0) + lots
+        if self.lots[side, ticks] == 0:
+            del self.lots[side, ticks]
+            self.prices[side].remove(ticks)
+
+    def apply(self, each: "databento.MBOMsg") -> None:
+        action = str(each.action)
+        old = self.orders.pop(each.order_id, None) if action in "AMC" else None
+        left = 0
+        if old is not None:
+            left = max(old[2] - each.size, 0) if action == "C" else 0
+            self.change(old[0], old[1], left - old[2])
+            if left:
+                self.orders[each.order_id] = (old[0], old[1], left)
+        if action in "AM":
+            self.orders[each.order_id] = (str(each.side), each.price // 250_000_000, each.size)
+            self.change(*self.orders[each.order_id])
+
+    def touch(self) -> tuple[int, ...]:
+        bid, ask = self.prices["B"][-1], self.prices["A"][0]
+        return bid, self.lots["B", bid], ask, self.lots["A", ask]
+
+
+def test_real_hours_touch_is_that_of_a_plain_book_over_databentos_own_records(test_data: Path) -> None:
+    path = test_data / ES / "esh4-glbx-mdp3-20231225.mbo.dbn.zst"
+    reader = databento.DBNDecoder(compression=databento.Compression.ZSTD)
+    records = [each for each in reader.write_and_decode(path.read_bytes()) if isinstance(each, databento.MBOMsg)]
+    book, expected = PlainBook(), []
+    for each, following in zip(records, [*records[1:], None], strict=True):
+        book.apply(each)
+        snapshot_ends = each.flags & SNAPSHOT and not (following and following.flags & SNAPSHOT)
+        if (snapshot_ends or each.flags & LAST) and book.touch() not in expected[-1:]:
+            expected.append(book.touch())
+    (hour,) = read_recordings(path)
+    touch = hour.events[["bid_ticks", "bid_lots", "ask_ticks", "ask_lots"]].tolist()
+    assert [now for before, now in zip([None, *touch], touch, strict=False) if now != before] == expected
+    assert len(expected) > 20_000
 
 
 def test_trade_and_fill_change_nothing_the_cancel_after_them_does(tmp_path: Path) -> None:
