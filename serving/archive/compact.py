@@ -23,7 +23,7 @@ from serving.archive.segment import DAY_NS, Columns, Names, Segment, join_markou
 
 PATIENCE_NS: Final = DAY_NS
 """Event time after which what is still missing of a decision will not come."""
-_HEADER: Final = ("crc32c", "type", "worker", "reserved", "index", "pad")
+_HEADER: Final = ("crc32c", "type", "worker", "reserved", "index")
 
 
 def compact(state_dir: Path, worker: str = "worker-0") -> list[ArchivedSegment]:
@@ -159,7 +159,8 @@ def _write(archive: Path, worker: str, segment: Segment, day: int, kind: str, co
 
 def _plain(rows: NDArray[Any], names: Names) -> Columns:
     """Return a record type's own fields, its model and codes in words."""
-    columns: Columns = {name: rows[name] for name in rows.dtype.names or () if name not in _HEADER}
+    own = [name for name in rows.dtype.names or () if name not in _HEADER and rows.dtype[name].kind != "V"]
+    columns: Columns = {name: rows[name] for name in own}  # what only fills room is no column
     models = {**{int(one): f"model-{one}" for one in np.unique(rows["model"])}, **names.models}
     columns["model"] = np.array([models[int(one)] for one in rows["model"]], object)
     for name, kind in (("arm", Arm), ("abstain", AbstainReason)):
