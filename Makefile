@@ -104,7 +104,7 @@ check: setup ## format, lint, types, arrows
 	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/tidy
 
 bench: setup ## what is measured, each against a peer in the same run
-	@for name in feeds features inference guardrails; do $(BIN)/ringcraft bench $$name; done
+	@for name in feed features inference guardrails; do $(BIN)/ringcraft bench $$name; done
 
 format: setup ## rewrite files in the project's style
 	$(BIN)/ruff format .

@@ -291,6 +291,31 @@ def hawkes_events(
 def branching_ratio(branching: Sequence[Sequence[float]]) -> float:
     """Return the spectral radius of a six by six matrix."""
 
+class PacketTimes(TypedDict):
+    """How long packets took; see market_data/feed_bench.hpp. Not there at run time."""
+
+    packets: int
+    messages: int
+    unapplied: int
+    p50_ns: int
+    p99_ns: int
+    p999_ns: int
+
+def bench_packets(data: NDArray[np.uint8]) -> PacketTimes:
+    """Take a file's messages as packets, one by one, into books and signals."""
+
+class FeedDay(TypedDict):
+    """What a whole day holds on to; see market_data/feed_bench.hpp. Not there at run time."""
+
+    messages: int
+    nanoseconds: int
+    unapplied: int
+    early_bytes: int
+    late_bytes: int
+
+def bench_feed_day(*, seed: int, stocks: int, messages: int, live_orders: int) -> FeedDay:
+    """Build books over a day that is made a piece at a time."""
+
 class Books:
     """Limit order books of many instruments, per order and per level; see market_data/books.hpp."""
 

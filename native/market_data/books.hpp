@@ -84,9 +84,7 @@ class Books {
         return taken;
       }
     }
-    if (book.best_key[taken.side == Side::kSell] == level.key) {
-      book.best_lots[taken.side == Side::kSell] = level.lots;
-    }
+    follow_best_lots(book, side, level);
     return taken;
   }
 
@@ -110,7 +108,7 @@ class Books {
     }
     Level& level = levels_[level_for(book, instrument, side, key)];
     level.lots = lots;
-    if (book.best_key[side == Side::kSell] == key) book.best_lots[side == Side::kSell] = lots;
+    follow_best_lots(book, side, level);
     return true;
   }
 
@@ -232,7 +230,7 @@ class Books {
     const std::uint32_t handle = orders_.find(reference);
     if (handle == kNoHandle) return;
     const Level& level = levels_[orders_[handle].level];
-    if (level.orders == 1) books_[level.owner / 2].side[level.owner % 2].prefetch();
+    books_[level.owner / 2].side[level.owner % 2].prefetch();
   }
   /// After prefetch_book(): asks for the best prices.
   [[gnu::always_inline]] void prefetch_ladder(std::uint32_t instrument, Side side) const noexcept {
@@ -306,7 +304,14 @@ class Books {
   void grow_level(Book& book, Side side, Level& level, std::uint32_t lots) noexcept {
     level.lots += lots;
     ++level.orders;
-    if (book.best_key[side == Side::kSell] == level.key) book.best_lots[side == Side::kSell] = level.lots;
+    follow_best_lots(book, side, level);
+  }
+
+  /// Written in any case: whether the level is the best is as good as a coin's toss, and a branch costs more.
+  static void follow_best_lots(Book& book, Side side, const Level& level) noexcept {
+    const std::size_t s = side == Side::kSell;
+    const std::int64_t best = -std::int64_t{book.best_key[s] == level.key};
+    book.best_lots[s] = (level.lots & best) | (book.best_lots[s] & ~best);
   }
 
   void drop_level(Book& book, Side side, std::uint32_t handle) noexcept {

@@ -1,11 +1,15 @@
 #include "market_data/feed_bench.hpp"
 
+#include <algorithm>
 #include <array>
 #include <bit>
+#include <chrono>
 #include <ctime>
 #include <vector>
 
 #include "market_data/itch50_books.hpp"
+#include "market_data/moldudp64.hpp"
+#include "market_data/random.hpp"
 
 namespace ringcraft {
 namespace {
@@ -52,9 +56,10 @@ constexpr std::array<OrderLayout, 256> kOrderLayouts = [] {
 }();
 
 /// Order-flow imbalance of Cont, Kukanov & Stoikov (2014), summed for each instrument, and the weighted mid.
+template <bool kQueues>
 class Signals {
  public:
-  explicit Signals(const Books<false>& books) : books_(books), flow_(books.instruments()) {}
+  explicit Signals(const Books<kQueues>& books) : books_(books), flow_(books.instruments()) {}
 
   void before(ItchMessage message) noexcept { before_ = books_.best(message.locate()); }
   void operator()(ItchMessage message, std::uint64_t, const ItchTrade&) noexcept {
@@ -78,7 +83,7 @@ class Signals {
     return (key >= old_key ? lots : 0) - (key <= old_key ? old_lots : 0);
   }
 
-  const Books<false>& books_;
+  const Books<kQueues>& books_;
   std::vector<std::int64_t> flow_;
   BookTouch before_;
 };
@@ -99,6 +104,10 @@ class Touches {
   const Books<true>& books_;
 };
 
+std::uint64_t unapplied(const ItchSummary& summary) noexcept {
+  return summary.unknown_orders + summary.duplicate_orders + summary.off_grid_orders + summary.over_executed;
+}
+
 template <bool kQueues, class Listener>
 FeedRun build_books(std::span<const std::uint8_t> bytes) {
   ItchBooks<kQueues> state(kItchLocates);
@@ -109,11 +118,75 @@ FeedRun build_books(std::span<const std::uint8_t> bytes) {
   run.nanoseconds = watch.nanoseconds();
   run.messages = summary.messages;
   run.checksum = listener.checksum;
-  run.unapplied =
-      summary.unknown_orders + summary.duplicate_orders + summary.off_grid_orders + summary.over_executed;
+  run.unapplied = unapplied(summary);
   run.crossed = state.books.state_counts().entered[static_cast<std::size_t>(__builtin_ctz(kCrossed))];
   run.bytes = state.books.bytes();
   return run;
+}
+
+/// Packets of a few messages, one behind the other.
+class Packets {
+ public:
+  explicit Packets(std::span<const std::uint8_t> file) {
+    constexpr std::uint64_t kMost = 7;
+    Random random(1);
+    bytes_.reserve(file.size() + file.size() / 4);
+    std::uint64_t sequence = 1;
+    for (std::size_t at = 0; at < file.size();) {
+      const std::size_t header = bytes_.size();
+      begins_.push_back(header);
+      bytes_.resize(header + kHeaderBytes, 'R');
+      std::uint16_t count = 0;
+      for (std::uint64_t left = 1 + random.below(kMost); left > 0 && at < file.size(); --left, ++count) {
+        const std::size_t size = 2U + be16(file.data() + at);
+        const auto from = file.begin() + static_cast<std::ptrdiff_t>(at);
+        bytes_.insert(bytes_.end(), from, from + static_cast<std::ptrdiff_t>(size));
+        at += size;
+      }
+      put(header + 10, sequence, 8);
+      put(header + 18, count, 2);
+      sequence += count;
+    }
+    begins_.push_back(bytes_.size());
+  }
+
+  [[nodiscard]] std::size_t size() const noexcept { return begins_.size() - 1; }
+  [[nodiscard]] std::span<const std::uint8_t> operator[](std::size_t i) const noexcept {
+    return std::span(bytes_).subspan(begins_[i], begins_[i + 1] - begins_[i]);
+  }
+
+ private:
+  static constexpr std::size_t kHeaderBytes = 20;
+  void put(std::size_t at, std::uint64_t value, unsigned size) noexcept {
+    for (unsigned i = 0; i < size; ++i)
+      bytes_[at + i] = static_cast<std::uint8_t>(value >> (8U * (size - 1 - i)));
+  }
+
+  std::vector<std::uint8_t> bytes_;
+  std::vector<std::size_t> begins_;
+};
+
+/// Messages as an arbiter hands them on, into books and signals.
+class BookSink : public MoldSink {
+ public:
+  void message(std::span<const std::uint8_t> bytes, std::uint64_t sequence, std::int64_t) override {
+    if (bytes.empty() || kItchLengths[bytes[0]] != bytes.size()) return;
+    const ItchMessage message(bytes.data());
+    ItchTrade trade;
+    signals.before(message);
+    if (state.apply(message, message.locate(), summary, trade)) signals(message, sequence, trade);
+  }
+  void missed(std::uint64_t, std::uint64_t count) override { summary.unknown_orders += count; }
+
+  ItchBooks<true> state{kItchLocates};
+  Signals<true> signals{state.books};
+  ItchSummary summary;
+};
+
+std::int64_t quantile(std::vector<std::int64_t>& times, double share) {
+  const auto at = times.begin() + static_cast<std::ptrdiff_t>(share * static_cast<double>(times.size() - 1));
+  std::nth_element(times.begin(), at, times.end());
+  return *at;
 }
 
 }  // namespace
@@ -155,8 +228,45 @@ FeedRun bench_decode(std::span<const std::uint8_t> bytes) {
   return run;
 }
 
-FeedRun bench_levels(std::span<const std::uint8_t> bytes) { return build_books<false, Signals>(bytes); }
+FeedRun bench_levels(std::span<const std::uint8_t> bytes) {
+  return build_books<false, Signals<false>>(bytes);
+}
 
 FeedRun bench_orders(std::span<const std::uint8_t> bytes) { return build_books<true, Touches>(bytes); }
+
+PacketTimes bench_packets(std::span<const std::uint8_t> bytes) {
+  const Packets packets(bytes);
+  BookSink sink;
+  MoldArbiter arbiter(sink, {}, {});
+  std::vector<std::int64_t> times(packets.size());
+  for (std::size_t i = 0; i < packets.size(); ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    arbiter.take(packets[i], static_cast<std::int64_t>(i), 0);
+    times[i] = (std::chrono::steady_clock::now() - start).count();
+  }
+  PacketTimes found{packets.size(), arbiter.summary().messages, unapplied(sink.summary)};
+  found.p50_ns = quantile(times, 0.5);
+  found.p99_ns = quantile(times, 0.99);
+  found.p999_ns = quantile(times, 0.999);
+  return found;
+}
+
+FeedDay bench_day(const MarketTapeParameters& parameters) {
+  constexpr std::uint64_t kPiece = 1'000'000;
+  MarketTape tape(parameters);
+  ItchBooks<true> state(kItchLocates);
+  Touches touches(state.books);
+  FeedDay day;
+  for (auto piece = tape.next(kPiece); !piece.empty(); piece = tape.next(kPiece)) {
+    const Stopwatch watch;
+    const ItchSummary summary = run_itch50(piece, state, touches);
+    day.nanoseconds += watch.nanoseconds();
+    day.messages += summary.messages;
+    day.unapplied += unapplied(summary);
+    if (day.messages <= parameters.messages / 10 + kPiece) day.early_bytes = state.books.bytes();
+  }
+  day.late_bytes = state.books.bytes();
+  return day;
+}
 
 }  // namespace ringcraft

@@ -346,6 +346,38 @@ nb::dict bench_feed(const Bytes& bytes, const std::string& what) {
   return about;
 }
 
+nb::dict bench_packet_times(const Bytes& bytes) {
+  PacketTimes found;
+  {
+    nb::gil_scoped_release released;
+    found = bench_packets(view(bytes));
+  }
+  nb::dict about;
+  about["packets"] = found.packets;
+  about["messages"] = found.messages;
+  about["unapplied"] = found.unapplied;
+  about["p50_ns"] = found.p50_ns;
+  about["p99_ns"] = found.p99_ns;
+  about["p999_ns"] = found.p999_ns;
+  return about;
+}
+
+nb::dict bench_feed_day(std::uint64_t seed, std::uint16_t stocks, std::uint64_t messages,
+                        std::uint32_t live_orders) {
+  FeedDay day;
+  {
+    nb::gil_scoped_release released;
+    day = bench_day({seed, stocks, messages, live_orders, 1});
+  }
+  nb::dict about;
+  about["messages"] = day.messages;
+  about["nanoseconds"] = day.nanoseconds;
+  about["unapplied"] = day.unapplied;
+  about["early_bytes"] = day.early_bytes;
+  about["late_bytes"] = day.late_bytes;
+  return about;
+}
+
 }  // namespace
 
 void bind_feeds(nb::module_& module) {
@@ -361,6 +393,9 @@ void bind_feeds(nb::module_& module) {
   module.def("write_market_tape", &market_tape, nb::kw_only(), nb::arg("seed"), nb::arg("stocks"),
              nb::arg("messages"), nb::arg("live_orders"), nb::arg("reference_step") = 1);
   module.def("bench_feed", &bench_feed, nb::arg("data"), nb::arg("what"));
+  module.def("bench_packets", &bench_packet_times, nb::arg("data"));
+  module.def("bench_feed_day", &bench_feed_day, nb::kw_only(), nb::arg("seed"), nb::arg("stocks"),
+             nb::arg("messages"), nb::arg("live_orders"));
   nb::class_<PyBooks>(module, "Books")
       .def(nb::init<std::uint32_t>(), nb::arg("instruments"))
       .def("apply_itch50", &PyBooks::apply_itch50, nb::arg("data"))

@@ -45,9 +45,15 @@ inline constexpr std::array<std::uint8_t, 256> kItchLengths = [] {
   return table;
 }();
 
-inline constexpr std::array<bool, 256> kItchNamesOrder = [] {
-  std::array<bool, 256> table{};
-  for (const char type : {'A', 'F', 'E', 'C', 'X', 'D', 'U'}) table[static_cast<unsigned char>(type)] = true;
+/// What a message does to an order, as numbers that can be added up without a branch.
+struct ItchOrderEffect {
+  std::uint8_t adds = 0;     ///< 1: it is an order's first
+  std::uint8_t changes = 0;  ///< 1: it names an order that should rest already
+};
+inline constexpr std::array<ItchOrderEffect, 256> kItchOrderEffects = [] {
+  std::array<ItchOrderEffect, 256> table{};
+  for (const char type : {'A', 'F'}) table[static_cast<unsigned char>(type)].adds = 1;
+  for (const char type : {'E', 'C', 'X', 'D', 'U'}) table[static_cast<unsigned char>(type)].changes = 1;
   return table;
 }();
 
@@ -69,10 +75,7 @@ class ItchMessage {
     symbol.erase(symbol.find_last_not_of(' ') + 1);
     return symbol;
   }
-  /// Whether it names an order at offset 11.
-  [[nodiscard]] bool names_order() const noexcept { return kItchNamesOrder[at_[0]]; }
-  /// Whether it is an order's first.
-  [[nodiscard]] bool adds() const noexcept { return at_[0] == 'A' || at_[0] == 'F'; }
+  [[nodiscard]] ItchOrderEffect effect() const noexcept { return kItchOrderEffects[at_[0]]; }
 
  private:
   const std::uint8_t* at_;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "market_data/book_types.hpp"
@@ -83,6 +84,12 @@ class ItchWriter {
   }
   /// Fills the last message up to its length; to be called before the bytes are read.
   void finish() { out.resize(end_, ' '); }
+  /// Gives away what was written, whole, and begins afresh.
+  [[nodiscard]] std::vector<std::uint8_t> take() {
+    finish();
+    end_ = 0;
+    return std::exchange(out, {});
+  }
 
   /// Begins again, with no bytes.
   void clear() { out.clear(), end_ = 0; }

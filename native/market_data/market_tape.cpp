@@ -17,31 +17,30 @@ constexpr double kDayNs = 23'400e9;                    // until 16:00
 constexpr std::uint32_t kCent = 100;                   // in the feed's 1/10000
 constexpr std::string_view kOtherTypes = "YLVWKJhQBINO";
 
-class MarketTape {
+}  // namespace
+
+class MarketTape::Flow {
  public:
-  explicit MarketTape(const MarketTapeParameters& parameters)
+  explicit Flow(const MarketTapeParameters& parameters)
       : p_(parameters),
         random_(parameters.seed),
         books_(parameters.stocks + 1U),
         mids_(parameters.stocks + 1U) {
     double total = 0;
     for (std::uint32_t i = 1; i <= p_.stocks; ++i) activity_.push_back(total += 1.0 / i);
-    writer_.out.reserve(p_.messages * 34 + std::uint64_t{80} * p_.stocks);
+    open();
   }
 
-  std::vector<std::uint8_t> run() {
-    open();
+  std::vector<std::uint8_t> next(std::uint64_t messages) {
+    const std::uint64_t until = std::min(p_.messages, made_ + messages);
+    writer_.out.reserve(writer_.out.size() + (until - made_) * 34 + 64);
     const double step_ns = kDayNs / static_cast<double>(std::max<std::uint64_t>(p_.messages, 1));
-    double now = 0;
-    for (std::uint64_t i = 0; i < p_.messages; ++i) {
-      now_ns_ = kOpenNs + static_cast<std::uint64_t>(now = now + step_ns);
+    for (; made_ < until; ++made_) {
+      now_ns_ = kOpenNs + static_cast<std::uint64_t>(clock_ = clock_ + step_ns);
       act();
     }
-    writer_.system(now_ns_, 'M');
-    writer_.system(now_ns_, 'E');
-    writer_.system(now_ns_, 'C');
-    writer_.finish();
-    return std::move(writer_.out);
+    if (made_ == p_.messages && !closed_) close();
+    return writer_.take();
   }
 
  private:
@@ -60,6 +59,13 @@ class MarketTape {
     }
     writer_.system(now_ns_, 'S');
     writer_.system(now_ns_, 'Q');
+  }
+
+  void close() {
+    closed_ = true;
+    writer_.system(now_ns_, 'M');
+    writer_.system(now_ns_, 'E');
+    writer_.system(now_ns_, 'C');
   }
 
   void act() {
@@ -197,7 +203,7 @@ class MarketTape {
     return {symbol_.data(), 8};
   }
 
-  const MarketTapeParameters& p_;
+  MarketTapeParameters p_;
   Random random_;
   Books<true> books_;
   std::vector<std::int32_t> mids_;
@@ -207,14 +213,19 @@ class MarketTape {
   std::array<char, 16> symbol_{};
   std::size_t drawn_ = 0;
   std::uint64_t now_ns_ = 0;
+  double clock_ = 0;
+  std::uint64_t made_ = 0;
+  bool closed_ = false;
   std::uint64_t references_ = 0;
   std::uint64_t matches_ = 0;
 };
 
-}  // namespace
+MarketTape::MarketTape(const MarketTapeParameters& parameters) : flow_(std::make_unique<Flow>(parameters)) {}
+MarketTape::~MarketTape() = default;
+std::vector<std::uint8_t> MarketTape::next(std::uint64_t messages) { return flow_->next(messages); }
 
 std::vector<std::uint8_t> write_market_tape(const MarketTapeParameters& parameters) {
-  return MarketTape(parameters).run();
+  return MarketTape(parameters).next(parameters.messages);
 }
 
 }  // namespace ringcraft

@@ -2,6 +2,7 @@
 // A whole market's day as ITCH 5.0 bytes: thousands of stocks, every message type, books that never cross.
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 namespace ringcraft {
@@ -17,8 +18,24 @@ struct MarketTapeParameters {
 /// Order flow without a signal: adds around a mid that wanders, deletes and replaces of random orders,
 /// executions of the order that is next at the touch. Stock i is as active as 1 / i, as in real markets
 /// about.
-///
-/// @return BinaryFILE bytes, the same for the same parameters, always.
+class MarketTape {
+ public:
+  /// Opens the day; `parameters.messages` spreads it over the session.
+  explicit MarketTape(const MarketTapeParameters& parameters);
+  ~MarketTape();
+  MarketTape(const MarketTape&) = delete;
+  MarketTape& operator=(const MarketTape&) = delete;
+
+  /// The next messages' bytes, whole ones, the opening ones before the first and the closing ones after the
+  /// last; empty once the day is over.
+  [[nodiscard]] std::vector<std::uint8_t> next(std::uint64_t messages);
+
+ private:
+  class Flow;
+  std::unique_ptr<Flow> flow_;
+};
+
+/// @return the whole day's BinaryFILE bytes, the same for the same parameters, always.
 [[nodiscard]] std::vector<std::uint8_t> write_market_tape(const MarketTapeParameters& parameters);
 
 }  // namespace ringcraft

@@ -12,7 +12,7 @@ from ringcraft.exits import NOT_SO
 from ringcraft.terminal import err, out, print_json, table
 
 BENCHES: Final = {
-    "feeds": "feed messages a second: decoding against a memory scan, books against itch-book",
+    "feed": "feed messages a second: decoding against a memory scan, books against itch-book; packets; a long day",
     "features": "feature vectors a second, native against the numpy reference",
     "reaction": "seconds from an alias moved in MLflow to its version in shadow",
     "inference": "one row through ONNX Runtime's C API against its Python session",
@@ -26,6 +26,7 @@ _OF: Final = {
     "deployments": "guardrails",
     "effects": "guardrails",
     "seed": "guardrails",
+    "messages": "feed",
 }
 
 
@@ -36,6 +37,7 @@ _OF: Final = {
 @click.option("--deployments", type=click.IntRange(min=1), help="Of guardrails: equal versions. Default: 1000.")
 @click.option("--effects", type=click.IntRange(min=1), help="Of guardrails: of each bad version. Default: 300.")
 @click.option("--seed", type=click.IntRange(min=0), help="Of guardrails: of every series. Default: 1.")
+@click.option("--messages", type=click.IntRange(min=1000), help="Of feed: of the long day. Default: 100,000,000.")
 @json_option
 def bench(name: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401  each benchmark has its own
     """Measure NAME against a peer, or a goal, in the same run: medians, the ratio, and its spread.
@@ -51,7 +53,7 @@ def bench(name: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401  ea
     if name == "guardrails":
         rows = _judge_guardrails(given, quiet=as_json)
     else:
-        sizes = {"experiments": (), "seeds": 10, **given} if name == "rollouts" else {}
+        sizes = {"experiments": (), "seeds": 10, **given} if name == "rollouts" else given
         with err.status(f"measuring {BENCHES[name]}"):
             rows = importlib.import_module(f"benchmarks.{name}").run(**sizes)
     command = shlex.join(["ringcraft", *sys.argv[1:]])
