@@ -3,6 +3,7 @@
 import queue
 import threading
 import time
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -19,19 +20,23 @@ _FRAME_EVENTS: Final = 1000
 
 
 class LivePublisher:
-    """Sends one instrument's events to a feed door; those that it cannot send at once are dropped and counted.
+    """Sends events to a feed door; those that it cannot send at once are dropped and counted.
 
     Args:
         address: HOST:PORT of the feed door.
-        instrument: whose events.
+        instrument: whose events; several: `instrument` of an event is the position here.
         account: on whose behalf.
     """
 
-    def __init__(self, address: str, instrument: Instrument, *, account: str | None = None) -> None:
+    def __init__(
+        self, address: str, instrument: Instrument | Sequence[Instrument], *, account: str | None = None
+    ) -> None:
         self.sent = self.dropped = self.connections = 0
         self.last_error = ""
         self._address = address
-        self._hello = FeedHello(instruments=(instrument,), account=account)
+        self._hello = FeedHello(
+            instruments=(instrument,) if isinstance(instrument, Instrument) else tuple(instrument), account=account
+        )
         self._waiting: queue.Queue[MarketEvents | None] = queue.Queue(maxsize=_MOST_WAITING)
         self._feed: Feed | None = None
         self._tried_s = float("-inf")

@@ -397,6 +397,91 @@ class LevelFeed:
     def transitions(self) -> tuple[list[int], list[int]]:
         """Return how often each state was entered and left, by the flag's bit."""
 
+class SourceSummary(TypedDict):
+    """What a packet source brought, and what not. Not there at run time."""
+
+    stamp: str
+    packets: int
+    bytes: int
+    calls: int
+    dropped: int
+    cut: int
+    other: int
+
+class PacketSource:
+    """Where packets come from; see native/market_data/packet_source.hpp."""
+
+    def summary(self) -> SourceSummary: ...
+    @property
+    def refused(self) -> list[str]: ...
+
+class CaptureSource(PacketSource):
+    """Packets of a pcap or pcapng in memory."""
+
+    def __init__(self, capture: NDArray[np.uint8]) -> None: ...
+    def capture(self) -> CaptureSummary: ...
+
+class UdpSource(PacketSource):
+    """Packets of the kernel's UDP sockets; RuntimeError where one cannot be had."""
+
+    def __init__(
+        self, lines: Sequence[tuple[str, int]], *, interface: str, buffer_bytes: int, busy_poll_us: int
+    ) -> None: ...
+    @property
+    def ports(self) -> list[int]: ...
+
+class DpdkSource(PacketSource):
+    """Packets of DPDK's first port; there only where it was built with RINGCRAFT_DPDK."""
+
+    def __init__(self, arguments: Sequence[str]) -> None: ...
+
+class ReceiverSummary(ItchSummary):
+    """What a receiver made of its packets. Not there at run time."""
+
+    bad_messages: int
+    mold: MoldSummary
+    events: int
+    entered: list[int]
+    unrecorded: int
+    requests: int
+    answers: int
+    unlisted: list[str]
+
+class FeedReceiver:
+    """MoldUDP64 packets to market events; RuntimeError where recording or re-request server cannot be had."""
+
+    def __init__(
+        self,
+        source: PacketSource,
+        *,
+        stocks: Sequence[tuple[str, int, int]],
+        midnight_ns: int,
+        patience_ns: int,
+        bus: BusWriter | None,
+        record: str,
+        retransmit: str,
+        keep_events: bool,
+    ) -> None:
+        """Take stocks as (symbol, price units per tick, locate code or 0)."""
+
+    def run(self, *, timeout_s: float, spin_s: float) -> bool:
+        """Receive for a while; return whether more may come."""
+
+    def take_events(self) -> NDArray[np.uint8]: ...
+    def finish(self) -> str:
+        """Give holes up, close the recording; return why it is not whole, or nothing."""
+
+    def summary(self) -> ReceiverSummary: ...
+
+def first_packet_ns(capture: NDArray[np.uint8]) -> int:
+    """Return the recorder's time of a capture's first UDP packet; 0 where there is none."""
+
+def pin_thread(core: int) -> str:
+    """Bind the calling thread to a core; return why it was refused, or nothing."""
+
+def lock_memory() -> str:
+    """Keep this process's memory from being paged out; return why it was refused, or nothing."""
+
 def simulate_itch50(
     *,
     seed: int,

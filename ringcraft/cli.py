@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "ingest": ("ringcraft.commands.ingest", "Bring a recording into the archive, stores and buses."),
     "export": ("ringcraft.commands.export", "Tell stores and buses what the tier decides and earns."),
     "simulate": ("ringcraft.commands.simulate", "Write a simulated recording, with what is true of it beside it."),
+    "receive": ("ringcraft.commands.receive", "Receive a live feed: books, a recording, a bus, a running tier."),
     "serve": ("ringcraft.commands.serve", "Run the serving tier: supervisor, controller, worker."),
     "status": ("ringcraft.commands.status", "Show what is serving, how its rollouts stand, what happened."),
     "history": ("ringcraft.commands.history", "Show every alias change that was seen or made."),

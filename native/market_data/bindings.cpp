@@ -23,6 +23,7 @@ void bind_dbn(nb::module_& module);
 void bind_feeds(nb::module_& module);
 void bind_level_feeds(nb::module_& module);
 void bind_tapes(nb::module_& module);
+void bind_receiving(nb::module_& module);
 
 namespace {
 
@@ -167,6 +168,7 @@ void bind_market_data(nb::module_& module) {
   bind_level_feeds(module);
   bind_tapes(module);
   bind_dbn(module);
+  bind_receiving(module);
 }
 
 }  // namespace ringcraft

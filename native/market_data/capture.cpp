@@ -185,15 +185,24 @@ bool CaptureReader::stop(CaptureStatus status) {
 }
 
 bool CaptureReader::to_udp(const Frame& frame, UdpPacket& packet) {
+  if (frame.link != kEthernet) {
+    ++summary_.other_link;
+    return false;
+  }
+  packet.time_ns = frame.time_ns;
+  return find_udp(frame.bytes, frame.short_of_wire, summary_, packet);
+}
+
+bool find_udp(std::span<const std::uint8_t> frame, bool short_of_wire, CaptureSummary& counts,
+              UdpPacket& packet) {
   const auto skip = [](std::uint64_t& count) {
     ++count;
     return false;
   };
   // What a header promises and the record does not hold was cut off, if the record says so; else it is
   // nonsense.
-  std::uint64_t& missing = frame.short_of_wire ? summary_.cut : summary_.garbled;
-  if (frame.link != kEthernet) return skip(summary_.other_link);
-  auto rest = frame.bytes;
+  std::uint64_t& missing = short_of_wire ? counts.cut : counts.garbled;
+  auto rest = frame;
   if (rest.size() < 14) return skip(missing);
   std::size_t type_at = 12;
   const auto tagged = [](std::uint16_t type) { return type == 0x8100 || type == 0x88A8 || type == 0x9100; };
@@ -201,23 +210,22 @@ bool CaptureReader::to_udp(const Frame& frame, UdpPacket& packet) {
     type_at += 4;
     if (rest.size() < type_at + 2) return skip(missing);
   }
-  if (be16(rest.data() + type_at) != 0x0800) return skip(summary_.other_protocol);
+  if (be16(rest.data() + type_at) != 0x0800) return skip(counts.other_protocol);
   rest = rest.subspan(type_at + 2);
   if (rest.size() < 20) return skip(missing);
   const std::size_t header = std::size_t{4} * (rest[0] & 0x0FU);
   const std::size_t total = be16(rest.data() + 2);
-  if (rest[0] >> 4U != 4 || header < 20 || total < header) return skip(summary_.garbled);
-  if (rest[9] != 17) return skip(summary_.other_protocol);
-  if ((be16(rest.data() + 6) & 0x3FFFU) != 0) return skip(summary_.fragments);
+  if (rest[0] >> 4U != 4 || header < 20 || total < header) return skip(counts.garbled);
+  if (rest[9] != 17) return skip(counts.other_protocol);
+  if ((be16(rest.data() + 6) & 0x3FFFU) != 0) return skip(counts.fragments);
   if (rest.size() < total) return skip(missing);
   packet.address = be32(rest.data() + 16);
   rest = rest.subspan(header, total - header);  // past it lies what fills an Ethernet frame up
-  if (rest.size() < 8) return skip(summary_.garbled);
+  if (rest.size() < 8) return skip(counts.garbled);
   const std::size_t length = be16(rest.data() + 4);
-  if (length < 8 || length > rest.size()) return skip(summary_.garbled);
+  if (length < 8 || length > rest.size()) return skip(counts.garbled);
   packet.port = be16(rest.data() + 2);
   packet.payload = rest.subspan(8, length - 8);
-  packet.time_ns = frame.time_ns;
   return true;
 }
 

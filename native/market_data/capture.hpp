@@ -36,6 +36,12 @@ struct UdpPacket {
   std::uint16_t port = 0;     ///< destination
 };
 
+/// Finds the UDP packet of an Ethernet frame, VLAN tags or none, IPv4; sets all but its time.
+/// @param short_of_wire whether the frame is known to be cut off.
+/// @return false where there is no whole one; `counts` then says why.
+bool find_udp(std::span<const std::uint8_t> frame, bool short_of_wire, CaptureSummary& counts,
+              UdpPacket& packet);
+
 /// Walks a capture that lies in memory.
 ///
 /// Header and UDP checksums are not checked: network cards fill them in after the capture.

@@ -10,6 +10,7 @@
 
 #include "market_data/book_depth.hpp"
 #include "market_data/feed_bench.hpp"
+#include "market_data/feed_summaries.hpp"
 #include "market_data/itch50.hpp"
 #include "market_data/itch50_packets.hpp"
 #include "market_data/market_tape.hpp"
@@ -19,50 +20,6 @@ namespace nb = nanobind;
 
 namespace ringcraft {
 namespace {
-
-const char* status_text(ItchStatus status) {
-  switch (status) {
-    case ItchStatus::kOk:
-      return "";
-    case ItchStatus::kTruncated:
-      return "a whole message, got the end of the bytes";
-    case ItchStatus::kBadLength:
-      return "the length of the message's type, got another";
-    case ItchStatus::kBadField:
-      return "side B or S, got another byte";
-  }
-  return "";
-}
-
-nb::dict describe_types(const std::array<std::uint64_t, 256>& by_type) {
-  nb::dict counts;
-  for (std::size_t type = 0; type < by_type.size(); ++type) {
-    const char letter = static_cast<char>(type);
-    if (by_type[type] != 0) counts[nb::str(&letter, 1)] = by_type[type];
-  }
-  return counts;
-}
-
-nb::dict describe(const ItchSummary& summary) {
-  nb::dict about;
-  about["error"] = status_text(summary.status);
-  about["offset"] = summary.offset;
-  about["messages"] = summary.messages;
-  about["by_type"] = describe_types(summary.by_type);
-  about["unknown_types"] = summary.unknown_types;
-  about["unknown_orders"] = summary.unknown_orders;
-  about["duplicate_orders"] = summary.duplicate_orders;
-  about["off_grid_orders"] = summary.off_grid_orders;
-  about["over_executed"] = summary.over_executed;
-  return about;
-}
-
-/// How often each state was entered, by the flag's bit.
-nb::list entered(const StateCounts& counts) {
-  nb::list found;
-  for (const std::uint64_t count : counts.entered) found.append(count);
-  return found;
-}
 
 nb::list stocks_of(const std::vector<ItchStock>& stocks) {
   nb::list found;
@@ -102,52 +59,6 @@ nb::tuple itch50_decode(const Bytes& bytes, std::uint16_t locate, std::uint32_t 
     summary = decode_itch50(view(bytes), {locate, price_per_tick, midnight_ns, depth}, tape);
   }
   return tape_of(tape, depth, describe(summary));
-}
-
-const char* status_text(CaptureStatus status) {
-  switch (status) {
-    case CaptureStatus::kOk:
-      return "";
-    case CaptureStatus::kNotCapture:
-      return "a packet capture, pcap or pcapng, got another first word";
-    case CaptureStatus::kTruncated:
-      return "a whole record, got the end of the bytes";
-    case CaptureStatus::kBadBlock:
-      return "a block whose lengths agree, of an interface described before, got another";
-  }
-  return "";
-}
-
-nb::dict describe(const CaptureSummary& summary) {
-  nb::dict about;
-  about["error"] = status_text(summary.status);
-  about["offset"] = summary.offset;
-  about["packets"] = summary.packets;
-  about["udp"] = summary.udp;
-  about["other_link"] = summary.other_link;
-  about["other_protocol"] = summary.other_protocol;
-  about["fragments"] = summary.fragments;
-  about["cut"] = summary.cut;
-  about["garbled"] = summary.garbled;
-  return about;
-}
-
-nb::dict describe(const MoldSummary& summary) {
-  nb::dict about;
-  about["packets"] = summary.packets;
-  about["heartbeats"] = summary.heartbeats;
-  about["sessions"] = summary.sessions;
-  about["ended"] = summary.ended;
-  about["messages"] = summary.messages;
-  about["duplicates"] = summary.duplicates;
-  about["bad_packets"] = summary.bad_packets;
-  about["other_session"] = summary.other_session;
-  about["holes"] = summary.holes;
-  about["requested"] = summary.requested;
-  about["gaps"] = summary.gaps;
-  about["missed"] = summary.missed;
-  about["first_by_line"] = summary.first_by_line;
-  return about;
 }
 
 nb::dict describe(const ItchPacketsSummary& summary) {

@@ -50,8 +50,10 @@ class ItchEvents {
   /// Messages were missed: from here on nothing that the book says can be trusted.
   void missed() { state_.books.set_state(0, kGap, true); }
 
-  /// Says how often the book went into each state. At the end.
-  void finish() { tape_.states = state_.books.state_counts(); }
+  /// How often the book went into each state.
+  [[nodiscard]] const StateCounts& state_counts() const noexcept { return state_.books.state_counts(); }
+  /// Says so on the tape. At the end.
+  void finish() { tape_.states = state_counts(); }
 
  private:
   const ItchOptions& options_;

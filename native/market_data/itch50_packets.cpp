@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "market_data/itch50_sink.hpp"
+#include "market_data/packet_source.hpp"
+
 namespace ringcraft {
 namespace {
 
@@ -24,7 +27,7 @@ class Lines {
     }
     if (first == nullptr) return false;
     packet = first->packet;
-    line = line_of(static_cast<std::size_t>(first - sources_.data()), packet);
+    line = lines_.line_of(static_cast<std::size_t>(first - sources_.data()), packet);
     first->live = first->reader.next(first->packet);
     return true;
   }
@@ -40,26 +43,8 @@ class Lines {
     UdpPacket packet;
     bool live = false;
   };
-  struct Destination {
-    std::size_t source;
-    std::uint32_t address;
-    std::uint16_t port;
-    bool operator==(const Destination&) const = default;
-  };
-
-  std::size_t line_of(std::size_t source, const UdpPacket& packet) {
-    constexpr std::size_t kMostLines =
-        16;  // a recording has two; one that has been tampered with, any number
-    const Destination wanted{source, packet.address, packet.port};
-    const auto found = std::find(lines_.begin(), lines_.end(), wanted);
-    if (found == lines_.end() && lines_.size() == kMostLines) return kMostLines - 1;
-    const auto line = static_cast<std::size_t>(found - lines_.begin());
-    if (found == lines_.end()) lines_.push_back(wanted);
-    return line;
-  }
-
   std::vector<Source> sources_;
-  std::vector<Destination> lines_;
+  PacketLines lines_;
 };
 
 /// A capture that answers requests: its packets by the number of their first message.
@@ -97,41 +82,10 @@ class Retransmission {
   std::vector<Packet> packets_;
 };
 
-/// Messages that are ITCH's; `take` says whether a message's fields make sense, `missed` hears of every hole.
-template <class Take, class Missed>
-class ItchSink : public MoldSink {
- public:
-  ItchSink(ItchPacketsSummary& summary, Take take, Missed missed)
-      : summary_(summary), take_(std::move(take)), missed_(std::move(missed)) {}
-
-  void message(std::span<const std::uint8_t> bytes, std::uint64_t sequence, std::int64_t time_ns) override {
-    ++summary_.itch.messages;
-    const std::size_t expected = bytes.empty() ? 0 : kItchLengths[bytes[0]];
-    if (expected == 0 && !bytes.empty()) {
-      ++summary_.itch.unknown_types;
-      return;
-    }
-    if (bytes.empty() || expected != bytes.size()) return refuse();
-    ++summary_.itch.by_type[bytes[0]];
-    if (!take_(ItchMessage(bytes.data()), sequence, time_ns)) refuse();
-  }
-  void missed(std::uint64_t, std::uint64_t) override { missed_(); }
-
- private:
-  void refuse() {
-    ++summary_.bad_messages;
-    missed_();
-  }
-
-  ItchPacketsSummary& summary_;
-  Take take_;
-  Missed missed_;
-};
-
 template <class Take, class Missed>
 void read_packets(const ItchPackets& source, ItchPacketsSummary& summary, Take take, Missed missed) {
-  constexpr std::size_t kRetransmissionLine = 16;
-  ItchSink sink(summary, std::move(take), std::move(missed));
+  constexpr std::size_t kRetransmissionLine = PacketLines::kMost;
+  ItchSink sink(summary.itch, summary.bad_messages, std::move(take), std::move(missed));
   Retransmission retransmission(source.retransmission);
   std::int64_t now_ns = 0;
   MoldArbiter* self = nullptr;

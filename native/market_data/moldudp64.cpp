@@ -91,6 +91,13 @@ void MoldArbiter::take(std::span<const std::uint8_t> packet, std::int64_t time_n
   ask();  // last: the answer may come in while this call is still on its way
 }
 
+void MoldArbiter::tick(std::int64_t time_ns) {
+  if (!in_hole_) return;
+  give_up_if_due(time_ns);
+  settle();
+  ask();
+}
+
 void MoldArbiter::finish() {
   while (running_ && expected_ < known_) give_up();
   settle();

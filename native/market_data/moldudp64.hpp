@@ -69,6 +69,12 @@ class MoldArbiter {
 
   /// @param line a small number of the caller's.
   void take(std::span<const std::uint8_t> packet, std::int64_t time_ns, std::size_t line);
+  /// Time passes though nothing comes: a hole that is waited for too long is given up.
+  void tick(std::int64_t time_ns);
+  /// Number of the next message.
+  [[nodiscard]] std::uint64_t expected() const noexcept { return expected_; }
+  /// Whether a session's end was told and all before it was handed on, and no other has begun.
+  [[nodiscard]] bool ended() const noexcept { return !running_ && summary_.ended > 0; }
   /// Nothing more will come: holes are given up.
   void finish();
   [[nodiscard]] const MoldSummary& summary() const noexcept { return summary_; }

@@ -17,9 +17,6 @@ namespace {
 using Bytes = nb::ndarray<const std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Room = nb::ndarray<std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
-/// What a record holds, as far as this package's own are concerned.
-constexpr std::uint32_t kMarketEvents = 1;
-
 std::size_t events_in(std::size_t bytes) {
   if (bytes % sizeof(MarketEvent) != 0) throw nb::value_error("events: expected a multiple of 80 bytes");
   return bytes / sizeof(MarketEvent);
@@ -31,7 +28,7 @@ void write_events(BusWriter& self, const Bytes& events) {
   const auto* first = reinterpret_cast<const std::byte*>(events.data());
   const nb::gil_scoped_release unlocked;
   for (std::size_t i = 0; i < count; ++i) {
-    self.write({first + i * sizeof(MarketEvent), sizeof(MarketEvent)}, kMarketEvents);
+    self.write({first + i * sizeof(MarketEvent), sizeof(MarketEvent)}, kMarketEventRecord);
   }
 }
 
@@ -45,7 +42,7 @@ std::size_t read_events(BusReader& self, const Room& into, double timeout_s, dou
   BusReader::Record record;
   while (count < room) {
     if (self.read({first + count * sizeof(MarketEvent), sizeof(MarketEvent)}, record)) {
-      count += record.kind == kMarketEvents && record.bytes == sizeof(MarketEvent) ? 1 : 0;
+      count += record.kind == kMarketEventRecord && record.bytes == sizeof(MarketEvent) ? 1 : 0;
     } else if (count > 0 || !backoff.wait()) {
       break;
     }

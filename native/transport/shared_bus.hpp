@@ -19,6 +19,9 @@ struct BusLayout {
   bool operator==(const BusLayout&) const = default;
 };
 
+/// Kind of a record that is a MarketEvent; others are free.
+inline constexpr std::uint32_t kMarketEventRecord = 1;
+
 inline constexpr std::size_t kBusAboutBytes = 61'440;
 
 /// A bus's file. Each record has a position, counted from 0 for ever, and a slot, its position modulo slots.

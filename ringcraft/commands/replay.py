@@ -3,7 +3,7 @@
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import click
 
@@ -11,10 +11,8 @@ from data_contracts.errors import UsageError
 from data_contracts.recording import Recording
 from ringcraft.commands.options import columns_option, format_option, json_option
 from ringcraft.exits import DONE
+from ringcraft.parquet import write_table
 from ringcraft.terminal import out, print_json, progress, table
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 @click.command()
@@ -90,29 +88,16 @@ def replay(
     answer: dict[str, Any] = summarise(recordings, seconds=time.perf_counter() - start)
     answer["digest"] = digest(recordings)
     if book:
-        _write(book_table(recordings, times_ns), book)
+        write_table(book_table(recordings, times_ns), book)
     if features:
         chosen = chosen or default_feature_set(recordings)
         beside = (leader_source,) if leader_source else sources
         leader = read_many(beside, instruments=(chosen.leader,)) if chosen.leader else ()
-        _write(features_table(recordings, chosen, leader), features)
+        write_table(features_table(recordings, chosen, leader), features)
     if address:
         answer["published"] = _publish(recordings, address, speed=speed, account=account, arm=arm)
     _print(answer, as_json)
     sys.exit(DONE)
-
-
-def _write(table: "pa.Table", path: Path) -> None:
-    import pyarrow.parquet as pq
-
-    part = path.with_name(f".{path.name}.part")
-    try:
-        pq.write_table(table, part)
-        part.replace(path)
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}") from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _publish(

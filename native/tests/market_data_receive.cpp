@@ -1,0 +1,205 @@
+#include <arpa/inet.h>
+#include <doctest/doctest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include "market_data/capture_source.hpp"
+#include "market_data/feed_receiver.hpp"
+#include "market_data/itch50_packets.hpp"
+#include "market_data/market_tape.hpp"
+#include "market_data/udp_source.hpp"
+#include "tests/folder.hpp"
+#include "tests/serving_allocations.hpp"
+#include "transport/clock.hpp"
+
+namespace ringcraft {
+namespace {
+
+constexpr MoldSession kSession{'R', 'I', 'N', 'G', '0', '0', '0', '0', '0', '1'};
+constexpr std::uint16_t kLocate = 3;
+
+void big(std::vector<std::uint8_t>& to, std::uint64_t value, int bytes) {
+  for (int i = bytes - 1; i >= 0; --i) to.push_back(static_cast<std::uint8_t>(value >> (8 * i)));
+}
+
+/// A BinaryFILE as MoldUDP64 payloads of `per_packet` messages, and the session's end.
+std::vector<std::vector<std::uint8_t>> payloads_of(std::span<const std::uint8_t> tape,
+                                                   std::size_t per_packet) {
+  std::vector<std::vector<std::uint8_t>> found;
+  std::uint64_t number = 1;
+  for (std::size_t at = 0; at < tape.size();) {
+    std::vector<std::uint8_t> body;
+    std::size_t count = 0;
+    for (; count < per_packet && at < tape.size(); ++count) {
+      const std::size_t length = 2 + std::size_t{tape[at]} * 256 + tape[at + 1];
+      body.insert(body.end(), tape.begin() + static_cast<std::ptrdiff_t>(at),
+                  tape.begin() + static_cast<std::ptrdiff_t>(at + length));
+      at += length;
+    }
+    std::vector<std::uint8_t> packet(kSession.begin(), kSession.end());
+    big(packet, number, 8);
+    big(packet, count, 2);
+    packet.insert(packet.end(), body.begin(), body.end());
+    found.push_back(packet);
+    number += count;
+  }
+  std::vector<std::uint8_t> end(kSession.begin(), kSession.end());
+  big(end, number, 8);
+  big(end, 0xFFFF, 2);
+  found.push_back(end);
+  return found;
+}
+
+/// The payloads as a pcap, one a microsecond, as CaptureWriter writes it.
+std::vector<std::uint8_t> capture_of(const std::vector<std::vector<std::uint8_t>>& payloads) {
+  const Folder folder;
+  CaptureWriter writer(folder.file("pcap"));
+  std::int64_t time_ns = 1'700'000'000'000'000'000;
+  for (const auto& payload : payloads) {
+    REQUIRE(writer.record_all({payload, time_ns, 0xE9360C6F, 26'477}));
+    time_ns += 1'000;
+  }
+  REQUIRE(writer.finish().empty());
+  std::ifstream file(folder.file("pcap"), std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::vector<std::uint8_t> tape_of(std::uint64_t messages) {
+  return write_market_tape({9, 20, messages, 500, 1});
+}
+
+bool same(const MarketEvent& left, const MarketEvent& right) {
+  return std::memcmp(&left, &right, sizeof left) == 0;
+}
+
+}  // namespace
+
+TEST_CASE("a receiver of a capture makes the events that decoding it makes") {
+  const auto capture = capture_of(payloads_of(tape_of(20'000), 7));
+  ItchPackets whole;
+  whole.captures = {capture};
+  ItchTape expected;
+  const ItchOptions options{kLocate, 100, 0};
+  const auto decoded = decode_itch50_packets(whole, options, expected);
+  REQUIRE(expected.events.size() > 100);
+  CaptureSource source(capture);
+  ReceiverOptions wanted;
+  wanted.stocks = {{"", 100, kLocate}};
+  FeedReceiver receiver(source, wanted, nullptr);
+  std::vector<MarketEvent> events;
+  while (receiver.run(1'000'000, 0)) {
+    events.insert(events.end(), receiver.events().begin(), receiver.events().end());
+    receiver.forget_events();
+  }
+  receiver.finish();
+  events.insert(events.end(), receiver.events().begin(), receiver.events().end());
+  CHECK(std::equal(events.begin(), events.end(), expected.events.begin(), expected.events.end(), same));
+  CHECK(receiver.mold().messages == decoded.mold.messages);
+  CHECK(receiver.produced() == events.size());
+  CHECK(source.summary().packets == decoded.mold.packets);
+  CHECK(source.ended());
+}
+
+TEST_CASE("a receiver takes no memory once its books have grown") {
+  const auto capture = capture_of(payloads_of(tape_of(60'000), 7));
+  CaptureSource source(capture);
+  ReceiverOptions wanted;
+  wanted.stocks = {{"", 100, kLocate}};
+  wanted.keep_events = false;
+  const Folder folder;
+  BusWriter bus(folder.file("bus"), {.slots = 1'024, .record_bytes = sizeof(MarketEvent)}, "");
+  FeedReceiver receiver(source, wanted, &bus);
+  while (receiver.mold().messages < 40'000) REQUIRE(receiver.run(0, 0));
+  const std::uint64_t before = allocations_of_this_thread();
+  while (receiver.run(0, 0)) continue;
+  CHECK(allocations_of_this_thread() == before);
+  CHECK(receiver.mold().messages > 50'000);
+  CHECK(bus.produced() == receiver.produced());
+}
+
+TEST_CASE(
+    "a request plan asks on for what an answer left out, again after a while, and for nothing that came") {
+  MoldRequestPlan plan(1'000);
+  std::uint64_t from = 0;
+  std::uint16_t count = 0;
+  CHECK_FALSE(plan.due(0, from, count));
+  plan.want(kSession, 10, 20);
+  plan.want(kSession, 40, 5);
+  REQUIRE(plan.due(0, from, count));
+  CHECK(from == 10);
+  CHECK(count == 20);
+  CHECK_FALSE(plan.due(999, from, count));
+  REQUIRE(plan.due(1'000, from, count));  // the answer, or the request, was lost
+  CHECK(from == 10);
+  plan.done(14);
+  REQUIRE(plan.due(1'001, from, count));
+  CHECK(from == 14);
+  CHECK(count == 16);
+  plan.done(40);
+  REQUIRE(plan.due(1'002, from, count));
+  CHECK(from == 40);
+  CHECK(count == 5);
+  plan.done(45);
+  CHECK(plan.idle());
+  CHECK_FALSE(plan.due(9'000, from, count));
+}
+
+TEST_CASE("a hole is given up by time alone, though nothing more comes") {
+  struct Counting : MoldSink {
+    void message(std::span<const std::uint8_t>, std::uint64_t, std::int64_t) override { ++messages; }
+    void missed(std::uint64_t, std::uint64_t count) override { lost += count; }
+    std::uint64_t messages = 0;
+    std::uint64_t lost = 0;
+  } sink;
+  MoldArbiter arbiter(sink, {.patience_ns = 1'000}, {});
+  const auto payloads = payloads_of(tape_of(100), 10);
+  arbiter.take(payloads[1], 0, 0);
+  arbiter.tick(1'000);
+  CHECK(sink.lost == 0);
+  arbiter.tick(1'001);
+  CHECK(sink.lost == 10);
+  CHECK(sink.messages == 10);
+  CHECK(arbiter.expected() == 21);
+}
+
+TEST_CASE("packets come off the kernel's sockets, of every line, with its time stamps") {
+  UdpOptions options;
+  options.packet_bytes = 64;
+  UdpSource source({{"127.0.0.1", 0}, {"127.0.0.1", 0}}, options);
+  const auto ports = source.ports();
+  REQUIRE(ports.size() == 2);
+  const int sender = ::socket(AF_INET, SOCK_DGRAM, 0);
+  const auto send = [&](std::uint16_t port, std::size_t bytes) {
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(port);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const std::vector<std::uint8_t> payload(bytes, static_cast<std::uint8_t>(bytes));
+    REQUIRE(::sendto(sender, payload.data(), bytes, 0, reinterpret_cast<sockaddr*>(&to), sizeof to) >= 0);
+  };
+  for (std::size_t i = 1; i <= 20; ++i) send(ports[i % 2], i);
+  send(ports[0], 65);
+  source.wait(1'000'000'000);
+  std::array<UdpPacket, 64> batch;
+  const std::size_t count = source.receive(batch);
+  ::close(sender);
+  CHECK(count == 20);
+  CHECK(source.summary().cut == 1);
+  const std::int64_t now_ns = read_clock_ns(CLOCK_REALTIME);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t bytes = batch[i].payload.size();
+    CHECK(batch[i].payload.front() == bytes);
+    CHECK(batch[i].port == ports[bytes % 2]);
+    CHECK(batch[i].address == INADDR_LOOPBACK);
+    CHECK(std::abs(now_ns - batch[i].time_ns) < 60'000'000'000);
+  }
+  CHECK(source.receive(batch) == 0);
+  CHECK_THROWS_AS(UdpSource({{"127.0.0.1", ports[0]}}, {}), std::runtime_error);
+}
+
+}  // namespace ringcraft

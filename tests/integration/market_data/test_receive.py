@@ -1,0 +1,224 @@
+"""`ringcraft receive` between real processes: a sender, its re-request server, the receiver, a follower of the bus."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from support import captures, mold_feed
+from support.cli import environment, one_line, ringcraft
+
+from data_contracts.errors import UsageError
+from market_data.receive import open_source
+from market_data.shared_bus import EventBusReader, bus_path
+from market_data.simulator import simulate
+from native import _native
+
+START_NS = int(datetime(2026, 1, 5, 14, 30, tzinfo=UTC).timestamp()) * 10**9
+TOUCH = ("event_ns", "sequence", "bid_ticks", "bid_lots", "ask_ticks", "ask_lots")
+SUPPORT = Path(__file__).parents[2]
+
+
+class Tape:
+    """A simulated session: its payloads, its capture, and the book that replay makes of it."""
+
+    def __init__(self, folder: Path) -> None:
+        itch = folder / "01052026.itch"
+        simulate(itch, seed=4, seconds=60)
+        self.messages = captures.itch_messages(itch.read_bytes())
+        packets = captures.packets(self.messages, per_packet=8, first_ns=START_NS)
+        self.pcap = captures.write(folder / "01052026.pcap", captures.pcap(packets))
+        self.about = folder / "01052026.pcap.instrument.json"
+        shutil.copy(folder / "01052026.itch.instrument.json", self.about)
+        self.payloads = [frame[42:] for _, frame in packets]
+        self.packets = mold_feed.write_packets(folder / "packets", self.payloads)
+        self.book = folder / "replay.parquet"
+        done = ringcraft("replay", self.pcap, "--format", "moldudp64", "--book", self.book, "--json")
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def tape(tmp_path_factory: pytest.TempPathFactory) -> Tape:
+    return Tape(tmp_path_factory.mktemp("tape"))
+
+
+@pytest.fixture
+def bus() -> Iterator[str]:
+    name = f"test-{os.getpid()}-{time.monotonic_ns()}"
+    yield name
+    bus_path(name).unlink(missing_ok=True)
+
+
+class Received:
+    """A receiver on loopback and the feed that sends to it."""
+
+    def __init__(self, tape: Tape, *arguments: object, lost: str = "", ask: bool = False) -> None:
+        self.receiver: subprocess.Popen[str] | None = None
+        # The feed must know the receiver's port and the receiver the server's: the receiver comes second to start.
+        with mold_feed.free_port() as port:
+            where = f"udp://127.0.0.1:{port}"
+        feed = subprocess.Popen(
+            [sys.executable, "-m", "support.mold_feed", str(tape.packets), str(port), lost],
+            cwd=SUPPORT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert feed.stdout is not None
+        assert feed.stdin is not None
+        server = feed.stdout.readline().split()[1]
+        asking = ("--retransmit", f"127.0.0.1:{server}", "--patience-ms", 20_000) if ask else ()
+        command = [sys.executable, "-m", "ringcraft.cli", "receive", where, "--about", tape.about, "--json", *asking]
+        receiver = subprocess.Popen(
+            [str(each) for each in (*command, *arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+        )
+        assert receiver.stderr is not None
+        self.notes = []
+        while "receiving on port" not in (note := receiver.stderr.readline()):
+            assert note, "the receiver ended"
+            self.notes.append(note)
+        feed.stdin.write("go\n")
+        feed.stdin.flush()
+        answer, error = receiver.communicate(timeout=60)
+        feed.communicate(timeout=10)
+        assert receiver.returncode == 0, error
+        self.answer = json.loads(answer)
+
+
+def same_rows(found: Path, expected: Path, *, times: bool = False) -> None:
+    left, right = pq.read_table(found), pq.read_table(expected)
+    names = [*TOUCH, *(["receive_ns"] if times else [])]
+    assert left.select(names).equals(right.select(names))
+    assert left.schema.metadata == right.schema.metadata
+    assert left.num_rows > 300
+
+
+def test_udp_gives_the_book_that_replay_gives_of_the_same_packets(tape: Tape, tmp_path: Path, bus: str) -> None:
+    book, record = tmp_path / "book.parquet", tmp_path / "recorded.pcap"
+    got = Received(tape, "--book", book, "--record", record, "--bus", bus).answer
+    same_rows(book, tape.book)
+    assert got["stopped"] == "the end"
+    assert got["source"]["stamp"] == "kernel"
+    assert got["source"]["packets"] == len(tape.payloads)
+    assert (got["mold"]["holes"], got["mold"]["missed"], got["source"]["dropped"]) == (0, 0, 0)
+    assert got["mold"]["messages"] == got["messages"] == len(tape.messages)
+    received_ns = pa.compute.max(pq.read_table(book)["receive_ns"]).as_py()
+    assert abs(received_ns - time.time_ns()) < 60 * 10**9
+    # What it recorded replays to the same rows, the kernel's stamps included.
+    shutil.copy(tape.about, f"{record}.instrument.json")
+    again = tmp_path / "again.parquet"
+    assert ringcraft("replay", record, "--format", "moldudp64", "--book", again).returncode == 0
+    same_rows(again, book, times=True)
+    with EventBusReader(bus, from_oldest=True) as reader:
+        events = reader.read(timeout_s=1).copy()
+        assert reader.instruments[0].symbol == "SIM:RING"
+        assert len(events) == min(got["events"], 4_096)
+    followed = ringcraft("receive", f"shm:{bus}", "--seconds", "0.1", "--json")
+    assert json.loads(followed.stdout)["missed"] == 0
+
+
+def test_lost_packets_are_asked_for_and_recovered(tape: Tape, tmp_path: Path) -> None:
+    book = tmp_path / "book.parquet"
+    got = Received(tape, "--book", book, lost="3,4,5,40,100", ask=True).answer
+    same_rows(book, tape.book)
+    mold = got["mold"]
+    assert 1 <= mold["holes"] <= 3  # one that opens while another is open belongs to it
+    assert (mold["gaps"], mold["missed"]) == (0, 0)
+    assert mold["requested"] == mold["retransmitted"] == 40
+    assert got["requests"] >= 10  # four messages an answer
+    assert got["answers"] >= 10
+
+
+def test_lost_packets_that_nobody_brings_are_a_gap(tape: Tape, tmp_path: Path) -> None:
+    book = tmp_path / "book.parquet"
+    got = Received(tape, "--book", book, "--patience-ms", 30, lost="3,4,5,40").answer
+    assert got["mold"]["gaps"] == 2
+    assert got["mold"]["missed"] == 32
+    assert got["messages"] == len(tape.messages) - 32
+    assert got["states_entered"]["gap"] == 1
+    assert got["requests"] == 0
+
+
+def test_capture_gives_the_very_rows_of_replay(tape: Tape, tmp_path: Path, bus: str) -> None:
+    book = tmp_path / "book.parquet"
+    done = ringcraft("receive", f"pcap:{tape.pcap}", "--about", tape.about, "--book", book, "--bus", bus, "--json")
+    assert done.returncode == 0, done.stderr
+    same_rows(book, tape.book, times=True)
+    assert json.loads(done.stdout)["source"]["stamp"] == "recorder"
+    with EventBusReader(bus, from_oldest=True) as reader:
+        batches = [reader.read(timeout_s=0.1).copy() for _ in range(20)]
+    assert sum(map(len, batches)) == json.loads(done.stdout)["events"]
+
+
+def test_silence_ends_when_time_is_up() -> None:
+    done = ringcraft(
+        "receive", "udp://127.0.0.1:0", "--instrument", "X:Y", "--seconds", "0.2", "--json", "--core", 9999
+    )
+    answer = json.loads(done.stdout)
+    assert (answer["stopped"], answer["source"]["packets"], answer["unlisted"]) == ("time", 0, ["Y"])
+    assert "ringcraft: not pinned to core 9999: Invalid argument" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        (
+            "tcp://1.2.3.4:5",
+            "source: expected udp://IPV4:PORT, pcap:FILE, dpdk:ARGUMENTS or shm:NAME, got 'tcp://1.2.3.4:5'",
+        ),
+        ("udp://1.2.3.4", "expected IPV4:PORT, got '1.2.3.4'"),
+        ("udp://1.2.3.4:5?speed=1", "expected options interface, busy_poll_us, buffer_bytes, got speed"),
+        ("udp://127.0.0.1:0?busy_poll_us=x", "busy_poll_us: expected a whole number, got 'x'"),
+        ("udp://a.b:5", "a.b:5: expected an IPv4 address"),
+        ("udp://233.54.12.111:26477?interface=no-such", "interface no-such: No such device"),
+        ("pcap:/no/such", "/no/such"),
+    ],
+)
+def test_source_that_makes_no_sense_is_one_line(source: str, why: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(why)):
+        open_source(source)
+
+
+def test_bus_that_is_not_there_is_one_line() -> None:
+    assert "No such file or directory" in one_line(ringcraft("receive", "shm:no-such-bus"))
+    assert "--instrument: expected at least one" in one_line(ringcraft("receive", "udp://127.0.0.1:0"))
+
+
+def test_kernel_counts_what_it_drops(tmp_path: Path) -> None:
+    source = _native.UdpSource([("127.0.0.1", 0)], interface="", buffer_bytes=4_096, busy_poll_us=0)
+    receiver = _native.FeedReceiver(
+        source,
+        stocks=[("X", 100, 0)],
+        midnight_ns=0,
+        patience_ns=0,
+        bus=None,
+        record="",
+        retransmit="",
+        keep_events=False,
+    )
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for sequence in range(200):
+            sender.sendto(captures.mold(sequence + 1, [b"x" * 100]), ("127.0.0.1", source.ports[0]))
+        receiver.run(timeout_s=0.05, spin_s=0.0)
+        sender.sendto(captures.heartbeat(201), ("127.0.0.1", source.ports[0]))  # the kernel tells with the next packet
+        receiver.run(timeout_s=0.05, spin_s=0.0)
+    receiver.finish()
+    summary, mold = source.summary(), receiver.summary()["mold"]
+    assert summary["dropped"] > 100
+    assert summary["packets"] + summary["dropped"] == 201
+    assert mold["missed"] == summary["dropped"]
+    assert mold["messages"] + mold["missed"] == 200
