@@ -25,10 +25,13 @@ class FeatureSet(Struct, frozen=True, kw_only=True):
     @property
     def hash(self) -> str:
         """SHA-256, first 16 hex digits, of the set's canonical JSON: any change makes another set."""
-        said = msgspec.to_builtins(self)
         # Left out where they say nothing: sets that have neither keep the hash of before there were any.
-        said = {name: value for name, value in said.items() if value or name not in _SAY_NOTHING_WHEN_EMPTY}
-        return hashlib.sha256(msgspec.json.encode(said, order="deterministic")).hexdigest()[:16]
+        said = {
+            name: msgspec.Raw(msgspec.json.encode(value, order="deterministic"))
+            for name, value in msgspec.structs.asdict(self).items()
+            if value or name not in _SAY_NOTHING_WHEN_EMPTY
+        }
+        return hashlib.sha256(msgspec.json.encode(said)).hexdigest()[:16]
 
     @property
     def title(self) -> str:

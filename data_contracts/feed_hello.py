@@ -17,11 +17,13 @@ class FeedHello(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """On whose behalf; decides the arm where the policy assigns by account."""
     arm: Literal["champion", "challenger"] | None = None
     """For tests: asks for every decision to be this arm's; never judged, taken only where the tier allows it."""
+    depth: bool = False
+    """Whether ten levels of each side follow every event: MarketEvent, then the levels as a recording keeps them."""
 
 
 def write_hello(hello: FeedHello) -> bytes:
     """Return the frame's JSON: the instruments alone where nothing else is said."""
-    plain = hello.account is None and hello.arm is None
+    plain = hello.account is None and hello.arm is None and not hello.depth
     return msgspec.json.encode(hello.instruments if plain else hello)
 
 

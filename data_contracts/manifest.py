@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from data_contracts.errors import ManifestError
+from data_contracts.feature_set import FeatureSet
 
 MANIFEST_FILE: Final = "manifest.json"
 MODEL_FILE: Final = "model.onnx"
@@ -85,6 +86,8 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     family: str
     feature_set: str
     feature_hash: str
+    features: FeatureSet | None = None
+    """The set in full where something of it was fitted or chosen; None: the name says it all."""
     inputs: int
     """Width of the one float32 input, shape (1, inputs) or (batch, inputs)."""
     outputs: int

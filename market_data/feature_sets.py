@@ -264,6 +264,11 @@ def needs_leader(features: FeatureSet) -> bool:
     return features.parameters.get("needs_leader") == 1.0
 
 
+def reads_depth(text: str | None) -> bool:
+    """Whether the set that a command's argument means reads levels; None: the default, which does not."""
+    return text is not None and needs_depth(feature_set_of(text))
+
+
 def default_feature_set(recordings: Sequence[Recording]) -> FeatureSet:
     """Return touch_v1 where every recording gives sizes, else quotes_v1."""
     return TOUCH_V1 if all(recording.has_sizes for recording in recordings) else QUOTES_V1

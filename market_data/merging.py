@@ -10,7 +10,7 @@ import numpy as np
 
 from data_contracts.errors import InstrumentChoiceError, UsageError
 from data_contracts.instrument import Instrument
-from data_contracts.market_event import MarketEvents
+from data_contracts.market_event import BookDepths, MarketEvents
 from data_contracts.recording import Recording
 from market_data.reading import read_recordings
 
@@ -95,6 +95,18 @@ def merged(recordings: Sequence[Recording]) -> tuple[list[Instrument], MarketEve
     Raises:
         UsageError: there is no event, or an instrument is described in two ways.
     """
+    instruments, events, _ = merged_with_depth(recordings)
+    return instruments, events
+
+
+def merged_with_depth(
+    recordings: Sequence[Recording],
+) -> tuple[list[Instrument], MarketEvents, BookDepths | None]:
+    """Return what merged() does, and the events' levels, which are None unless every recording has them.
+
+    Raises:
+        UsageError: as merged().
+    """
     ordered = sorted(recordings, key=_order)
     instruments: list[Instrument] = []
     parts: list[MarketEvents] = []
@@ -109,7 +121,10 @@ def merged(recordings: Sequence[Recording]) -> tuple[list[Instrument], MarketEve
     if not sum(len(part) for part in parts):
         raise UsageError("expected at least one event, got none")
     events = np.concatenate(parts)
-    return instruments, events[np.argsort(events["event_ns"], kind="stable")]
+    order = np.argsort(events["event_ns"], kind="stable")
+    levels = [recording.depth for recording in ordered if recording.depth is not None]
+    depth = np.concatenate(levels)[order] if len(levels) == len(ordered) else None
+    return instruments, events[order], depth
 
 
 def digest(recordings: Sequence[Recording]) -> str:

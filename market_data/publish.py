@@ -1,7 +1,7 @@
 """Sends a recording to a serving tier's feed door, paced by event time.
 
 Frames, little-endian: u32 length of what follows, u8 kind, payload. HELLO names the instruments by position, EVENTS
-carries packed market events, END asks for a count of what was decided.
+carries packed market events, each with its levels where HELLO says so, END asks for a count of what was decided.
 """
 
 import json
@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from data_contracts.errors import MarketDataError, UsageError
 from data_contracts.feed_hello import FeedHello, write_hello
-from data_contracts.market_event import MarketEvents
+from data_contracts.market_event import BookDepths, MarketEvents
 from data_contracts.recording import Recording
-from market_data.merging import merged
+from market_data.merging import merged_with_depth
 
 HELLO: Final = 1
 EVENTS: Final = 2
@@ -67,7 +67,7 @@ def publish(
     """Send every event in order of event time; return once the worker has decided on all of them.
 
     Args:
-        recordings: one or several; silences over a minute are shortened to one.
+        recordings: one or several; silences over a minute are shortened to one. Where all have levels, those go too.
         address: HOST:PORT of the feed door.
         speed: seconds of event time a second; 0: as fast as the worker takes them.
         on_progress: told of progress.
@@ -81,11 +81,11 @@ def publish(
     """
     if not speed >= 0:
         raise UsageError(f"speed: expected 0 or more, got {speed}")
-    instruments, events = merged([recordings] if isinstance(recordings, Recording) else recordings)
+    instruments, events, depth = merged_with_depth([recordings] if isinstance(recordings, Recording) else recordings)
     with Feed(address) as feed:
-        feed.hello(FeedHello(instruments=tuple(instruments), account=account, arm=arm))
+        feed.hello(FeedHello(instruments=tuple(instruments), account=account, arm=arm, depth=depth is not None))
         pace = _Pace(events, speed)
-        sent = _send_all(feed, events, pace, on_progress or _ignore, should_stop or _never)
+        sent = _send_all(feed, packed(events, depth), pace, on_progress or _ignore, should_stop or _never)
         reply = feed.end()
     seconds = pace.elapsed_s()
     return PublishSummary(
@@ -96,6 +96,15 @@ def publish(
         worst_lag_ms=pace.worst_lag_s * 1e3,
         stopped=sent < len(events),
     )
+
+
+def packed(events: MarketEvents, depth: BookDepths | None) -> NDArray[np.uint8]:
+    """Return the events as they travel, a row each, shape (n, 80), or (n, 400) with their levels."""
+    rows = np.ascontiguousarray(events).view(np.uint8).reshape(len(events), -1)
+    if depth is None:
+        return rows
+    levels = np.ascontiguousarray(depth).view(np.uint8).reshape(len(events), -1)
+    return np.concatenate([rows, levels], axis=1)
 
 
 class _Pace:
@@ -125,7 +134,7 @@ class _Pace:
 
 
 def _send_all(
-    feed: "Feed", events: MarketEvents, pace: _Pace, on_progress: OnProgress, should_stop: Callable[[], bool]
+    feed: "Feed", events: NDArray[np.uint8], pace: _Pace, on_progress: OnProgress, should_stop: Callable[[], bool]
 ) -> int:
     sent, told_s = 0, 0.0
     while sent < len(events) and not should_stop():

@@ -58,6 +58,7 @@ def build_dataset(
     entry_latency_ns: int,
     min_interval_ns: int = 0,
     threshold_bps: float | None = None,
+    leader: Sequence[Recording] = (),
 ) -> tuple[Dataset, LabelReport]:
     """Return one dataset over all recordings (oldest first) and what its labels look like.
 
@@ -71,9 +72,10 @@ def build_dataset(
         entry_latency_ns: event time from decision to entry.
         min_interval_ns: event time between two decisions, at least.
         threshold_bps: a move beyond it is up or down; None: half the median spread of the recordings.
+        leader: recordings of the set's leader, where it reads one.
     """
     threshold = half_spread_bps(recordings) if threshold_bps is None else threshold_bps
-    parts = [_decisions(r, feature_set, horizon_ns, entry_latency_ns, min_interval_ns) for r in recordings]
+    parts = [_decisions(r, feature_set, leader, horizon_ns, entry_latency_ns, min_interval_ns) for r in recordings]
     offered = sum(part[1] for part in parts)
     columns = [np.concatenate(column) for column in zip(*(part[0] for part in parts), strict=True)]
     features, event_ns, buy, sell, move = columns
@@ -82,9 +84,14 @@ def build_dataset(
 
 
 def _decisions(
-    recording: Recording, feature_set: FeatureSet, horizon_ns: int, entry_latency_ns: int, min_interval_ns: int
+    recording: Recording,
+    feature_set: FeatureSet,
+    leader: Sequence[Recording],
+    horizon_ns: int,
+    entry_latency_ns: int,
+    min_interval_ns: int,
 ) -> tuple[tuple[NDArray[np.generic], ...], int]:
-    features, ready = compute_features(recording, feature_set)
+    features, ready = compute_features(recording, feature_set, leader)
     usable = (recording.events["flags"] & UNUSABLE) == 0
     can_decide = np.flatnonzero(ready & usable & np.isfinite(features).all(axis=1))
     taken = can_decide[spaced(recording.events["event_ns"][can_decide], min_interval_ns)]

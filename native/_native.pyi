@@ -629,8 +629,10 @@ class Worker:
         decisions_per_second_max: float = ...,
         model_age_max_ns: int = ...,
         extra_horizons_ns: Sequence[int] = (),
+        microprice_ticks: Sequence[float] = (),
+        leader: str = "",
     ) -> None:
-        """Set a model's plan; what is left out has no limit."""
+        """Set a model's plan; what is left out has no limit. What was fitted or chosen of its features comes last."""
 
     def clear_model(self, index: int) -> None: ...
     def set_slot(
@@ -650,13 +652,23 @@ class Worker:
     def reclaim(self) -> int: ...
     def wait_hello(self, timeout_s: float) -> bytes | None: ...
     def accept_hello(
-        self, instruments: Sequence[tuple[str, float, int, str, float]], account: str = "", arm: int = 255
+        self,
+        instruments: Sequence[tuple[str, float, int, str, float, Sequence[tuple[int, int]]]],
+        account: str = "",
+        arm: int = 255,
+        depth: bool = False,
     ) -> None:
-        """Take the feed: symbol, fee_bps, stale_after_ns, currency and a lot's worth per tick of each instrument."""
+        """Take the feed, with or without levels beside its events.
+
+        Of each instrument symbol, fee_bps, stale_after_ns, currency, a lot's worth per tick, and when its clocks
+        change: from when on, ns UTC, they are ahead of UTC by how many seconds.
+        """
 
     def refuse_hello(self, error: str) -> None: ...
     def replay(
-        self, instruments: Sequence[tuple[str, float, int, str, float]], events: NDArray[np.uint8]
+        self,
+        instruments: Sequence[tuple[str, float, int, str, float, Sequence[tuple[int, int]]]],
+        events: NDArray[np.uint8],
     ) -> NDArray[np.int64]:
         """Decide in the calling thread on packed market events; nanoseconds from event to decision for each."""
 

@@ -7,7 +7,7 @@ import onnx
 from onnx import ModelProto, helper, numpy_helper
 
 from data_contracts.manifest import MODEL_FILE, DecisionRule, Manifest, read_golden, verify_files
-from market_data.feature_sets import feature_set
+from market_data.feature_sets import live_feature_set
 from models.latency import measure
 from models.onnx_graph import INPUT, OUTPUT, Tensors, assemble, checked
 from pipelines.package import package
@@ -125,7 +125,7 @@ def _package_like(
         graph,
         model=manifest.model,
         family=family,
-        feature_set=feature_set(manifest.feature_set),
+        feature_set=live_feature_set(manifest.feature_set, manifest.features),
         rule=rule,
         label=manifest.label,
         golden_inputs=inputs,

@@ -13,6 +13,7 @@ from data_contracts.errors import UsageError
 from data_contracts.expectations import ContractReport
 from data_contracts.manifest import Estimate, Manifest
 from data_contracts.recording import Recording
+from market_data.feature_sets import reads_depth
 from models.families import family
 from pipelines.request import TrainedVersion, TrainRequest, TrainResult
 from pipelines.steps import compress as compressing
@@ -54,7 +55,10 @@ class Given:
 @task(task_run_name="check the recording's contract", cache_policy=NO_CACHE)
 def _checked(request: TrainRequest, given: Given) -> tuple[tuple[Recording, ...], tuple[ContractReport, ...]]:
     recordings = given.recordings or contract.read(
-        Path(request.source), format=request.format, instrument=request.instrument
+        Path(request.source),
+        format=request.format,
+        instrument=request.instrument,
+        depth=reads_depth(request.feature_set),
     )
     return recordings, contract.hold_to_contract(recordings, Path(request.work))
 

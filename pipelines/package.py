@@ -75,6 +75,7 @@ def package(
         family=family,
         feature_set=feature_set.name,
         feature_hash=feature_set.hash,
+        features=feature_set if feature_set.tables or feature_set.leader else None,
         inputs=len(vectors.inputs[0]),
         outputs=len(vectors.outputs[0]),
         rule=rule,

@@ -22,7 +22,9 @@ class TrainRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     instrument: str | None = None
     families: tuple[str, ...] = ("xgboost", "mlp")
     feature_set: str | None = None
-    """None: touch_v1 where the feed gives sizes, else quotes_v1."""
+    """A name, lead_lag_v1=VENUE:SYMBOL or a fitted set's file; None: touch_v1 where there are sizes, else quotes_v1."""
+    leader: str | None = None
+    """Recording of the set's leader, where it reads one."""
     trials: _Count = 12
     folds: Annotated[int, Meta(ge=2)] = 4
     horizon_ns: _Count = 2_000_000_000

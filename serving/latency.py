@@ -12,10 +12,10 @@ from data_contracts.instrument import Instrument
 from data_contracts.journal import Phase
 from data_contracts.manifest import read_manifest
 from data_contracts.market_event import MarketEvents
-from market_data.feature_sets import feature_set
+from market_data.feature_sets import live_feature_set
 from native._native import Route, RoutingTable, Worker
 from serving.slots import prepare_version
-from serving.worker import introduced
+from serving.worker import introduced, told_features
 
 _LATENCY_BUDGET_NS = 1_000_000_000
 
@@ -81,10 +81,11 @@ def _replay(
 def _hold(worker: Worker, folder: Path, *, slots: int) -> int:
     """Fill the slots with one version; return its features' warm-up events."""
     manifest = read_manifest(folder)
+    live = live_feature_set(manifest.feature_set, manifest.features)
     worker.set_model(
         index=0,
         name=manifest.model,
-        feature_set=manifest.feature_set,
+        **told_features(manifest.feature_set, manifest.features),
         instruments=[],
         horizon_ns=manifest.label.horizon_ns,
         entry_latency_ns=0,
@@ -94,7 +95,7 @@ def _hold(worker: Worker, folder: Path, *, slots: int) -> int:
         loss_budget_bps=float("inf"),
     )
     for slot in range(slots):
-        ready = prepare_version(folder, model=manifest.model, live_feature_set=manifest.feature_set)
+        ready = prepare_version(folder, model=manifest.model, live=live)
         worker.set_slot(
             model=0,
             slot=slot,
@@ -105,4 +106,4 @@ def _hold(worker: Worker, folder: Path, *, slots: int) -> int:
             live=ready.live,
             shadow=ready.shadow,
         )
-    return feature_set(manifest.feature_set).warm_up_events
+    return live.warm_up_events

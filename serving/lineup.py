@@ -10,6 +10,7 @@ from typing import Final, Literal, TypeVar
 import msgspec
 from msgspec import Struct
 
+from data_contracts.feature_set import FeatureSet
 from data_contracts.instrument import Instrument
 
 LINEUP_FILE: Final = "lineup.json"
@@ -36,6 +37,8 @@ class ModelLineup(Struct, frozen=True, kw_only=True):
     """Dense id in routing table and journal; never reused for another name within a state folder."""
     name: str
     feature_set: str
+    features: FeatureSet | None = None
+    """The set in full where something of it was fitted or chosen."""
     instruments: tuple[str, ...]
     """Symbols it decides on; empty: all."""
     slots: tuple[Slot, ...]

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_contracts.errors import FeatureMismatchError, ManifestError, ModelError, ParityError
+from data_contracts.feature_set import FeatureSet
 from data_contracts.manifest import MODEL_FILE, Golden, Manifest, read_golden, verify_files
-from market_data.feature_sets import feature_set
 from native import onnxruntime_library
 from native._native import OnnxError, OnnxModel
 
@@ -44,13 +44,13 @@ def load_model(path: Path) -> OnnxModel:
         raise ModelError(str(error)) from None
 
 
-def prepare_version(folder: Path, *, model: str, live_feature_set: str) -> ReadyVersion:
+def prepare_version(folder: Path, *, model: str, live: FeatureSet) -> ReadyVersion:
     """Load, verify and warm the version whose files lie in `folder`.
 
     Args:
         folder: model.onnx, manifest.json, golden.json.
         model: registered model that it must be a version of.
-        live_feature_set: set that its instruments' events are turned into.
+        live: what its instruments' events are turned into.
 
     Raises:
         ManifestError: files missing, changed, or of another model.
@@ -61,17 +61,17 @@ def prepare_version(folder: Path, *, model: str, live_feature_set: str) -> Ready
     manifest = verify_files(folder)
     if manifest.model != model:
         raise ManifestError(f"{folder}: model: expected {model}, got {manifest.model}")
-    _check_features(manifest, live_feature_set)
+    _check_features(manifest, live)
     golden = read_golden(folder)
-    live, shadow = load_model(folder / MODEL_FILE), load_model(folder / MODEL_FILE)
-    for engine in (live, shadow):
+    acting, shadow = load_model(folder / MODEL_FILE), load_model(folder / MODEL_FILE)
+    for engine in (acting, shadow):
         _check_widths(engine, manifest)
         inputs = _check_parity(engine, golden, manifest.parity_tolerance)
         runs = _warm_runs(engine, inputs)
         engine.latencies_ns(inputs[:1], runs)
-    spent_us = live.latencies_ns(inputs, math.ceil(runs / len(inputs))) / 1000
+    spent_us = acting.latencies_ns(inputs, math.ceil(runs / len(inputs))) / 1000
     p50_us, p99_us = np.quantile(spent_us, (0.5, 0.99)).tolist()
-    return ReadyVersion(manifest, live, shadow, p50_us, p99_us)
+    return ReadyVersion(manifest, acting, shadow, p50_us, p99_us)
 
 
 def _warm_runs(engine: OnnxModel, inputs: Float32s) -> int:
@@ -80,8 +80,7 @@ def _warm_runs(engine: OnnxModel, inputs: Float32s) -> int:
     return max(_WARM_RUNS_MIN, min(_WARM_RUNS, _WARM_NS // max(once_ns, 1)))
 
 
-def _check_features(manifest: Manifest, live_feature_set: str) -> None:
-    expected = feature_set(live_feature_set)
+def _check_features(manifest: Manifest, expected: FeatureSet) -> None:
     if (manifest.feature_set, manifest.feature_hash) != (expected.name, expected.hash):
         raise FeatureMismatchError(feature_set=expected.name, expected=expected.hash, got=manifest.feature_hash)
     if manifest.inputs != len(expected.features):

@@ -18,10 +18,13 @@ import msgspec
 import structlog
 
 from data_contracts.errors import RingcraftError, UsageError
+from data_contracts.feature_set import FeatureSet
 from data_contracts.feed_hello import read_hello
 from data_contracts.instrument import Instrument
 from data_contracts.journal import Arm
 from data_contracts.settings import Settings
+from market_data.feature_sets import MICROPRICE, live_feature_set
+from market_data.zones import utc_offsets
 from native._native import Worker
 from serving import shared_memory
 from serving.lineup import (
@@ -185,7 +188,9 @@ class PreparedWorker:
             return
         self._instruments.update(zip(symbols, instruments, strict=True))
         arm = Arm.NONE if said.arm is None else Arm[said.arm.upper()]
-        self._native.accept_hello([introduced(one) for one in instruments], account=said.account or "", arm=int(arm))
+        self._native.accept_hello(
+            [introduced(one) for one in instruments], account=said.account or "", arm=int(arm), depth=said.depth
+        )
         self._status_due = True
         log.info("feed_introduced", instruments=symbols, account=said.account, arm=said.arm)
 
@@ -232,7 +237,7 @@ class PreparedWorker:
         self._native.set_model(
             index=model.index,
             name=model.name,
-            feature_set=model.feature_set,
+            **told_features(model.feature_set, model.features),
             instruments=model.instruments,
             horizon_ns=model.horizon_ns,
             entry_latency_ns=model.entry_latency_ns,
@@ -247,7 +252,8 @@ class PreparedWorker:
         if not 0 <= slot.slot < SLOTS_MAX:
             return _failed(model, slot, f"slot: expected 0..{SLOTS_MAX - 1}, got {slot.slot}")
         try:
-            ready = prepare_version(Path(slot.folder), model=model.name, live_feature_set=model.feature_set)
+            live = live_feature_set(model.feature_set, model.features)
+            ready = prepare_version(Path(slot.folder), model=model.name, live=live)
         except (RingcraftError, OSError) as error:
             self._native.clear_slot(model.index, slot.slot)
             log.warning("version_failed", model=model.name, version=slot.version, reason=str(error))
@@ -304,11 +310,22 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     return facts.st_mtime_ns, facts.st_ino
 
 
-def introduced(instrument: Instrument) -> tuple[str, float, int, str, float]:
-    """Return what native code is told of an instrument: symbol, fee, staleness, currency, worth of a lot a tick."""
+def told_features(name: str, stated: FeatureSet | None) -> dict[str, Any]:
+    """Return what native code is told of a model's features: the name, and what was fitted or chosen."""
+    if stated is None:
+        return {"feature_set": name}
+    return {"feature_set": name, "microprice_ticks": stated.tables.get(MICROPRICE, ()), "leader": stated.leader}
+
+
+def introduced(instrument: Instrument) -> tuple[str, float, int, str, float, tuple[tuple[int, int], ...]]:
+    """Return what native code is told of an instrument.
+
+    Symbol, fee, staleness, currency, worth of a lot a tick, and when its clocks change.
+    """
     lot_tick = Decimal(instrument.tick_size) * Decimal(instrument.lot_size)
     worth = float(lot_tick) * instrument.multiplier
-    return instrument.symbol, instrument.fee_bps, instrument.stale_after_ns, instrument.currency, worth
+    offsets = utc_offsets(instrument.time_zone)
+    return instrument.symbol, instrument.fee_bps, instrument.stale_after_ns, instrument.currency, worth, offsets
 
 
 def _limits(model: ModelLineup) -> dict[str, Any]:

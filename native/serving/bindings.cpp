@@ -22,14 +22,18 @@ namespace {
 
 using Bytes = nb::ndarray<const std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Records = nb::ndarray<const std::uint8_t, nb::shape<-1, 128>, nb::c_contig, nb::device::cpu>;
-/// symbol, fee_bps, stale_after_ns, currency, lot_tick_value
-using Introduced = std::vector<std::tuple<std::string, double, std::int64_t, std::string, double>>;
+/// symbol, fee_bps, stale_after_ns, currency, lot_tick_value, when clocks change: from_ns, offset_s
+using Introduced = std::vector<std::tuple<std::string, double, std::int64_t, std::string, double,
+                                          std::vector<std::pair<std::int64_t, std::int32_t>>>>;
 using Keys = nb::ndarray<const std::uint64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 std::vector<FedInstrument> fed(const Introduced& introduced) {
   std::vector<FedInstrument> instruments;
-  for (const auto& [symbol, fee_bps, stale_after_ns, currency, lot_tick_value] : introduced) {
-    instruments.push_back({symbol, fee_bps, stale_after_ns, currency, lot_tick_value});
+  for (const auto& [symbol, fee_bps, stale_after_ns, currency, lot_tick_value, offsets] : introduced) {
+    instruments.push_back({symbol, fee_bps, stale_after_ns, currency, lot_tick_value, {}});
+    for (const auto& [from_ns, offset_s] : offsets) {
+      instruments.back().utc_offsets.push_back({from_ns, offset_s});
+    }
   }
   return instruments;
 }
@@ -167,16 +171,28 @@ void bind_worker(nb::module_& module) {
              std::int64_t entry_latency_ns, std::int64_t min_interval_ns, std::uint32_t late_or_failed_of_64,
              double output_abs_max, double loss_budget_bps, double drawdown_budget_bps,
              std::int64_t position_lots_max, double notional_max, double decisions_per_second_max,
-             std::int64_t model_age_max_ns, const std::vector<std::int64_t>& extra_horizons_ns) {
+             std::int64_t model_age_max_ns, const std::vector<std::int64_t>& extra_horizons_ns,
+             const std::vector<double>& microprice_ticks, const std::string& leader) {
             if (extra_horizons_ns.size() > kExtraHorizons) {
               throw nb::value_error("extra_horizons_ns: expected at most 3");
             }
             self.holdings().plan(
-                index, std::make_unique<const ModelPlan>(
-                           ModelPlan{index, name, feature_set, instruments, horizon_ns, entry_latency_ns,
-                                     min_interval_ns, late_or_failed_of_64, output_abs_max, loss_budget_bps,
-                                     drawdown_budget_bps, position_lots_max, notional_max,
-                                     decisions_per_second_max, model_age_max_ns, extra_horizons_ns}));
+                index, std::make_unique<const ModelPlan>(ModelPlan{index,
+                                                                   name,
+                                                                   {feature_set, microprice_ticks, leader},
+                                                                   instruments,
+                                                                   horizon_ns,
+                                                                   entry_latency_ns,
+                                                                   min_interval_ns,
+                                                                   late_or_failed_of_64,
+                                                                   output_abs_max,
+                                                                   loss_budget_bps,
+                                                                   drawdown_budget_bps,
+                                                                   position_lots_max,
+                                                                   notional_max,
+                                                                   decisions_per_second_max,
+                                                                   model_age_max_ns,
+                                                                   extra_horizons_ns}));
           },
           nb::kw_only(), nb::arg("index"), nb::arg("name"), nb::arg("feature_set"), nb::arg("instruments"),
           nb::arg("horizon_ns"), nb::arg("entry_latency_ns"), nb::arg("min_interval_ns"),
@@ -184,7 +200,8 @@ void bind_worker(nb::module_& module) {
           nb::arg("drawdown_budget_bps") = kNoLimit,
           nb::arg("position_lots_max") = ModelPlan().position_lots_max, nb::arg("notional_max") = kNoLimit,
           nb::arg("decisions_per_second_max") = kNoLimit, nb::arg("model_age_max_ns") = kNoAgeLimit,
-          nb::arg("extra_horizons_ns") = std::vector<std::int64_t>())
+          nb::arg("extra_horizons_ns") = std::vector<std::int64_t>(),
+          nb::arg("microprice_ticks") = std::vector<double>(), nb::arg("leader") = "")
       .def("clear_model", [](Worker& self, std::size_t index) { self.holdings().plan(index, nullptr); })
       .def(
           "set_slot",
@@ -222,11 +239,12 @@ void bind_worker(nb::module_& module) {
           nb::arg("timeout_s"))
       .def(
           "accept_hello",
-          [](Worker& self, const Introduced& instruments, const std::string& account, std::uint8_t arm) {
-            self.desk().answer({{fed(instruments), account, static_cast<Arm>(arm)}, ""});
+          [](Worker& self, const Introduced& instruments, const std::string& account, std::uint8_t arm,
+             bool depth) {
+            self.desk().answer({{fed(instruments), account, static_cast<Arm>(arm), depth}, ""});
           },
           nb::arg("instruments"), nb::arg("account") = "",
-          nb::arg("arm") = static_cast<std::uint8_t>(Arm::kNone))
+          nb::arg("arm") = static_cast<std::uint8_t>(Arm::kNone), nb::arg("depth") = false)
       .def(
           "refuse_hello", [](Worker& self, const std::string& error) { self.desk().answer({{}, error}); },
           nb::arg("error"))
@@ -240,7 +258,7 @@ void bind_worker(nb::module_& module) {
             std::vector<std::int64_t> spent;
             {
               const nb::gil_scoped_release unlocked;
-              spent = self.replay({fed(instruments), "", Arm::kNone},
+              spent = self.replay({fed(instruments), "", Arm::kNone, false},
                                   {first, events.shape(0) / sizeof(MarketEvent)});
             }
             return to_numpy(std::move(spent));

@@ -18,7 +18,7 @@ Engine::Engine(Holdings& holdings, const RoutingTable& routing, ShadowRunner& sh
   }
 }
 
-void Engine::on_event(const MarketEvent& event, std::int64_t receive_ns) noexcept {
+void Engine::on_event(const MarketEvent& event, std::int64_t receive_ns, const BookDepth* depth) noexcept {
   if (routing_.stamp() != routes_stamp_) {
     adopt_routes();
   }
@@ -36,7 +36,10 @@ void Engine::on_event(const MarketEvent& event, std::int64_t receive_ns) noexcep
   if (unusable_touch(own.flags) == AbstainReason::kNone) {
     instrument.lot_value = lot_value_at(instrument.facts.lot_tick_value, own);
   }
-  update_features(instrument, own);
+  for (FeatureEngine* follower : instrument.followers) {
+    follower->lead(own);
+  }
+  update_features(instrument, own, depth);
   for (Binding& binding : instrument.bindings) {
     const ModelState& state = models_[binding.model];
     const bool due =
@@ -48,9 +51,10 @@ void Engine::on_event(const MarketEvent& event, std::int64_t receive_ns) noexcep
   }
 }
 
-void Engine::update_features(InstrumentState& instrument, const MarketEvent& event) noexcept {
+void Engine::update_features(InstrumentState& instrument, const MarketEvent& event,
+                             const BookDepth* depth) noexcept {
   for (FeatureFeed& feed : instrument.features) {
-    feed.warm = feed.engine != nullptr && feed.engine->update(event, nullptr, feed.vector.data());
+    feed.warm = feed.engine != nullptr && feed.engine->update(event, depth, feed.vector.data());
     if (!feed.warm) {
       continue;
     }

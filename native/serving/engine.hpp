@@ -28,7 +28,8 @@ struct FedInstrument {
   double fee_bps = 0;
   std::int64_t stale_after_ns = 0;
   std::string currency;
-  double lot_tick_value = 0;  ///< a lot's worth in the currency, per tick of its price
+  double lot_tick_value = 0;                ///< a lot's worth in the currency, per tick of its price
+  std::vector<OffsetChange> utc_offsets{};  ///< when the clocks change where it trades
 };
 
 /// What a feed says of itself.
@@ -36,7 +37,8 @@ struct Introduction {
   std::vector<FedInstrument> instruments;
   std::string account;  ///< empty: none
   Arm asked =
-      Arm::kNone;  ///< every decision is to be this arm's, champion's or challenger's; kNone: as drawn
+      Arm::kNone;      ///< every decision is to be this arm's, champion's or challenger's; kNone: as drawn
+  bool depth = false;  ///< every event comes with its levels
 };
 
 class Engine {
@@ -66,7 +68,8 @@ class Engine {
   ///
   /// @param event its instrument is below fed().
   /// @param receive_ns monotonic; when the event was taken out of the feed's buffer.
-  void on_event(const MarketEvent& event, std::int64_t receive_ns) noexcept;
+  /// @param depth the levels right after it; null: the feed tells none.
+  void on_event(const MarketEvent& event, std::int64_t receive_ns, const BookDepth* depth = nullptr) noexcept;
 
   [[nodiscard]] std::size_t fed() const noexcept { return feed_.size(); }
 
@@ -77,7 +80,7 @@ class Engine {
 
  private:
   struct FeatureFeed {
-    std::string set;
+    FeatureDefinition definition;
     std::unique_ptr<FeatureEngine> engine;
     alignas(64) std::array<float, FeatureEngine::kMaxWidth> vector{};
     bool warm = false;
@@ -103,6 +106,7 @@ class Engine {
     std::unique_ptr<MarkoutTracker> tracker;
     std::unique_ptr<MarkoutTracker> extra_tracker;  ///< null where no model asks for another horizon
     std::vector<FeatureFeed> features;
+    std::vector<FeatureEngine*> followers;  ///< of other instruments, which read this one too
     std::vector<Binding> bindings;
   };
 
@@ -136,12 +140,14 @@ class Engine {
   void adopt_route(ModelState& state, const Route& route) noexcept;
   void adopt_heartbeat(std::int64_t now_ns) noexcept;
   void bind(InstrumentState& instrument);
+  void link_leaders();
   [[nodiscard]] InstrumentState& instrument_of(const std::string& symbol);
   [[nodiscard]] std::size_t currency_of(const std::string& currency);
   void write_name(std::uint32_t kind, std::uint32_t index, const std::string& name) noexcept;
   void write_epoch(const ModelState& state) noexcept;
 
-  void update_features(InstrumentState& instrument, const MarketEvent& event) noexcept;
+  static void update_features(InstrumentState& instrument, const MarketEvent& event,
+                              const BookDepth* depth) noexcept;
   void decide(InstrumentState& instrument, Binding& binding, const MarketEvent& event,
               std::int64_t receive_ns) noexcept;
   [[nodiscard]] Routed route(const ModelState& state, const InstrumentState& instrument,

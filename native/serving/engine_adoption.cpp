@@ -46,6 +46,7 @@ void Engine::begin_feed(const Introduction& introduction) {
     write_name(kInstrumentName, state.id, facts.symbol);
     feed_.push_back(&state);
   }
+  link_leaders();
   for (ModelState& state : models_) {
     state.open_values.assign(currencies_.size(), 0.0);  // nothing is open between two feeds
   }
@@ -112,6 +113,22 @@ void Engine::adopt_plans() {
   for (const auto& instrument : instruments_) {
     bind(*instrument);
   }
+  link_leaders();
+}
+
+void Engine::link_leaders() {
+  for (const auto& instrument : instruments_) {
+    instrument->followers.clear();
+  }
+  for (const InstrumentState* own : feed_) {
+    for (const FeatureFeed& feed : own->features) {
+      for (InstrumentState* other : feed_) {
+        if (feed.engine != nullptr && other->facts.symbol == feed.definition.leader) {
+          other->followers.push_back(feed.engine.get());
+        }
+      }
+    }
+  }
 }
 
 void Engine::bind(InstrumentState& instrument) {
@@ -125,13 +142,14 @@ void Engine::bind(InstrumentState& instrument) {
     if (plan == nullptr || !serves(plan->instruments)) {
       continue;
     }
-    const auto known = std::find_if(instrument.features.begin(), instrument.features.end(),
-                                    [&](const FeatureFeed& feed) { return feed.set == plan->feature_set; });
+    const auto known =
+        std::find_if(instrument.features.begin(), instrument.features.end(),
+                     [&](const FeatureFeed& feed) { return feed.definition == plan->features; });
     const auto place = static_cast<std::size_t>(known - instrument.features.begin());
     if (known == instrument.features.end()) {
       FeatureFeed feed;
-      feed.set = plan->feature_set;
-      feed.engine = FeatureEngine::make({plan->feature_set, {}, {}});
+      feed.definition = plan->features;
+      feed.engine = FeatureEngine::make(plan->features, ZoneClock(instrument.facts.utc_offsets));
       instrument.features.push_back(std::move(feed));
     }
     Binding binding{i, place};

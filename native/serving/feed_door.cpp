@@ -31,6 +31,15 @@ bool sane(const MarketEvent& event, std::size_t fed) noexcept {
   return bounded && event.instrument < fed && event.event_ns >= 0;
 }
 
+bool sane(const BookDepth& depth) noexcept {
+  const auto bounded = [](const BookDepth::Levels& levels) {
+    return std::all_of(levels.begin(), levels.end(),
+                       [](std::int64_t number) { return number >= -kNumberMax && number <= kNumberMax; });
+  };
+  return bounded(depth.bid_ticks) && bounded(depth.bid_lots) && bounded(depth.ask_ticks) &&
+         bounded(depth.ask_lots);
+}
+
 std::string json_text(const std::string& text) {
   std::string quoted = "\"";
   for (const char letter : text) {
@@ -176,8 +185,9 @@ bool FeedDoor::take_frames(const std::atomic<bool>& stop) {
     const std::size_t payload = length - 1;
     if (kind == Kind::kEvents) {
       if (!introduced_) return refuse("events: expected HELLO first");
-      if (payload % sizeof(MarketEvent) != 0) {
-        return refuse("events: expected a multiple of 80 bytes, got " + std::to_string(payload));
+      if (payload % event_bytes() != 0) {
+        return refuse("events: expected a multiple of " + std::to_string(event_bytes()) + " bytes, got " +
+                      std::to_string(payload));
       }
       begin_ += kPrefixBytes;
       events_left_ = payload;
@@ -197,6 +207,7 @@ bool FeedDoor::take_control(Kind kind, std::string payload, const std::atomic<bo
     engine_.adopt();
     engine_.begin_feed(verdict.introduction);
     introduced_ = true;
+    depth_ = verdict.introduction.depth;
     events_ = 0;
     decisions_before_ = engine_.decisions();
     reply(Kind::kHello, R"({"accepted": true})");
@@ -212,17 +223,20 @@ bool FeedDoor::take_control(Kind kind, std::string payload, const std::atomic<bo
 }
 
 bool FeedDoor::take_events() {
-  while (events_left_ > 0 && end_ - begin_ >= sizeof(MarketEvent)) {
+  const std::size_t bytes = event_bytes();
+  while (events_left_ > 0 && end_ - begin_ >= bytes) {
     MarketEvent event;
+    BookDepth depth;
     std::memcpy(&event, buffer_.data() + begin_, sizeof event);
-    begin_ += sizeof event;
-    events_left_ -= sizeof event;
-    if (!sane(event, engine_.fed())) {
+    if (depth_) std::memcpy(&depth, buffer_.data() + begin_ + sizeof event, sizeof depth);
+    begin_ += bytes;
+    events_left_ -= bytes;
+    if (!sane(event, engine_.fed()) || (depth_ && !sane(depth))) {
       return refuse("event " + std::to_string(events_) + ": instrument, time or a number out of range");
     }
     // An event's latency starts when it leaves the buffer: what it waited there is the answers before it,
     // which are charged to the versions that gave them.
-    engine_.on_event(event, monotonic_ns());
+    engine_.on_event(event, monotonic_ns(), depth_ ? &depth : nullptr);
     ++events_;
   }
   return true;

@@ -3,8 +3,9 @@
 //
 //   1 HELLO  JSON: an array of instruments, or an object {"instruments": [...], "account": "...", "arm":
 //   "..."};
+//            with "depth": true, every event is followed by its levels, BookDepth;
 //            answered by {"accepted": true} or {"error": "..."}
-//   2 EVENTS n x MarketEvent, instruments by their position in HELLO; not answered
+//   2 EVENTS n x MarketEvent (and its levels), instruments by their position in HELLO; not answered
 //   3 END    answered by {"events": n, "decisions": n} once all is decided
 //
 // One publisher at a time; the next waits in the backlog until the one before has gone. A bad frame is
@@ -73,6 +74,9 @@ class FeedDoor {
   [[nodiscard]] bool take_frames(const std::atomic<bool>& stop);
   [[nodiscard]] bool take_control(Kind kind, std::string payload, const std::atomic<bool>& stop);
   [[nodiscard]] bool take_events();
+  [[nodiscard]] std::size_t event_bytes() const noexcept {
+    return sizeof(MarketEvent) + (depth_ ? sizeof(BookDepth) : 0);
+  }
   [[nodiscard]] bool refuse(const std::string& why);
   void reply(Kind kind, const std::string& json) const;
 
@@ -84,6 +88,7 @@ class FeedDoor {
   int publisher_ = -1;
   std::uint16_t port_ = 0;
   bool introduced_ = false;
+  bool depth_ = false;  ///< events come with their levels
   std::uint64_t events_ = 0;
   std::uint64_t decisions_before_ = 0;
   std::vector<char> buffer_;  ///< [begin_, end_) is unread

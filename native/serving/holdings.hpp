@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "market_data/feature_sets.hpp"
 #include "models/onnx_model.hpp"
 #include "serving/routing_table.hpp"
 
@@ -40,7 +41,7 @@ struct LoadedSlot {
 struct ModelPlan {
   std::uint16_t index = 0;
   std::string name;
-  std::string feature_set;
+  FeatureDefinition features;
   std::vector<std::string> instruments;  ///< empty: all
   std::int64_t horizon_ns = 0;
   std::int64_t entry_latency_ns = 0;

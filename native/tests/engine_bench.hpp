@@ -22,7 +22,7 @@ inline MarketEvent event_at(std::int64_t number) {
 }
 
 inline ModelPlan plan() {
-  return ModelPlan{0, "model", "touch_v1", {}, 2'000'000'000, 1'000'000, 0, 64, 1e6, 1e9};
+  return ModelPlan{0, "model", {"touch_v1", {}, {}}, {}, 2'000'000'000, 1'000'000, 0, 64, 1e6, 1e9};
 }
 
 inline Route ab_route() {

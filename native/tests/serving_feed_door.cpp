@@ -98,8 +98,8 @@ struct Door {
   }
 
   void replan() const {
-    worker->holdings().plan(0, std::make_unique<const ModelPlan>(
-                                   ModelPlan{0, "model", "touch_v1", {}, 1'000'000, 0, 0, 64, 1e6, 1e9}));
+    worker->holdings().plan(0, std::make_unique<const ModelPlan>(ModelPlan{
+                                   0, "model", {"touch_v1", {}, {}}, {}, 1'000'000, 0, 0, 64, 1e6, 1e9}));
   }
 
   Folder folder;

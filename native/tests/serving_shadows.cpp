@@ -49,6 +49,7 @@ struct Bench {
                      1,
                      Arm::kChallenger,
                      true,
+                     false,
                      output_abs_max,
                      {},
                      monotonic_ns(),

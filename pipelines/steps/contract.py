@@ -10,9 +10,15 @@ from data_contracts.recording import Recording
 from market_data.reading import read_recordings
 
 
-def read(source: Path, *, format: str | None, instrument: str | None) -> tuple[Recording, ...]:  # noqa: A002  the word commands use
-    """Return the recordings in `source`, oldest first."""
-    return read_recordings(source, format=format, instrument=instrument)
+def read(
+    source: Path,
+    *,
+    format: str | None,  # noqa: A002  the word commands use
+    instrument: str | None,
+    depth: bool = False,
+) -> tuple[Recording, ...]:
+    """Return the recordings in `source`, oldest first; with the book's levels where `depth` asks for them."""
+    return read_recordings(source, format=format, instrument=instrument, depth=depth)
 
 
 def hold_to_contract(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -10,13 +11,14 @@ from data_contracts.feature_set import FeatureSet
 from data_contracts.instrument import Instrument
 from data_contracts.manifest import DataRange, Label
 from data_contracts.recording import Recording
-from market_data.feature_sets import default_feature_set, feature_set
-from market_data.recordings import first_share
+from market_data.feature_sets import complete, default_feature_set, feature_set_of
+from market_data.recordings import after, first_share
 from models.dataset import Dataset, build_dataset
 from models.folds import Fold, purged, walk_forward
 from models.labels import LabelReport
 from models.leakage import refuse_leaks
 from pipelines.request import TrainRequest
+from pipelines.steps import contract
 
 MIN_ROWS = 500
 """Fewer say nothing in any fold."""
@@ -41,12 +43,18 @@ def prepare(recordings: Sequence[Recording], request: TrainRequest) -> Prepared:
     """Return the request's rows.
 
     Raises:
-        UsageError: recordings of several instruments, too few rows, or a set that needs sizes where there are none.
+        UsageError: recordings of several instruments, too few rows, or a set that needs what they do not give.
         ModelError: a feature looks ahead.
     """
     parts = first_share(recordings, request.train_share)
     instrument = _one_instrument(parts)
-    features = feature_set(request.feature_set) if request.feature_set else default_feature_set(parts)
+    features = complete(feature_set_of(request.feature_set)) if request.feature_set else default_feature_set(parts)
+    parts = after(parts, features.fitted_until_ns)  # what the fit has seen would tell of itself
+    if not parts:
+        raise UsageError(f"feature set {features.name}: expected events after those it was fitted on, got none")
+    leader: tuple[Recording, ...] = ()
+    if features.leader:
+        leader = contract.read(Path(request.leader or request.source), format=None, instrument=features.leader)
     rows, labels = build_dataset(
         parts,
         features,
@@ -54,6 +62,7 @@ def prepare(recordings: Sequence[Recording], request: TrainRequest) -> Prepared:
         entry_latency_ns=request.entry_latency_ns,
         min_interval_ns=request.min_interval_ns,
         threshold_bps=request.label_threshold_bps,
+        leader=leader,
     )
     if len(rows) < MIN_ROWS:
         raise UsageError(f"{instrument.symbol}: expected at least {MIN_ROWS} rows to learn from, got {len(rows)}")

@@ -58,7 +58,7 @@ def publish(
     for path in (onnx_file, golden):
         if not path.is_file():
             raise UsageError(f"{path}: no such file")
-    from market_data.feature_sets import feature_set
+    from market_data.feature_sets import complete, feature_set_of
     from pipelines.package import package_own
     from ringcraft.registry_access import reachable_registry
 
@@ -68,7 +68,7 @@ def publish(
             version_folder,
             onnx_file,
             model=model,
-            feature_set=feature_set(feature_set_name),
+            feature_set=complete(feature_set_of(feature_set_name)),
             rule=DecisionRule(kind="up_minus_down" if rule == "up_minus_down" else "expected_bps", threshold=threshold),
             label=Label(kind="own", horizon_ns=round(horizon_s * 1e9)),
             golden_file=golden,

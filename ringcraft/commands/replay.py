@@ -43,6 +43,7 @@ from ringcraft.terminal import out, print_json, progress, table
     "--leader", "leader_source", type=click.Path(path_type=Path), default=None, help="Of the leader; default: SOURCE."
 )
 @click.option("--publish", "address", default=None, help="HOST:PORT of a running tier's feed.")
+@click.option("--depth", is_flag=True, help="With --publish: send the book's levels too, which depth_v1 reads.")
 @click.option(
     "--speed", type=click.FloatRange(min=0), default=1.0, show_default=True, help="Times real time; 0: flat out."
 )
@@ -65,6 +66,7 @@ def replay(
     set_name: str | None,
     leader_source: Path | None,
     address: str | None,
+    depth: bool,
     speed: float,
     account: str | None,
     arm: Literal["champion", "challenger"] | None,
@@ -83,7 +85,7 @@ def replay(
     times_ns = read_times(times) if times else None
     start = time.perf_counter()
     chosen = feature_set_of(set_name) if set_name else None
-    depth = chosen is not None and needs_depth(chosen)
+    depth = depth or (chosen is not None and needs_depth(chosen))
     recordings = read_many(sources, format=format_name, instruments=instruments, columns=columns, depth=depth)
     answer: dict[str, Any] = summarise(recordings, seconds=time.perf_counter() - start)
     answer["digest"] = digest(recordings)

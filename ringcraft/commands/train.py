@@ -22,6 +22,8 @@ from ringcraft.terminal import print_json, progress
 @click.option(
     "--min-interval-s", type=click.FloatRange(min=0), default=0.0, show_default=True, help="Between two decisions."
 )
+@click.option("--feature-set", default=None, help="A name, lead_lag_v1=LEADER, or a fitted set's file.")
+@click.option("--leader", type=click.Path(path_type=Path), default=None, help="Source of the leader; default: SOURCE.")
 @click.option("--trials", type=click.IntRange(min=1), default=10, show_default=True, help="Optuna trials a family.")
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--alias", default=None, help="Alias that the best new version gets, for example challenger.")
@@ -39,6 +41,8 @@ def train(
     families: tuple[str, ...],
     horizon_s: float,
     min_interval_s: float,
+    feature_set: str | None,
+    leader: Path | None,
     trials: int,
     seed: int,
     alias: str | None,
@@ -52,9 +56,11 @@ def train(
     Needs an MLflow server (settings: mlflow.uri); `ringcraft up` starts one.
     """
     settings = load_settings(config)
+    from market_data.feature_sets import reads_depth
     from market_data.reading import read_recordings
 
-    recordings = read_recordings(source, format=format_name, instrument=instrument)
+    depth = reads_depth(feature_set)
+    recordings = read_recordings(source, format=format_name, instrument=instrument, depth=depth)
     from ringcraft.prefect_home import keep_prefect_in
     from ringcraft.registry_access import reachable_registry
 
@@ -70,6 +76,8 @@ def train(
         families=families or ("xgboost", "mlp"),
         horizon_ns=round(horizon_s * 1e9),
         min_interval_ns=round(min_interval_s * 1e9),
+        feature_set=feature_set,
+        leader=str(leader or source),
         trials=trials,
         seed=seed,
         mlflow_uri=settings.mlflow.uri,

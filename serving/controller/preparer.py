@@ -21,7 +21,7 @@ from data_contracts.errors import (
     VersionNotFoundError,
 )
 from data_contracts.manifest import Manifest, verify_files
-from market_data.feature_sets import feature_set
+from market_data.feature_sets import live_feature_set
 from registry.port import ModelRegistry
 from serving.controller.writer import BARRED, QUARANTINED, REASON_TAG, STATUS_TAG
 
@@ -80,7 +80,7 @@ def prepare(
             if tag in BARRED:
                 return Refusal(model=model, version=version, reason=_barred(tag, version, tags), status=QUARANTINED)
         manifest = _verified(registry, folder, model, version)
-        live = feature_set(manifest.feature_set).hash
+        live = live_feature_set(manifest.feature_set, manifest.features).hash
         if manifest.feature_hash != live:
             raise FeatureMismatchError(feature_set=manifest.feature_set, expected=live, got=manifest.feature_hash)
     except RegistryUnavailableError:

@@ -130,6 +130,7 @@ class Publisher:
             index=desk.state.index,
             name=desk.state.model,
             feature_set=lead.feature_set,
+            features=lead.features,
             instruments=instruments,
             slots=tuple(
                 Slot(slot=slot, version=v, folder=str(prepared[v].folder.resolve()), latency_budget_ns=budget_ns)

@@ -163,10 +163,16 @@ class Versions:
 
     def _misfit(self, desk: Desk, answer: Prepared) -> str:
         """Say why the version cannot stand beside the champion; empty where it can."""
-        reads = self.feature_set(answer.model)
-        if reads in ("", answer.manifest.feature_set) or desk.wanted.get("champion") == answer.version:
+        champion = self._prepared[answer.model].get(desk.state.champion or 0)
+        if champion is None or desk.wanted.get("champion") == answer.version:
             return ""
-        return f"feature set: expected {reads}, as the champion reads, got {answer.manifest.feature_set}"
+        reads, offered = champion.manifest, answer.manifest
+        if reads.feature_set != offered.feature_set:
+            return f"feature set: expected {reads.feature_set}, as the champion reads, got {offered.feature_set}"
+        if reads.feature_hash != offered.feature_hash:
+            expected = f"hash {reads.feature_hash}, as the champion reads"
+            return f"feature set {reads.feature_set}: expected {expected}, got {offered.feature_hash}"
+        return ""
 
     def _take_slot(self, desk: Desk, slot: SlotStatus) -> None:
         model, version = slot.model, slot.version
