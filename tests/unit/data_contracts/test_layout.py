@@ -10,7 +10,7 @@ from native import _native
 OFFSETS = {
     "MarketEvent.trade_lots": (MARKET_EVENT, "trade_lots"),
     "MarketEvent.flags": (MARKET_EVENT, "flags"),
-    "Epoch.assign_by": (journal.EPOCH, "assign_by"),
+    "Epoch.horizon_ns": (journal.EPOCH, "horizon_ns"),
     "Decision.assigned_by": (journal.DECISION, "assigned_by"),
     "Shadow.late": (journal.SHADOW, "late"),
     "Markout.horizon": (journal.MARKOUT, "horizon"),
