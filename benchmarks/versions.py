@@ -48,7 +48,7 @@ def write_version(
     *,
     model: str,
     horizon_ns: int,
-    inputs: NDArray[np.float32] | None = None,
+    golden_inputs: NDArray[np.float32] | None = None,
     **changes: Any,  # noqa: ANN401
 ) -> Path:
     """Write a version's files; return the folder.
@@ -58,11 +58,12 @@ def write_version(
         graph: writes the model.
         model: registered model that the manifest names.
         horizon_ns: of its label.
-        inputs: of the golden vectors, shape (n, WIDTH); None: four at random.
+        golden_inputs: of the golden vectors, shape (n, WIDTH); None: four at random.
         changes: other fields of the manifest than those of a model that predicts bps.
     """
     folder.mkdir(parents=True)
     graph(folder / "model.onnx")
+    inputs = golden_inputs
     if inputs is None:
         inputs = np.random.default_rng(3).normal(size=(4, WIDTH)).astype(np.float32)
     outputs = OnnxModel(str(folder / "model.onnx"), onnxruntime_library()).predict(inputs)

@@ -8,10 +8,10 @@
 #include <fstream>
 #include <string>
 
-#include "transport/clock.hpp"
 #include "serving/journal_drain.hpp"
 #include "serving/journal_repair.hpp"
 #include "tests/folder.hpp"
+#include "transport/clock.hpp"
 
 namespace ringcraft {
 namespace {
