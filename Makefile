@@ -12,7 +12,7 @@ NATIVE := $(shell find native -name '*.cpp' -o -name '*.hpp' -o -name CMakeLists
 CXX_FILES = $(shell git ls-files 'native/*.cpp' 'native/*.hpp')
 SANITIZED := build/native-sanitize
 FUZZ := build/fuzz
-FUZZERS := books capture itch50 moldudp64
+FUZZERS := books capture dbn itch50 levels moldudp64
 # Each fuzzer's time in `make fuzz`; `make test` gives each three seconds.
 SECONDS_EACH ?= 600
 

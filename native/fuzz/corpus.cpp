@@ -30,6 +30,30 @@ class Corpus {
   int written_ = 0;
 };
 
+/// A Databento record by order, of instrument 1 at publisher 1, the last of its event.
+void put_by_order(Data& out, std::mt19937_64& random, std::uint64_t number) {
+  const std::uint64_t price = (1'000 + random() % 20) * 1'000'000'000;
+  put(out, 14, 1), put(out, 160, 1), put(out, 1, 2, false), put(out, 1, 4, false), put(out, number, 8, false);
+  put(out, random() % 30, 8, false), put(out, price, 8, false), put(out, 1 + random() % 9, 4, false);
+  put(out, number == 0 ? 0 : 128, 1), put(out, 0, 1);
+  put(out, static_cast<std::uint64_t>(number == 0 ? 'R' : "AAAACMTF"[random() % 8]), 1);
+  put(out, static_cast<std::uint64_t>(number == 0 ? 'N' : "BA"[random() % 2]), 1);
+  put(out, number, 8, false), put(out, 0, 4, false), put(out, number, 4, false);
+}
+
+/// Levels as text: bids and asks in turn, a line each.
+void put_levels(Data& out, std::mt19937_64& random) {
+  for (const std::uint64_t middle : {90U, 110U}) {
+    std::string line = "[";
+    for (int i = 0; i < 4; ++i) {
+      line += (i == 0 ? "[\"" : ",[\"") + std::to_string(middle + random() % 10) + "." +
+              std::to_string(5 * (random() % 20)) + "\",\"" + std::to_string(random() % 3) + ".25\"]";
+    }
+    line += "]\n";
+    out.insert(out.end(), line.begin(), line.end());
+  }
+}
+
 void write(Corpus& corpus) {
   std::mt19937_64 random(1);
   for (std::uint64_t seed = 1; seed <= 4; ++seed) {
@@ -47,6 +71,12 @@ void write(Corpus& corpus) {
     corpus.add("books", bytes);
     for (std::size_t i = 0; i < bytes.size(); i += 4) bytes[i] = static_cast<std::uint8_t>(i / 6);
     corpus.add("moldudp64", bytes);
+    Data records;
+    for (std::uint64_t number = 0; number < 30 * seed; ++number) put_by_order(records, random, number);
+    corpus.add("dbn", records);
+    Data levels;
+    for (std::uint64_t line = 0; line < 2 * seed; ++line) put_levels(levels, random);
+    corpus.add("levels", levels);
   }
 }
 
