@@ -16,7 +16,7 @@ FUZZERS := books capture dbn itch50 levels moldudp64
 # Each fuzzer's time in `make fuzz`; `make test` gives each three seconds.
 SECONDS_EACH ?= 600
 
-.PHONY: help setup demo test test-long fuzz check bench format clean
+.PHONY: help setup demo test test-long test-dpdk fuzz check bench format clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -93,6 +93,14 @@ test: setup $(SANITIZED)/native_tests $(FUZZ)/fuzz_corpus ## native tests under 
 
 test-long: setup ## what takes minutes: demonstrations and experiments on a live tier
 	$(BIN)/python -m pytest -m long --timeout=3600
+
+# DPDK with virtual devices; nothing else needs its package.
+test-dpdk: $(STAMPS)/dependencies $(STAMPS)/test-packages ## receiving through DPDK, between virtual devices
+	$(call debian,libdpdk-dev pkg-config)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S native -B build/native-dpdk -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+	  -DRINGCRAFT_TESTS=ON -DRINGCRAFT_DPDK=ON -DRINGCRAFT_PYTHON=OFF >/dev/null
+	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/native-dpdk --target dpdk_tests
+	build/native-dpdk/dpdk_tests
 
 check: setup ## format, lint, types, arrows
 	$(BIN)/ruff format --check .

@@ -14,60 +14,14 @@
 #include "market_data/market_tape.hpp"
 #include "market_data/udp_source.hpp"
 #include "tests/folder.hpp"
+#include "tests/mold_payloads.hpp"
 #include "tests/serving_allocations.hpp"
 #include "transport/clock.hpp"
 
 namespace ringcraft {
 namespace {
 
-constexpr MoldSession kSession{'R', 'I', 'N', 'G', '0', '0', '0', '0', '0', '1'};
 constexpr std::uint16_t kLocate = 3;
-
-void big(std::vector<std::uint8_t>& to, std::uint64_t value, int bytes) {
-  for (int i = bytes - 1; i >= 0; --i) to.push_back(static_cast<std::uint8_t>(value >> (8 * i)));
-}
-
-/// A BinaryFILE as MoldUDP64 payloads of `per_packet` messages, and the session's end.
-std::vector<std::vector<std::uint8_t>> payloads_of(std::span<const std::uint8_t> tape,
-                                                   std::size_t per_packet) {
-  std::vector<std::vector<std::uint8_t>> found;
-  std::uint64_t number = 1;
-  for (std::size_t at = 0; at < tape.size();) {
-    std::vector<std::uint8_t> body;
-    std::size_t count = 0;
-    for (; count < per_packet && at < tape.size(); ++count) {
-      const std::size_t length = 2 + std::size_t{tape[at]} * 256 + tape[at + 1];
-      body.insert(body.end(), tape.begin() + static_cast<std::ptrdiff_t>(at),
-                  tape.begin() + static_cast<std::ptrdiff_t>(at + length));
-      at += length;
-    }
-    std::vector<std::uint8_t> packet(kSession.begin(), kSession.end());
-    big(packet, number, 8);
-    big(packet, count, 2);
-    packet.insert(packet.end(), body.begin(), body.end());
-    found.push_back(packet);
-    number += count;
-  }
-  std::vector<std::uint8_t> end(kSession.begin(), kSession.end());
-  big(end, number, 8);
-  big(end, 0xFFFF, 2);
-  found.push_back(end);
-  return found;
-}
-
-/// The payloads as a pcap, one a microsecond, as CaptureWriter writes it.
-std::vector<std::uint8_t> capture_of(const std::vector<std::vector<std::uint8_t>>& payloads) {
-  const Folder folder;
-  CaptureWriter writer(folder.file("pcap"));
-  std::int64_t time_ns = 1'700'000'000'000'000'000;
-  for (const auto& payload : payloads) {
-    REQUIRE(writer.record_all({payload, time_ns, 0xE9360C6F, 26'477}));
-    time_ns += 1'000;
-  }
-  REQUIRE(writer.finish().empty());
-  std::ifstream file(folder.file("pcap"), std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 std::vector<std::uint8_t> tape_of(std::uint64_t messages) {
   return write_market_tape({9, 20, messages, 500, 1});
@@ -80,7 +34,8 @@ bool same(const MarketEvent& left, const MarketEvent& right) {
 }  // namespace
 
 TEST_CASE("a receiver of a capture makes the events that decoding it makes") {
-  const auto capture = capture_of(payloads_of(tape_of(20'000), 7));
+  const Folder folder;
+  const auto capture = capture_of(payloads_of(tape_of(20'000), 7), folder.file("pcap"));
   ItchPackets whole;
   whole.captures = {capture};
   ItchTape expected;
@@ -106,12 +61,12 @@ TEST_CASE("a receiver of a capture makes the events that decoding it makes") {
 }
 
 TEST_CASE("a receiver takes no memory once its books have grown") {
-  const auto capture = capture_of(payloads_of(tape_of(60'000), 7));
+  const Folder folder;
+  const auto capture = capture_of(payloads_of(tape_of(60'000), 7), folder.file("pcap"));
   CaptureSource source(capture);
   ReceiverOptions wanted;
   wanted.stocks = {{"", 100, kLocate}};
   wanted.keep_events = false;
-  const Folder folder;
   BusWriter bus(folder.file("bus"), {.slots = 1'024, .record_bytes = sizeof(MarketEvent)}, "");
   FeedReceiver receiver(source, wanted, &bus);
   while (receiver.mold().messages < 40'000) REQUIRE(receiver.run(0, 0));
