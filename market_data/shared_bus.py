@@ -88,7 +88,7 @@ class EventBusReader:
 
         Args:
             timeout_s: longest wait; then none are returned.
-            spin_s: how much of it without sleeping, which answers in under a microsecond and takes a core.
+            spin_s: how much of it without sleeping between looks, which takes a core.
 
         Returns:
             A view of this reader's own memory, good until the next call.
