@@ -79,7 +79,7 @@ define fuzz
 	@$(FUZZ)/fuzz_corpus $(FUZZ)/corpus
 	@for name in $(FUZZERS); do echo "fuzzing $$name for $(1) s"; \
 	  $(FUZZ)/fuzz_$$name -max_total_time=$(1) -max_len=16384 -timeout=20 -verbosity=0 -artifact_prefix=$(FUZZ)/$$name- \
-	    $(FUZZ)/corpus/$$name || exit 1; done
+	    $(FUZZ)/corpus/$$name >$(FUZZ)/$$name.log 2>&1 || { cat $(FUZZ)/$$name.log; exit 1; }; done
 endef
 
 fuzz: $(FUZZ)/fuzz_corpus ## the decoders under libFuzzer, SECONDS_EACH=600 each

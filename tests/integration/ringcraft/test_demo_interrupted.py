@@ -7,7 +7,7 @@ import pytest
 from support.cli import about, start_ringcraft, wait_for
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_interrupt_while_it_trains_leaves_nothing_running(tmp_path: Path) -> None:
     log = tmp_path / "log"
     process = start_ringcraft("demo", "--fast", "--work", tmp_path / "demo", cwd=tmp_path, log=log)

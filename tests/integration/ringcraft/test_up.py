@@ -74,7 +74,7 @@ class Up:
         return code
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_interrupted_then_started_again_then_killed(tmp_path: Path) -> None:
     up = Up(tmp_path)
     with up.running() as process:

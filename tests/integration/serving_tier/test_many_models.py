@@ -14,7 +14,7 @@ from support.graphs import cautious
 from support.live_tier import LiveTier
 
 from benchmarks.versions import write_version
-from data_contracts.errors import UsageError
+from data_contracts.errors import MissingDependencyError, UsageError
 from registry.history import HISTORY_FILE, read_history
 from registry.mlflow_registry import MlflowRegistry
 from ringcraft.console_client import command
@@ -141,8 +141,8 @@ def one_move(tier: LiveTier, client: MlflowClient, chance: random.Random, model:
     if kind < 0.2:
         try:
             command(tier.console(), model, chance.choice(("promote", "rollback")), dry_run=False, why="storm", who="t")
-        except UsageError:
-            return 0  # refused: nothing to promote or to take off just then
+        except (UsageError, MissingDependencyError):
+            return 0  # refused, nothing to promote or to take off just then; or no answer in time, and nobody knows
         return 1
     if kind < 0.35:
         client.delete_registered_model_alias(model, chance.choice(ALIASES))

@@ -329,7 +329,10 @@ def test_tick_sizes_are_kept_and_the_first_word_stands(tmp_path: Path) -> None:
 
 
 def test_judge_of_a_journal_whose_oldest_segment_is_gone_takes_outcomes_in_their_places(tmp_path: Path) -> None:
-    desk = begun()
+    worker = SyntheticWorker(always)
+    worker.adopt()  # a champion alone: what is left of the journal shows the rollout from its beginning
+    worker.adopt(**SHARING)
+    desk = Desk(worker, JournalFold(POLICY, lambda symbol: {"T:A": 0.5}.get(symbol)))
     desk.go_on(20)
     first, records = 1000, desk.worker.writer.records
     folder = tmp_path / "journal" / "worker-0"
