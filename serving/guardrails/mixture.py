@@ -7,11 +7,6 @@ START_MASS: Final = 0.5
 """Prior mass of the bets made from the start."""
 
 
-def start_weights(bets: int) -> list[float]:
-    """Return the wealth of each bet before anything is seen: half of the prior mass."""
-    return [START_MASS / bets] * bets
-
-
 def restart_weight(block: int, horizon_blocks: int) -> float:
     """Return the prior mass of bets that start at `block` (from 1).
 

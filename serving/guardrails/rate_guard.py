@@ -2,10 +2,12 @@
 
 from typing import Any, Final, Self
 
-from serving.guardrails.mixture import evidence_of, restart_weight, start_weights
+from serving.guardrails.mixture import START_MASS, evidence_of, restart_weight
 
 RATIOS: Final = (1.3, 2.0, 4.0, 10.0, 40.0)
 """Rates bet on, as multiples of the budget."""
+START_SHARES: Final = (0.10, 0.25, 0.35, 0.20, 0.10)
+"""Of the mass of the bets made from the start: most where two to five times the budget is found soonest."""
 
 
 class RateGuard:
@@ -36,7 +38,7 @@ class RateGuard:
         # A single answer is an event or is not: both growths are known beforehand.
         self._bets = bets
         self._no = [1.0 - bet * p0 for bet in bets]
-        self._wealth = start_weights(len(bets))
+        self._wealth = [START_MASS * share for share in START_SHARES]
         self._threshold = 1.0 / error_rate
         self._judged = self._in_block = self._quiet = 0
         self._counted_until = self.horizon_blocks if self.block == 1 else 0

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.guardrails.mixture import restart_weight
-from serving.guardrails.rate_guard import RATIOS, RateGuard
+from serving.guardrails.rate_guard import RATIOS, START_SHARES, RateGuard
 
 
 def tripped_at(watch: RateGuard, values: np.ndarray) -> int | None:
@@ -70,7 +70,7 @@ def test_saved_and_loaded_guard_goes_on_to_the_same_alarm(at: int, seed: int, bu
 def answer_by_answer(p0: float, error_rate: float, horizon: int, values: list[int]) -> tuple[int | None, float]:
     """The guard's e-process written plainly: where it first trips, and the e-value at the end."""
     bets = [min((ratio - 1.0) / (1.0 - p0), 0.95 / p0) for ratio in RATIOS]
-    wealth, tripped = [0.5 / len(bets)] * len(bets), None
+    wealth, tripped = [0.5 * share for share in START_SHARES], None
     for at, late in enumerate(values, 1):
         prior = restart_weight(at, horizon) / len(bets)
         wealth = [(held + prior) * (1.0 + bet * (late - p0)) for held, bet in zip(wealth, bets, strict=True)]
