@@ -3,12 +3,10 @@
 import json
 import os
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pytest
 from support.events import recording
 from support.redis_server import RedisServer
 
@@ -21,32 +19,9 @@ from market_data.shared_bus import EventBusReader, EventBusWriter
 from market_data.simulator import simulate
 from market_data.stores.latest import InProcessLatest
 from market_data.stores.redis_latest import RedisLatest
-from ringcraft.cli import main
 from serving.export.events import tell_recording
 from serving.export.exporter import Exporter
 from serving.export.sinks import BusSink, LatestSink
-
-
-@pytest.fixture
-def typed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., subprocess.CompletedProcess[str]]:
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["ringcraft", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), said.out, said.err)
-
-    return run
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path / "redis").start()
-    yield server
-    server.kill()
 
 
 def test_every_event_of_a_recording_is_told_and_the_newest_book_and_features_kept() -> None:

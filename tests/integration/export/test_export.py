@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -26,7 +24,6 @@ from market_data.buses.zeromq import ZeroMqSubscription
 from market_data.stores.influxdb_writer import InfluxAddress, client_of
 from market_data.stores.latest import InProcessLatest
 from market_data.stores.redis_latest import RedisLatest
-from ringcraft.cli import main
 from serving.export.exporter import Exporter
 from serving.export.sinks import BusSink, LatestSink
 from serving.export.teller import Told
@@ -162,31 +159,6 @@ def test_the_defaults_need_no_server(tmp_path: Path) -> None:
     kept = latest.get("decision", f"m/{SYMBOL}")
     assert kept is not None
     assert kept.value.decision_id == 20
-
-
-@pytest.fixture
-def typed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs a command line in this process, in `tmp_path`."""
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr("ringcraft.logs.configure_logs", lambda _level: None)  # loggers outlive capsys' stderr
-        monkeypatch.setattr(sys, "argv", ["ringcraft", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), said.out, said.err)
-
-    return run
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path / "redis").start()
-    yield server
-    server.kill()
 
 
 @pytest.fixture
