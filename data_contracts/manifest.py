@@ -90,6 +90,9 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The set in full where something of it was fitted or chosen; None: the name says it all."""
     inputs: int
     """Width of the one float32 input, shape (1, inputs) or (batch, inputs)."""
+    window: Annotated[int, Meta(ge=1)] = 1
+    """Vectors a decision reads; over 1, the input is (batch, window, inputs), oldest first: those of the newest usable
+    events of the session, at each of which the features were warm."""
     outputs: int
     """Width of the one float32 output read by the rule."""
     rule: DecisionRule
@@ -107,7 +110,7 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Golden(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Vectors and the outputs that ONNX Runtime gave for them where the model was made."""
+    """Vectors and the outputs that ONNX Runtime gave for them where the model was made; a window is one flat row."""
 
     inputs: tuple[tuple[float, ...], ...]
     outputs: tuple[tuple[float, ...], ...]
