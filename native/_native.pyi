@@ -504,16 +504,32 @@ def simulate_itch50(
 class OnnxError(RuntimeError):
     """A graph or ONNX Runtime itself cannot be used."""
 
-class OnnxModel:
-    """One graph, a row at a time, one thread; see models/onnx_model.hpp."""
+class Model:
+    """One graph, a row at a time, one thread, whichever engine runs it; see models/model.hpp."""
 
-    def __init__(self, path: str, library: str) -> None: ...
     @property
-    def inputs(self) -> int: ...
+    def inputs(self) -> int:
+        """Floats of one row: window * width."""
+    @property
+    def window(self) -> int:
+        """Vectors a row holds, oldest first."""
+    @property
+    def width(self) -> int:
+        """Floats of one vector."""
     @property
     def outputs(self) -> int: ...
-    def predict(self, rows: NDArray[np.float32]) -> NDArray[np.float32]: ...
-    def latencies_ns(self, rows: NDArray[np.float32], repeats: int) -> NDArray[np.int64]: ...
+    @property
+    def tier(self) -> str:
+        """Name of the engine, for example onnxruntime."""
+    def predict(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (n, outputs) for rows (n, inputs)."""
+    def latencies_ns(self, rows: NDArray[np.float32], repeats: int) -> NDArray[np.int64]:
+        """Time rows (n, inputs) one by one, `repeats` times over."""
+
+class OnnxModel(Model):
+    """A graph run by ONNX Runtime; see models/onnx_model.hpp."""
+
+    def __init__(self, path: str, library: str) -> None: ...
 
 def onnxruntime_version(library: str) -> str: ...
 
@@ -644,8 +660,8 @@ class Worker:
         expected_bps: bool,
         threshold: float,
         latency_budget_ns: int,
-        live: OnnxModel,
-        shadow: OnnxModel,
+        live: Model,
+        shadow: Model,
         trained_until_ns: int = 0,
     ) -> None: ...
     def clear_slot(self, model: int, slot: int) -> None: ...

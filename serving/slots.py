@@ -11,9 +11,8 @@ from data_contracts.errors import FeatureMismatchError, ManifestError, ModelErro
 from data_contracts.feature_set import FeatureSet
 from data_contracts.manifest import MODEL_FILE, Golden, Manifest, read_golden, verify_files
 from native import onnxruntime_library
-from native._native import OnnxError, OnnxModel
+from native._native import Model, OnnxError, OnnxModel
 
-TIER = "onnxruntime"
 _WARM_RUNS = 300
 _WARM_RUNS_MIN = 20
 _WARM_NS = 200_000_000
@@ -26,8 +25,8 @@ class ReadyVersion(NamedTuple):
     """A version that passed every check and is warm, once for the decision thread and once for the shadow thread."""
 
     manifest: Manifest
-    live: OnnxModel
-    shadow: OnnxModel
+    live: Model
+    shadow: Model
     warm_p50_us: float
     warm_p99_us: float
 
@@ -74,7 +73,7 @@ def prepare_version(folder: Path, *, model: str, live: FeatureSet) -> ReadyVersi
     return ReadyVersion(manifest, acting, shadow, p50_us, p99_us)
 
 
-def _warm_runs(engine: OnnxModel, inputs: Float32s) -> int:
+def _warm_runs(engine: Model, inputs: Float32s) -> int:
     # A slow graph must not hold up the line-up for seconds.
     once_ns = int(engine.latencies_ns(inputs[:1], 3).min())
     return max(_WARM_RUNS_MIN, min(_WARM_RUNS, _WARM_NS // max(once_ns, 1)))
@@ -87,16 +86,18 @@ def _check_features(manifest: Manifest, expected: FeatureSet) -> None:
         raise ManifestError(f"inputs: expected {len(expected.features)} as {expected.name}, got {manifest.inputs}")
 
 
-def _check_widths(engine: OnnxModel, manifest: Manifest) -> None:
-    stated = (manifest.inputs, manifest.outputs)
-    if (engine.inputs, engine.outputs) != stated:
-        raise ModelError(f"graph: expected {stated} inputs and outputs, got {(engine.inputs, engine.outputs)}")
+def _check_widths(engine: Model, manifest: Manifest) -> None:
+    stated, got = (manifest.inputs, manifest.outputs), (engine.width, engine.outputs)
+    if got != stated:
+        raise ModelError(f"graph: expected {stated} inputs and outputs, got {got}")
+    if engine.window != manifest.window:
+        raise ModelError(f"graph: expected a window of {manifest.window} vectors, got {engine.window}")
     wanted = _OUTPUTS[manifest.rule.kind]
     if engine.outputs != wanted:
         raise ModelError(f"graph: rule {manifest.rule.kind} reads {wanted} outputs, got {engine.outputs}")
 
 
-def _check_parity(engine: OnnxModel, golden: Golden, tolerance: float) -> Float32s:
+def _check_parity(engine: Model, golden: Golden, tolerance: float) -> Float32s:
     """Run the golden inputs and return them."""
     inputs = _matrix(golden.inputs, "inputs", engine.inputs)
     expected = _matrix(golden.outputs, "outputs", engine.outputs)

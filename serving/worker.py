@@ -40,7 +40,7 @@ from serving.lineup import (
     read_whole,
     write_whole,
 )
-from serving.slots import TIER, prepare_version
+from serving.slots import prepare_version
 
 INSTRUMENTS_MAX: Final = 1024
 """Different instruments that feeds may introduce to one worker."""
@@ -278,7 +278,7 @@ class PreparedWorker:
             slot=slot.slot,
             version=slot.version,
             state="ready",
-            tier=TIER,
+            tier=ready.live.tier,
             warm_p50_us=ready.warm_p50_us,
             warm_p99_us=ready.warm_p99_us,
         )

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "models/model.hpp"
 #include "models/onnx_model.hpp"
 
 namespace nb = nanobind;
@@ -16,7 +17,7 @@ namespace {
 
 using Rows = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
-void check_width(const OnnxModel& model, const Rows& rows) {
+void check_width(const Model& model, const Rows& rows) {
   if (rows.shape(1) != model.inputs()) {
     const std::string message =
         "rows: expected width " + std::to_string(model.inputs()) + ", got " + std::to_string(rows.shape(1));
@@ -29,14 +30,14 @@ nb::capsule keep(std::vector<T>* values) {
   return nb::capsule(values, [](void* pointer) noexcept { delete static_cast<std::vector<T>*>(pointer); });
 }
 
-nb::ndarray<nb::numpy, float, nb::ndim<2>> predict(OnnxModel& model, const Rows& rows) {
+nb::ndarray<nb::numpy, float, nb::ndim<2>> predict(Model& model, const Rows& rows) {
   check_width(model, rows);
   auto out = std::make_unique<std::vector<float>>(rows.shape(0) * model.outputs());
   {
     const nb::gil_scoped_release unlocked;
     for (std::size_t row = 0; row < rows.shape(0); ++row) {
       if (!model.predict(rows.data() + row * model.inputs(), out->data() + row * model.outputs())) {
-        throw OnnxError("row " + std::to_string(row) + ": the runtime gave no answer");
+        throw OnnxError("row " + std::to_string(row) + ": " + model.tier() + " gave no answer");
       }
     }
   }
@@ -45,7 +46,7 @@ nb::ndarray<nb::numpy, float, nb::ndim<2>> predict(OnnxModel& model, const Rows&
                                                     keep(kept));
 }
 
-nb::ndarray<nb::numpy, std::int64_t, nb::ndim<1>> latencies(OnnxModel& model, const Rows& rows,
+nb::ndarray<nb::numpy, std::int64_t, nb::ndim<1>> latencies(Model& model, const Rows& rows,
                                                             std::size_t repeats) {
   check_width(model, rows);
   auto* spent = new std::vector<std::int64_t>();
@@ -61,18 +62,22 @@ nb::ndarray<nb::numpy, std::int64_t, nb::ndim<1>> latencies(OnnxModel& model, co
 
 void bind_models(nb::module_& module) {
   nb::exception<OnnxError>(module, "OnnxError", PyExc_RuntimeError);
-  nb::class_<OnnxModel>(module, "OnnxModel")
+  nb::class_<Model>(module, "Model")
+      .def_prop_ro("inputs", &Model::inputs)
+      .def_prop_ro("window", &Model::window)
+      .def_prop_ro("width", &Model::width)
+      .def_prop_ro("outputs", &Model::outputs)
+      .def_prop_ro("tier", &Model::tier)
+      .def("predict", &predict, nb::arg("rows"))
+      .def("latencies_ns", &latencies, nb::arg("rows"), nb::arg("repeats"));
+  nb::class_<OnnxModel, Model>(module, "OnnxModel")
       .def(
           "__init__",
           [](OnnxModel* self, const std::string& path, const std::string& library) {
             const nb::gil_scoped_release unlocked;
             new (self) OnnxModel(path, library);
           },
-          nb::arg("path"), nb::arg("library"))
-      .def_prop_ro("inputs", &OnnxModel::inputs)
-      .def_prop_ro("outputs", &OnnxModel::outputs)
-      .def("predict", &predict, nb::arg("rows"))
-      .def("latencies_ns", &latencies, nb::arg("rows"), nb::arg("repeats"));
+          nb::arg("path"), nb::arg("library"));
   module.def("onnxruntime_version", &onnxruntime_version, nb::arg("library"));
 }
 

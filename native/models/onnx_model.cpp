@@ -1,7 +1,8 @@
 #include "models/onnx_model.hpp"
 
-#include <chrono>
+#include <array>
 #include <cstring>
+#include <vector>
 
 #include "models/onnx_runtime.hpp"
 
@@ -37,10 +38,13 @@ struct OnnxModel::Parts {
   Parts(const std::string& path, const std::string& library)
       : runtime(OnnxRuntime::open(library)), session(open_session(runtime, path)) {
     read_names(path);
-    input_width = input_shape(path);
-    input_value = tensor_over(runtime, input.data(), input_width);
-    output_width = first_run(path);
-    output_value = tensor_over(runtime, output.data(), output_width);
+    const std::vector<std::int64_t> row = input_shape(path);
+    shape.windowed = row.size() == 3;
+    shape.window = shape.windowed ? static_cast<std::size_t>(row[1]) : 1;
+    shape.width = static_cast<std::size_t>(row.back());
+    input_value = tensor_over(runtime, input.data(), row);
+    shape.outputs = first_run(path);
+    output_value = tensor_over(runtime, output.data(), {1, static_cast<std::int64_t>(shape.outputs)});
   }
 
   static OrtSession open_session(const OnnxRuntime& runtime, const std::string& path) {
@@ -77,7 +81,8 @@ struct OnnxModel::Parts {
     return copy;
   }
 
-  std::size_t input_shape(const std::string& path) {
+  /// The input's shape with one row.
+  std::vector<std::int64_t> input_shape(const std::string& path) {
     const std::string what = path + ": input " + input_name;
     ort::TypeInfo* raw = nullptr;
     runtime.must<ort::SessionGetInputTypeInfo>(what, static_cast<const ort::Session*>(session.get()),
@@ -88,14 +93,22 @@ struct OnnxModel::Parts {
     if (info == nullptr) {
       throw OnnxError(what + ": expected a tensor");
     }
-    const auto shape = float_shape(runtime, info, what);
-    const bool usable = shape.size() == 2 && (shape[0] == -1 || shape[0] == 1) && shape[1] >= 1 &&
-                        shape[1] <= static_cast<std::int64_t>(kMaxFeatures);
+    auto sizes = float_shape(runtime, info, what);
+    const bool windowed = sizes.size() == 3;
+    const auto within = [&](std::size_t axis, std::size_t most) {
+      return sizes[axis] >= 1 && sizes[axis] <= static_cast<std::int64_t>(most);
+    };
+    const bool usable = (sizes.size() == 2 || windowed) && (sizes[0] == -1 || sizes[0] == 1) &&
+                        within(sizes.size() - 1, kMaxFeatures) && (!windowed || within(1, kMaxWindow)) &&
+                        (!windowed || sizes[1] * sizes[2] <= static_cast<std::int64_t>(kMaxInputs));
     if (!usable) {
-      throw OnnxError(what + ": expected shape [batch, 1.." + std::to_string(kMaxFeatures) + "], got " +
-                      shape_text(shape));
+      throw OnnxError(what + ": expected shape [batch, 1.." + std::to_string(kMaxFeatures) +
+                      "] or [batch, 1.." + std::to_string(kMaxWindow) + ", 1.." +
+                      std::to_string(kMaxFeatures) + "] of at most " + std::to_string(kMaxInputs) +
+                      " floats, got " + shape_text(sizes));
     }
-    return static_cast<std::size_t>(shape[1]);
+    sizes[0] = 1;
+    return sizes;
   }
 
   /// Runs a row of zeros with an output of the runtime's own, and returns the width that came.
@@ -108,14 +121,14 @@ struct OnnxModel::Parts {
     ort::TensorInfo* raw_info = nullptr;
     runtime.must<ort::GetTensorTypeAndShape>(what, static_cast<const ort::Value*>(raw), &raw_info);
     const OrtTensorInfo info(raw_info, {&runtime});
-    const auto shape = float_shape(runtime, raw_info, what);
-    const bool usable = shape.size() == 2 && shape[0] == 1 && shape[1] >= 1 &&
-                        shape[1] <= static_cast<std::int64_t>(kMaxOutputs);
+    const auto sizes = float_shape(runtime, raw_info, what);
+    const bool usable = sizes.size() == 2 && sizes[0] == 1 && sizes[1] >= 1 &&
+                        sizes[1] <= static_cast<std::int64_t>(kMaxOutputs);
     if (!usable) {
       throw OnnxError(what + ": expected shape [1, 1.." + std::to_string(kMaxOutputs) +
-                      "] for one row, got " + shape_text(shape));
+                      "] for one row, got " + shape_text(sizes));
     }
-    return static_cast<std::size_t>(shape[1]);
+    return static_cast<std::size_t>(sizes[1]);
   }
 
   const char* const* input_names() noexcept { return &(input_name_pointer = input_name.c_str()); }
@@ -129,26 +142,24 @@ struct OnnxModel::Parts {
   const char* input_name_pointer = nullptr;
   const char* output_name_pointer = nullptr;
   const ort::Value* input_pointer = nullptr;
-  alignas(kValueAlignment) std::array<float, kMaxFeatures> input{};
+  alignas(kValueAlignment) std::array<float, kMaxInputs> input{};
   alignas(kValueAlignment) std::array<float, kMaxOutputs> output{};
-  std::size_t input_width = 0;
-  std::size_t output_width = 0;
+  ModelShape shape;
   OrtValue input_value;
   OrtValue output_value;
 };
 
 OnnxModel::OnnxModel(const std::string& path, const std::string& library)
-    : parts_(std::make_unique<Parts>(path, library)) {}
+    : OnnxModel(std::make_unique<Parts>(path, library)) {}
+
+OnnxModel::OnnxModel(std::unique_ptr<Parts> parts)
+    : Model(parts->shape, "onnxruntime"), parts_(std::move(parts)) {}
 
 OnnxModel::~OnnxModel() = default;
 
-std::size_t OnnxModel::inputs() const noexcept { return parts_->input_width; }
-
-std::size_t OnnxModel::outputs() const noexcept { return parts_->output_width; }
-
 bool OnnxModel::predict(const float* in, float* out) noexcept {
   Parts& parts = *parts_;
-  std::memcpy(parts.input.data(), in, parts.input_width * sizeof(float));
+  std::memcpy(parts.input.data(), in, inputs() * sizeof(float));
   ort::Value* output = parts.output_value.get();
   ort::Status* status = parts.runtime.call<ort::Run>(
       parts.session.get(), static_cast<const ort::RunOptions*>(nullptr), parts.input_names(),
@@ -157,25 +168,8 @@ bool OnnxModel::predict(const float* in, float* out) noexcept {
     parts.runtime.call<ort::ReleaseStatus>(status);
     return false;
   }
-  std::memcpy(out, parts.output.data(), parts.output_width * sizeof(float));
+  std::memcpy(out, parts.output.data(), outputs() * sizeof(float));
   return true;
-}
-
-std::vector<std::int64_t> OnnxModel::latencies_ns(const float* in, std::size_t rows, std::size_t repeats) {
-  std::vector<std::int64_t> spent;
-  spent.reserve(rows * repeats);
-  std::array<float, kMaxOutputs> out{};
-  for (std::size_t repeat = 0; repeat < repeats; ++repeat) {
-    for (std::size_t row = 0; row < rows; ++row) {
-      const auto start = std::chrono::steady_clock::now();
-      if (!predict(in + row * inputs(), out.data())) {
-        throw OnnxError("row " + std::to_string(row) + ": the runtime gave no answer");
-      }
-      const auto stop = std::chrono::steady_clock::now();
-      spent.push_back(std::chrono::duration_cast<std::chrono::nanoseconds>(stop - start).count());
-    }
-  }
-  return spent;
 }
 
 }  // namespace ringcraft

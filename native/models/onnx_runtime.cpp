@@ -76,8 +76,8 @@ void OnnxRuntime::prove() const {
   const OrtSession session(raw, {this});
   std::array<float, 2> in = {1.5F, -4.0F};
   std::array<float, 2> out = {0.0F, 0.0F};
-  const OrtValue input = tensor_over(*this, in.data(), in.size());
-  const OrtValue output = tensor_over(*this, out.data(), out.size());
+  const OrtValue input = tensor_over(*this, in.data(), {1, in.size()});
+  const OrtValue output = tensor_over(*this, out.data(), {1, out.size()});
   const char* input_name = "features";
   const char* output_name = "output";
   const ort::Value* inputs[] = {input.get()};
@@ -104,16 +104,19 @@ OrtSessionOptions serving_options(const OnnxRuntime& runtime) {
   return options;
 }
 
-OrtValue tensor_over(const OnnxRuntime& runtime, float* data, std::size_t width) {
+OrtValue tensor_over(const OnnxRuntime& runtime, float* data, const std::vector<std::int64_t>& shape) {
   ort::MemoryInfo* raw_memory = nullptr;
   runtime.must<ort::CreateCpuMemoryInfo>("onnxruntime memory", ort::kArenaAllocator, ort::kDefaultMemory,
                                          &raw_memory);
   const OrtMemoryInfo memory(raw_memory, {&runtime});
-  const std::array<std::int64_t, 2> shape = {1, static_cast<std::int64_t>(width)};
+  std::size_t floats = 1;
+  for (const std::int64_t size : shape) {
+    floats *= static_cast<std::size_t>(size);
+  }
   ort::Value* raw = nullptr;
   runtime.must<ort::CreateTensorWithData>(
       "onnxruntime tensor", static_cast<const ort::MemoryInfo*>(raw_memory), static_cast<void*>(data),
-      width * sizeof(float), shape.data(), shape.size(), ort::kFloatElement, &raw);
+      floats * sizeof(float), shape.data(), shape.size(), ort::kFloatElement, &raw);
   return OrtValue(raw, {&runtime});
 }
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "models/onnx_model.hpp"
 #include "models/onnxruntime_api.hpp"
@@ -58,7 +59,8 @@ using OrtSessionOptions =
 /// Options of every session: one thread, in sequence, all graph optimizations.
 [[nodiscard]] OrtSessionOptions serving_options(const OnnxRuntime& runtime);
 
-/// A float tensor over memory of ours.
-[[nodiscard]] OrtValue tensor_over(const OnnxRuntime& runtime, float* data, std::size_t width);
+/// A float tensor over memory of ours, whose sizes are `shape`.
+[[nodiscard]] OrtValue tensor_over(const OnnxRuntime& runtime, float* data,
+                                   const std::vector<std::int64_t>& shape);
 
 }  // namespace ringcraft

@@ -33,7 +33,7 @@ inline constexpr float kNoOutput = std::numeric_limits<float>::quiet_NaN();
 }
 
 /// Asks a model; outputs that are NaN, infinite or beyond the limit give kBadOutput.
-[[nodiscard]] inline Answer ask(OnnxModel& model, const LoadedSlot& slot, const float* features,
+[[nodiscard]] inline Answer ask(Model& model, const LoadedSlot& slot, const float* features,
                                 double output_abs_max) noexcept {
   std::array<float, kMaxOutputs> output{};
   if (!model.predict(features, output.data())) {

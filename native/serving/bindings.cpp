@@ -206,13 +206,16 @@ void bind_worker(nb::module_& module) {
       .def(
           "set_slot",
           [](Worker& self, std::size_t model, std::size_t slot, std::uint32_t version, bool expected_bps,
-             double threshold, std::int64_t latency_budget_ns, std::shared_ptr<OnnxModel> live,
-             std::shared_ptr<OnnxModel> shadow, std::int64_t trained_until_ns) {
+             double threshold, std::int64_t latency_budget_ns, std::shared_ptr<Model> live,
+             std::shared_ptr<Model> shadow, std::int64_t trained_until_ns) {
             const RuleKind rule = expected_bps ? RuleKind::kExpectedBps : RuleKind::kUpMinusDown;
             const std::size_t outputs = expected_bps ? 1 : 3;
             if (!live || !shadow || live == shadow || live->outputs() != outputs ||
                 shadow->outputs() != outputs) {
               throw nb::value_error("set_slot: expected two models of the outputs that the rule reads");
+            }
+            if (live->window() != 1 || shadow->window() != 1) {
+              throw nb::value_error("set_slot: expected models that read one vector");
             }
             self.holdings().put(
                 model, slot,

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "market_data/feature_sets.hpp"
-#include "models/onnx_model.hpp"
+#include "models/model.hpp"
 #include "serving/routing_table.hpp"
 
 namespace ringcraft {
@@ -33,8 +33,8 @@ struct LoadedSlot {
   double threshold = 0;
   std::int64_t latency_budget_ns = 0;
   std::int64_t trained_until_ns = 0;  ///< event time at which its training data ends; 0: not known
-  std::shared_ptr<OnnxModel> live;    ///< decision thread's
-  std::shared_ptr<OnnxModel> shadow;  ///< shadow thread's
+  std::shared_ptr<Model> live;        ///< decision thread's
+  std::shared_ptr<Model> shadow;      ///< shadow thread's
 };
 
 /// How one model's decisions are taken, paid and limited.

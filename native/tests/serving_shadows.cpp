@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "models/onnx_model.hpp"
 #include "serving/shadow_runner.hpp"
 #include "tests/folder.hpp"
 

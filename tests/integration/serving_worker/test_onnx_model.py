@@ -44,6 +44,24 @@ def test_rows_of_another_width_are_refused(tmp_path: Path) -> None:
         model.predict(np.zeros((1, 3), np.float32))
 
 
+def test_window_is_read_oldest_vector_first(tmp_path: Path) -> None:
+    weights = np.arange(1, 7, dtype=np.float32).reshape(6, 1)
+    nodes = [
+        helper.make_node("Flatten", ["features"], ["row"]),
+        helper.make_node("MatMul", ["row", "weights"], ["output"]),
+    ]
+    window = [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", 3, 2])]
+    output = [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch", 1])]
+    graph = helper.make_graph(nodes, "g", window, output, [onnx.numpy_helper.from_array(weights, "weights")])
+    path = tmp_path / "model.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    model = load_model(path)
+    assert (model.window, model.width, model.inputs, model.outputs) == (3, 2, 6, 1)
+    assert model.tier == "onnxruntime"
+    rows = np.eye(6, dtype=np.float32)
+    np.testing.assert_array_equal(model.predict(rows), weights)
+
+
 def _graph(path: Path, *, kind: int, shape: list[int | None], op: str = "Identity", inputs: int = 1) -> None:
     names = [f"in{i}" for i in range(inputs)]
     node = helper.make_node(op, names, ["output"])
@@ -56,7 +74,13 @@ def _graph(path: Path, *, kind: int, shape: list[int | None], op: str = "Identit
     ("options", "message"),
     [
         ({"kind": TensorProto.DOUBLE, "shape": [None, 4]}, "expected float32"),
-        ({"kind": TensorProto.FLOAT, "shape": [None, 4, 4]}, r"expected shape \[batch, 1..256\], got \[-1, 4, 4\]"),
+        (
+            {"kind": TensorProto.FLOAT, "shape": [None, 4, 4, 4]},
+            r"expected shape \[batch, 1..256\].*got \[-1, 4, 4, 4\]",
+        ),
+        ({"kind": TensorProto.FLOAT, "shape": [None, None, 4]}, r"got \[-1, -1, 4\]"),
+        ({"kind": TensorProto.FLOAT, "shape": [None, 128, 256]}, r"of at most 8192 floats, got \[-1, 128, 256\]"),
+        ({"kind": TensorProto.FLOAT, "shape": [None, 4, 4]}, r"output output: expected shape \[1, 1..64\]"),
         ({"kind": TensorProto.FLOAT, "shape": [None, None]}, r"got \[-1, -1\]"),
         ({"kind": TensorProto.FLOAT, "shape": [8, 4]}, r"got \[8, 4\]"),
         ({"kind": TensorProto.FLOAT, "shape": [None, 4], "op": "Add", "inputs": 2}, "expected one input"),
