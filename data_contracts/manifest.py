@@ -38,11 +38,17 @@ class DecisionRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Label(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What was learnt: the mid's move over a horizon of event time."""
+    """What was learnt, and how long after a decision it is marked out."""
 
     kind: str
+    """mid_move, smoothed_mid, spread_aware, triple_barrier or markout; own: not made here."""
     horizon_ns: Annotated[int, Meta(gt=0)]
     threshold_bps: float = 0.0
+    """In the median, where it follows the spread."""
+    horizon_events: int | None = None
+    """The horizon was so many events, which took horizon_ns in the median; None: it was horizon_ns."""
+    spreads: float | None = None
+    """The threshold was so many spreads as they stood at the decision; None: it was threshold_bps."""
 
 
 class DataRange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -141,13 +141,30 @@ def _data_table(facts: CardFacts) -> str:
 def _rule(facts: CardFacts) -> list[str]:
     labels = facts.labels
     return [
-        f"Class: mid {facts.label.horizon_ns / 1e9:g} s after the decision against mid now; beyond "
-        f"{facts.label.threshold_bps:.3g} bps it is up or down.",
+        _class(facts.label),
         f"Of {labels.rows:,} rows {labels.share_down:.1%} are down, {labels.share_flat:.1%} flat, "
         f"{labels.share_up:.1%} up; {labels.dropped:,} had no usable mark and were dropped.",
-        f"In {labels.share_paying:.1%} of the rows one of the two sides would have paid its spread and fees.",
+        f"{labels.share_labels_paying:.1%} of the moves labelled paid the spread and fees; "
+        f"in {labels.share_paying:.1%} of all rows one of the two sides would have.",
         f"Decision: buy where P(up) - P(down) > {facts.threshold:.4g}, sell where it is < -{facts.threshold:.4g}.",
     ]
+
+
+def _class(label: Label) -> str:
+    end = f"{label.horizon_ns / 1e9:.3g} s"
+    if label.horizon_events is not None:
+        end = f"{label.horizon_events} events (in the median {end})"
+    limit = f"{label.threshold_bps:.3g} bps"
+    if label.spreads is not None:
+        limit = f"{label.spreads:g} spreads (in the median {limit})"
+    said = {
+        "mid_move": f"mid {end} after the decision against mid now; beyond {limit} it is up or down",
+        "smoothed_mid": f"mean mid of the {end} after the decision against mid now; beyond {limit} it is up or down",
+        "spread_aware": f"mid {end} after the decision against mid now; beyond {limit} it is up or down",
+        "triple_barrier": f"which barrier, {limit} away, the mid reaches first within {end}; flat where none",
+        "markout": f"the side that earns over {limit} after spread and fees, marked {end} after the decision",
+    }
+    return f"Class: {said.get(label.kind, label.kind)}."
 
 
 def _compression(done: Compression | None) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,8 @@ from data_contracts.journal import MarkoutStatus
 from data_contracts.market_event import UNUSABLE
 from data_contracts.recording import Recording
 from market_data.features import compute_features
-from market_data.markouts import compute_markouts
-from models.labels import LabelReport, classify, half_spread_bps, report_labels
+from models.labels import LabelConfig, LabelReport, half_spread_bps, report_labels
+from models.marks import Marks, classes_of, horizon_ends, marks, spreads_bps
 
 Rows = NDArray[np.intp] | NDArray[np.bool_] | slice
 
@@ -28,8 +29,10 @@ class Dataset:
         buy_pnl_bps: float64 (n,), earned by buying, net of half the spread and fees.
         sell_pnl_bps: float64 (n,), earned by selling, likewise.
         mid_move_bps: float64 (n,), mid one horizon on against mid now, without costs.
+        exit_half_spread_bps: float64 (n,), what leaving at the touch instead of at mid costs more.
+        end_ns: int64 (n,), event time at which class and earnings were known; never before event_ns.
         names: the d features' names.
-        horizon_ns: event time from decision to mark.
+        horizon_ns: event time from decision to mark; in the median, where the horizon is in events.
     """
 
     features: NDArray[np.float32]
@@ -38,6 +41,8 @@ class Dataset:
     buy_pnl_bps: NDArray[np.float64]
     sell_pnl_bps: NDArray[np.float64]
     mid_move_bps: NDArray[np.float64]
+    exit_half_spread_bps: NDArray[np.float64]
+    end_ns: NDArray[np.int64]
     names: tuple[str, ...]
     horizon_ns: int
 
@@ -46,8 +51,20 @@ class Dataset:
 
     def rows(self, chosen: Rows) -> "Dataset":
         """Return the chosen rows as a dataset of their own."""
-        columns = ("features", "classes", "event_ns", "buy_pnl_bps", "sell_pnl_bps", "mid_move_bps")
-        return replace(self, **{name: getattr(self, name)[chosen] for name in columns})
+        return replace(self, **{name: getattr(self, name)[chosen] for name in COLUMNS})
+
+
+COLUMNS = (
+    "features",
+    "classes",
+    "event_ns",
+    "buy_pnl_bps",
+    "sell_pnl_bps",
+    "mid_move_bps",
+    "exit_half_spread_bps",
+    "end_ns",
+)
+"""Of a dataset, one entry a row."""
 
 
 def build_dataset(
@@ -57,7 +74,7 @@ def build_dataset(
     horizon_ns: int,
     entry_latency_ns: int,
     min_interval_ns: int = 0,
-    threshold_bps: float | None = None,
+    label: LabelConfig | None = None,
     leader: Sequence[Recording] = (),
 ) -> tuple[Dataset, LabelReport]:
     """Return one dataset over all recordings (oldest first) and what its labels look like.
@@ -68,42 +85,70 @@ def build_dataset(
     Args:
         recordings: of one instrument, oldest first.
         feature_set: d features.
-        horizon_ns: event time from decision to mark.
+        horizon_ns: event time from decision to mark; not read where the label's horizon is in events.
         entry_latency_ns: event time from decision to entry.
         min_interval_ns: event time between two decisions, at least.
-        threshold_bps: a move beyond it is up or down; None: half the median spread of the recordings.
+        label: how classes are made; None: mid move beyond half the median spread of the recordings.
         leader: recordings of the set's leader, where it reads one.
     """
-    threshold = half_spread_bps(recordings) if threshold_bps is None else threshold_bps
-    parts = [_decisions(r, feature_set, leader, horizon_ns, entry_latency_ns, min_interval_ns) for r in recordings]
-    offered = sum(part[1] for part in parts)
-    columns = [np.concatenate(column) for column in zip(*(part[0] for part in parts), strict=True)]
-    features, event_ns, buy, sell, move = columns
-    dataset = Dataset(features, classify(move, threshold), event_ns, buy, sell, move, feature_set.features, horizon_ns)
-    return dataset, report_labels(dataset.classes, buy, sell, threshold_bps=threshold, offered=offered)
+    label = label or LabelConfig()
+    threshold = _threshold_bps(recordings, label)
+    parts = [
+        _decisions(recording, feature_set, leader, label, threshold, horizon_ns, entry_latency_ns, min_interval_ns)
+        for recording in recordings
+    ]
+    columns = {name: np.concatenate([part[0][name] for part in parts]) for name in (*COLUMNS, "spread_bps")}
+    spreads = columns.pop("spread_bps")
+    reach = columns["end_ns"] - columns["event_ns"]
+    if label.horizon_events is not None:
+        horizon_ns = max(int(np.median(reach)), 1) if len(reach) else 1
+    dataset = Dataset(**columns, names=feature_set.features, horizon_ns=horizon_ns)
+    if label.kind in ("spread_aware", "triple_barrier"):
+        threshold = label.spreads * float(np.median(spreads)) if len(spreads) else 0.0
+    report = report_labels(
+        dataset.classes,
+        dataset.buy_pnl_bps,
+        dataset.sell_pnl_bps,
+        config=label,
+        threshold_bps=threshold,
+        offered=sum(part[1] for part in parts),
+        reach_ns=reach,
+    )
+    return dataset, report
+
+
+def _threshold_bps(recordings: Sequence[Recording], label: LabelConfig) -> float:
+    if label.threshold_bps is not None:
+        return label.threshold_bps
+    return 0.0 if label.kind == "markout" else half_spread_bps(recordings)
 
 
 def _decisions(
     recording: Recording,
     feature_set: FeatureSet,
     leader: Sequence[Recording],
+    label: LabelConfig,
+    threshold_bps: float,
     horizon_ns: int,
     entry_latency_ns: int,
     min_interval_ns: int,
-) -> tuple[tuple[NDArray[np.generic], ...], int]:
+) -> tuple[dict[str, NDArray[Any]], int]:
     features, ready = compute_features(recording, feature_set, leader)
+    times = recording.events["event_ns"]
     usable = (recording.events["flags"] & UNUSABLE) == 0
     can_decide = np.flatnonzero(ready & usable & np.isfinite(features).all(axis=1))
-    taken = can_decide[spaced(recording.events["event_ns"][can_decide], min_interval_ns)]
-    marks = compute_markouts(recording, entry_latency_ns=entry_latency_ns, horizon_ns=horizon_ns)
-    kept = taken[marks["status"][taken] == MarkoutStatus.OK]
-    columns = (
-        features[kept],
-        recording.events["event_ns"][kept],
-        marks["buy_pnl_bps"][kept].astype(np.float64),
-        marks["sell_pnl_bps"][kept].astype(np.float64),
-        marks["mid_move_bps"][kept].astype(np.float64),
-    )
+    taken = can_decide[spaced(times[can_decide], min_interval_ns)]
+    ends = horizon_ends(recording, taken, label, horizon_ns)
+    made = marks(recording, taken, ends, entry_latency_ns=entry_latency_ns)
+    marked = made.status == MarkoutStatus.OK
+    kept, made = taken[marked], Marks(*(column[marked] for column in made))
+    columns = {
+        "features": features[kept],
+        "classes": classes_of(recording, kept, made, label, threshold_bps),
+        "event_ns": times[kept],
+        "spread_bps": spreads_bps(recording, kept),
+    }
+    columns |= {name: getattr(made, name) for name in COLUMNS if name not in columns}
     return columns, len(taken)
 
 

@@ -15,6 +15,7 @@ from data_contracts.manifest import Estimate, Manifest
 from data_contracts.recording import Recording
 from market_data.feature_sets import reads_depth
 from models.families import family
+from models.labels import LabelReport
 from pipelines.request import TrainedVersion, TrainRequest, TrainResult
 from pipelines.steps import compress as compressing
 from pipelines.steps import contract, tracking
@@ -33,7 +34,7 @@ _STEPS_PER_FAMILY = 4
 class Given:
     """What a caller hands to a flow besides its request: things Prefect must not try to write down."""
 
-    __slots__ = ("on_step", "recordings", "registry")
+    __slots__ = ("on_labels", "on_step", "recordings", "registry")
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class Given:
         recordings: Sequence[Recording] = (),
         registry: ModelRegistry | None = None,
         on_step: Callable[[str, int, int], None] | None = None,
+        on_labels: Callable[[LabelReport], None] | None = None,
     ) -> None:
         """Keep them.
 
@@ -48,8 +50,10 @@ class Given:
             recordings: already read, oldest first; none: the request's source is read.
             registry: where versions are published; None: MLflow at the request's mlflow_uri.
             on_step: told the step that begins, how many are done, and of how many.
+            on_labels: told what the labels look like before anything is learnt from them.
         """
-        self.recordings, self.registry, self.on_step = tuple(recordings), registry, on_step
+        self.recordings, self.registry = tuple(recordings), registry
+        self.on_step, self.on_labels = on_step, on_labels
 
 
 @task(task_run_name="check the recording's contract", cache_policy=NO_CACHE)
@@ -137,6 +141,8 @@ def train_flow(request: TrainRequest, given: Given | None = None) -> TrainResult
     watch = _Watch(_FIRST_STEPS + _STEPS_PER_FAMILY * len(families), given.on_step)
     recordings, reports = watch("contract", _checked, request, given)
     prepared = watch("rows", _prepared, recordings, request)
+    if given.on_labels is not None:
+        given.on_labels(prepared.labels)
     baselines = watch("baselines", _baselines, prepared, request)
     versions = []
     for name in families:

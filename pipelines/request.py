@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from data_contracts.manifest import Compression, Estimate, Latency
-from models.labels import LabelReport
+from models.labels import LabelConfig, LabelReport
 
 _Count = Annotated[int, Meta(ge=1)]
 _Share = Annotated[float, Meta(gt=0, le=1)]
@@ -30,8 +30,8 @@ class TrainRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     horizon_ns: _Count = 2_000_000_000
     entry_latency_ns: Annotated[int, Meta(ge=0)] = 1_000_000
     min_interval_ns: Annotated[int, Meta(ge=0)] = 0
-    label_threshold_bps: float | None = None
-    """None: half the median spread."""
+    label: LabelConfig = LabelConfig()
+    """What is called down, flat and up."""
     train_share: _Share = 1.0
     """First share of the events that is learnt and judged from; the rest is left for replay as live."""
     held_out_share: Annotated[float, Meta(gt=0, lt=1)] = 0.25

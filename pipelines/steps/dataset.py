@@ -61,7 +61,7 @@ def prepare(recordings: Sequence[Recording], request: TrainRequest) -> Prepared:
         horizon_ns=request.horizon_ns,
         entry_latency_ns=request.entry_latency_ns,
         min_interval_ns=request.min_interval_ns,
-        threshold_bps=request.label_threshold_bps,
+        label=request.label,
         leader=leader,
     )
     if len(rows) < MIN_ROWS:
@@ -69,23 +69,33 @@ def prepare(recordings: Sequence[Recording], request: TrainRequest) -> Prepared:
     rows = rows.rows(slice(-(request.max_rows or len(rows)), None))
     learn, held_out = _split(rows, request)
     refuse_leaks(learn.features, learn.mid_move_bps, learn.names)
-    gap = {"horizon_ns": request.horizon_ns, "embargo_ns": request.horizon_ns}
     return Prepared(
         instrument=instrument,
         features=features,
-        label=Label(kind="mid_move", horizon_ns=request.horizon_ns, threshold_bps=labels.threshold_bps),
+        label=_stated(request, rows, labels),
         labels=labels,
         learn=learn,
         held_out=held_out,
-        folds=walk_forward(learn.event_ns, folds=request.folds, **gap),
+        folds=walk_forward(learn.event_ns, folds=request.folds, end_ns=learn.end_ns, embargo_ns=learn.horizon_ns),
         ranges=tuple(_range(part) for part in parts),
         trained_until_ns=int(parts[-1].events["event_ns"][-1]),
     )
 
 
+def _stated(request: TrainRequest, rows: Dataset, labels: LabelReport) -> Label:
+    follows_spread = request.label.kind in ("spread_aware", "triple_barrier")
+    return Label(
+        kind=labels.kind,
+        horizon_ns=rows.horizon_ns,
+        threshold_bps=labels.threshold_bps,
+        horizon_events=labels.horizon_events,
+        spreads=request.label.spreads if follows_spread else None,
+    )
+
+
 def _split(rows: Dataset, request: TrainRequest) -> tuple[Dataset, Dataset]:
     start = round(len(rows) * (1 - request.held_out_share))
-    kept = purged(rows.event_ns, start, horizon_ns=request.horizon_ns, embargo_ns=request.horizon_ns)
+    kept = purged(rows.event_ns, start, end_ns=rows.end_ns, embargo_ns=rows.horizon_ns)
     return rows.rows(kept), rows.rows(np.arange(start, len(rows)))
 
 

@@ -1,13 +1,18 @@
 """ringcraft train."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from data_contracts.settings import load_settings
+from ringcraft.commands.label_options import label_of, label_options
 from ringcraft.commands.options import config_option, json_option, source_options
 from ringcraft.terminal import print_json, progress
+
+if TYPE_CHECKING:
+    from models.labels import LabelReport
 
 
 @click.command()
@@ -19,6 +24,7 @@ from ringcraft.terminal import print_json, progress
 @click.option(
     "--horizon-s", type=click.FloatRange(min=0.001), default=5.0, show_default=True, help="Label horizon, event time."
 )
+@label_options
 @click.option(
     "--min-interval-s", type=click.FloatRange(min=0), default=0.0, show_default=True, help="Between two decisions."
 )
@@ -40,6 +46,10 @@ def train(
     model: str,
     families: tuple[str, ...],
     horizon_s: float,
+    label_kind: str,
+    label_bps: float | None,
+    label_spreads: float,
+    horizon_events: int | None,
     min_interval_s: float,
     feature_set: str | None,
     leader: Path | None,
@@ -75,6 +85,7 @@ def train(
         model=model,
         families=families or ("xgboost", "mlp"),
         horizon_ns=round(horizon_s * 1e9),
+        label=label_of(label_kind, label_bps, label_spreads, horizon_events),
         min_interval_ns=round(min_interval_s * 1e9),
         feature_set=feature_set,
         leader=str(leader or source),
@@ -90,7 +101,10 @@ def train(
         def on_step(text: str, done: int, total: int) -> None:
             bars.update(bar, completed=done, total=total, note=text)
 
-        given = Given(recordings=recordings, registry=registry, on_step=on_step)
+        def on_labels(report: "LabelReport") -> None:
+            bars.console.print(report.sentence(), highlight=False)
+
+        given = Given(recordings=recordings, registry=registry, on_step=on_step, on_labels=on_labels)
         result = train_flow(request.faster() if fast else request, given)
     if alias:
         registry.move_alias(model, alias, best(result.versions).version)

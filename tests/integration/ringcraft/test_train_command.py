@@ -28,6 +28,7 @@ def test_trained_version_is_registered_and_the_answer_is_json_alone(
     (version,) = json.loads(result.stdout)["versions"]
     assert MlflowRegistry(mlflow_uri).aliases("train-command") == {"champion": version["version"]}
     assert "Traceback" not in result.stderr
+    assert "of the moves labelled pay the spread and fees" in " ".join(result.stderr.split())
 
 
 def test_without_a_registry_nothing_is_trained(recording: Path, tmp_path: Path) -> None:

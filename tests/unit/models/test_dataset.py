@@ -8,7 +8,7 @@ from data_contracts.market_event import MARKET_EVENT, EventFlag
 from data_contracts.recording import Recording
 from market_data.feature_sets import feature_set
 from models.dataset import build_dataset, spaced
-from models.labels import classify, half_spread_bps
+from models.labels import LabelConfig, classify, half_spread_bps
 
 SECOND = 1_000_000_000
 INSTRUMENT = Instrument(symbol="TEST:ABC", tick_size="0.01", lot_size="1", currency="USD")
@@ -41,13 +41,13 @@ def test_half_spread_worked_by_hand():
 
 def test_future_beyond_the_horizon_changes_no_row():
     recording = walk()
-    whole, _ = dataset(recording, threshold_bps=0.5)
+    whole, _ = dataset(recording, label=LabelConfig(threshold_bps=0.5))
     cut = 1000
     last_seen = int(recording.events["event_ns"][cut])
     other = walk()
     other.events["bid_ticks"][cut + 1 :] += 500
     other.events["ask_ticks"][cut + 1 :] += 500
-    changed, _ = dataset(other, threshold_bps=0.5)
+    changed, _ = dataset(other, label=LabelConfig(threshold_bps=0.5))
     settled = whole.event_ns + 2 * SECOND < last_seen
     assert settled.sum() > 500
     for column in ("features", "classes", "buy_pnl_bps", "sell_pnl_bps", "mid_move_bps"):

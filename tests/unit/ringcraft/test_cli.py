@@ -264,3 +264,12 @@ def test_times_without_a_book_to_write_are_refused(tmp_path: Path) -> None:
     result = ringcraft("replay", "ring.itch", "--at", "times.csv", cwd=tmp_path)
     assert result.returncode == 2
     assert "--at: expected --book too" in one_line(result)
+
+
+def test_label_options_name_every_kind_of_label():
+    from ringcraft.commands.label_options import KINDS, label_of
+
+    for kind in KINDS:
+        assert label_of(kind, 0.5, 2.0, 3).kind == kind
+    with pytest.raises(msgspec.ValidationError):
+        label_of("oracle", None, 1.0, None)
