@@ -22,20 +22,27 @@ Graph = Callable[[Path], None]
 
 
 def save_graph(
-    path: Path, nodes: Sequence[onnx.NodeProto], weights: Mapping[str, NDArray[Any]], *, outputs: int = 1
+    path: Path,
+    nodes: Sequence[onnx.NodeProto],
+    weights: Mapping[str, NDArray[Any]],
+    *,
+    outputs: int = 1,
+    window: int = 1,
 ) -> None:
-    """Write a graph from `features`, shape (n, WIDTH), to `output`, shape (n, outputs).
+    """Write a graph from `features`, shape (n, WIDTH) or (n, window, WIDTH), to `output`, shape (n, outputs).
 
     Args:
         path: of model.onnx.
         nodes: in order.
         weights: initialisers by name.
         outputs: columns of the output.
+        window: vectors of a row.
     """
+    shape = [None, WIDTH] if window == 1 else [None, window, WIDTH]
     graph = helper.make_graph(
         nodes,
         "graph",
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, [None, WIDTH])],
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, shape)],
         [helper.make_tensor_value_info("output", TensorProto.FLOAT, [None, outputs])],
         [numpy_helper.from_array(value, name) for name, value in weights.items()],
     )
@@ -58,7 +65,7 @@ def write_version(
         graph: writes the model.
         model: registered model that the manifest names.
         horizon_ns: of its label.
-        golden_inputs: of the golden vectors, shape (n, WIDTH); None: four at random.
+        golden_inputs: of the golden vectors, shape (n, WIDTH) or (n, window * WIDTH); None: four at random.
         changes: other fields of the manifest than those of a model that predicts bps.
     """
     folder.mkdir(parents=True)

@@ -96,7 +96,7 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The set in full where something of it was fitted or chosen; None: the name says it all."""
     inputs: int
     """Width of the one float32 input, shape (1, inputs) or (batch, inputs)."""
-    window: Annotated[int, Meta(ge=1)] = 1
+    window: Annotated[int, Meta(ge=1, le=128)] = 1
     """Vectors a decision reads; over 1, the input is (batch, window, inputs), oldest first: those of the newest usable
     events of the session, at each of which the features were warm."""
     outputs: int

@@ -15,10 +15,10 @@ def measure(path: Path, rows: NDArray[np.float32], *, repeats: int = 3000) -> tu
 
     Args:
         path: the model file.
-        rows: (m, d) real vectors, taken in turn.
+        rows: (m, d) real vectors, or windows (m, w, d), taken in turn.
         repeats: rows timed, rounded up to whole rounds over `rows`, after one round that is not timed.
     """
-    model, rows = _native.OnnxModel(str(path), onnxruntime_library()), np.ascontiguousarray(rows)
+    model, rows = _native.OnnxModel(str(path), onnxruntime_library()), np.ascontiguousarray(rows.reshape(len(rows), -1))
     model.latencies_ns(rows, 1)
     samples = model.latencies_ns(rows, -(-repeats // len(rows)))
     p50, p99 = np.percentile(samples, [50, 99]) / 1e3

@@ -31,9 +31,24 @@ def session(model: ModelProto | bytes) -> onnxruntime.InferenceSession:
 
 
 def run_onnx(model: ModelProto | bytes, features: Floats) -> Floats:
-    """Return the first output of `model` for rows (n, d), shape (n, k), from ONNX Runtime."""
-    said: Floats = session(model).run(None, {INPUT: features.astype(np.float32, copy=False)})[0]
+    """Return the first output of `model`, shape (n, k), from ONNX Runtime.
+
+    Args:
+        model: reads (n, d), or windows (n, w, d).
+        features: n rows; a window may be one flat row of w * d.
+    """
+    runtime, rows = session(model), features.astype(np.float32, copy=False)
+    shape = runtime.get_inputs()[0].shape
+    if len(shape) == 3:
+        rows = rows.reshape(len(rows), shape[1], shape[2])
+    said: Floats = runtime.run(None, {INPUT: rows})[0]
     return said
+
+
+def window_of(model: ModelProto | bytes) -> int:
+    """Return how many vectors `model` reads at once."""
+    shape = session(model).get_inputs()[0].shape
+    return int(shape[1]) if len(shape) == 3 else 1
 
 
 def golden_inputs(features: Floats) -> Floats:
@@ -72,7 +87,7 @@ def compare(said: Floats, expected: Floats, *, tolerance: float) -> None:
 def golden(model: ModelProto | bytes, inputs: Floats) -> Golden:
     """Return `inputs` and what ONNX Runtime answers to them here."""
     outputs = run_onnx(model, inputs)
-    return Golden(inputs=_rows(inputs), outputs=_rows(outputs))
+    return Golden(inputs=_rows(inputs.reshape(len(inputs), -1)), outputs=_rows(outputs))
 
 
 def _rows(values: Floats) -> tuple[tuple[float, ...], ...]:

@@ -647,8 +647,13 @@ class Worker:
         extra_horizons_ns: Sequence[int] = (),
         microprice_ticks: Sequence[float] = (),
         leader: str = "",
+        window: int = 1,
     ) -> None:
-        """Set a model's plan; what is left out has no limit. What was fitted or chosen of its features comes last."""
+        """Set a model's plan; what is left out has no limit.
+
+        microprice_ticks and leader: what was fitted or chosen of its features. window: vectors that the version which
+        reads most of them reads.
+        """
 
     def clear_model(self, index: int) -> None: ...
     def set_slot(

@@ -25,7 +25,7 @@ from data_contracts.manifest import (
     sha256_of,
     write_manifest,
 )
-from models.parity import FLOAT_TOLERANCE, Floats, compare, golden, run_onnx
+from models.parity import FLOAT_TOLERANCE, Floats, compare, golden, run_onnx, window_of
 
 _OUTPUTS = {"up_minus_down": 3, "expected_bps": 1}
 
@@ -51,13 +51,14 @@ def package(
 
     Args:
         folder: made if absent; cards and plots already in it become part of the version.
-        onnx_model: `features` (batch, d) in, `output` (batch, k) out.
+        onnx_model: `features` (batch, d), or windows (batch, w, d), in, `output` (batch, k) out.
         model: registered model it is meant for.
         family: what kind of model it is.
         feature_set: what it reads; serving refuses it where its hash is not the live one.
         rule: from outputs to an action.
         label: what was learnt; its horizon is the one decisions are marked at.
-        golden_inputs: rows (n, d); what ONNX Runtime answers to them here is written beside them.
+        golden_inputs: rows (n, d), or windows (n, w, d) or (n, w * d); what ONNX Runtime answers to them here is
+            written beside them.
         data: what made it.
         metrics: on rows it has not learnt from.
         compression: what was done to it, None: nothing.
@@ -69,6 +70,7 @@ def package(
     content = onnx_model if isinstance(onnx_model, bytes) else onnx_model.SerializeToString()
     (folder / MODEL_FILE).write_bytes(content)
     vectors = golden(content, golden_inputs)
+    window = window_of(content)
     (folder / GOLDEN_FILE).write_bytes(msgspec.json.encode(vectors))
     manifest = Manifest(
         model=model,
@@ -76,7 +78,8 @@ def package(
         feature_set=feature_set.name,
         feature_hash=feature_set.hash,
         features=feature_set if feature_set.tables or feature_set.leader else None,
-        inputs=len(vectors.inputs[0]),
+        inputs=len(vectors.inputs[0]) // window,
+        window=window,
         outputs=len(vectors.outputs[0]),
         rule=rule,
         label=label,
@@ -110,14 +113,15 @@ def package_own(
 
     Args:
         folder: the version's, made if absent.
-        onnx_path: one float32 input (batch, d), one float32 output first, (batch, k), k as the rule wants.
+        onnx_path: one float32 input, (batch, d) or windows (batch, w, d); one float32 output first, (batch, k), k as
+            the rule wants.
         model: registered model it is meant for.
         feature_set: what it reads, d features.
         rule: from outputs to an action.
         label: what was learnt; its horizon is the one decisions are marked at.
         family: what kind of model it is.
-        golden_file: JSON {"inputs": rows, "outputs": rows} that the model must answer; None: seeded normal rows are
-            used, which proves only that it answers the same everywhere.
+        golden_file: JSON {"inputs": rows, "outputs": rows} that the model must answer, a window as one flat row; None:
+            seeded normal rows are used, which proves only that it answers the same everywhere.
         parity_tolerance: difference allowed, here and where the vectors are asked again.
         notes: plain statements of limits.
 
@@ -127,10 +131,11 @@ def package_own(
         ParityError: ONNX Runtime answers the golden vectors differently.
     """
     content = _checked_graph(onnx_path, width=len(feature_set.features), outputs=_OUTPUTS[rule.kind])
+    numbers = window_of(content) * len(feature_set.features)
     if golden_file is None:
-        inputs = np.random.default_rng(0).normal(size=(32, len(feature_set.features))).astype(np.float32)
+        inputs = np.random.default_rng(0).normal(size=(32, numbers)).astype(np.float32)
     else:
-        vectors = read_vectors(golden_file, width=len(feature_set.features))
+        vectors = read_vectors(golden_file, width=numbers)
         inputs = np.array(vectors.inputs, dtype=np.float32)
         compare(run_onnx(content, inputs), np.array(vectors.outputs, dtype=np.float32), tolerance=parity_tolerance)
     return package(
@@ -203,15 +208,17 @@ def _checked_graph(path: Path, *, width: int, outputs: int) -> bytes:
     inputs = [value for value in graph.input if value.name not in constants]
     if len(inputs) != 1 or not graph.output:
         raise ModelError(f"{path}: expected one input and an output, got {len(inputs)} and {len(graph.output)}")
-    _must_fit(path, "input", inputs[0], width)
+    _must_fit(path, "input", inputs[0], width, windows=True)
     _must_fit(path, "output", graph.output[0], outputs)
     return content
 
 
-def _must_fit(path: Path, role: str, value: onnx.ValueInfoProto, width: int) -> None:
+def _must_fit(path: Path, role: str, value: onnx.ValueInfoProto, width: int, *, windows: bool = False) -> None:
     kind = value.type.tensor_type
     shape = [d.dim_value or d.dim_param or "?" for d in kind.shape.dim]
     got = f"{TensorProto.DataType.Name(kind.elem_type)} {shape}"
-    fits = kind.elem_type == TensorProto.FLOAT and len(shape) == 2 and shape[1] in (width, "?")
-    if not fits:
-        raise ModelError(f"{path}: {role} {value.name!r}: expected FLOAT [batch, {width}], got {got}")
+    rows = len(shape) == 2 and shape[1] in (width, "?")
+    windowed = windows and len(shape) == 3 and isinstance(shape[1], int) and shape[2] == width
+    if kind.elem_type != TensorProto.FLOAT or not (rows or windowed):
+        wanted = f"[batch, {width}]" + (f" or [batch, window, {width}]" if windows else "")
+        raise ModelError(f"{path}: {role} {value.name!r}: expected FLOAT {wanted}, got {got}")

@@ -79,7 +79,7 @@ def _replay(
 
 
 def _hold(worker: Worker, folder: Path, *, slots: int) -> int:
-    """Fill the slots with one version; return its features' warm-up events."""
+    """Fill the slots with one version; return after how many events it decides."""
     manifest = read_manifest(folder)
     live = live_feature_set(manifest.feature_set, manifest.features)
     worker.set_model(
@@ -93,6 +93,7 @@ def _hold(worker: Worker, folder: Path, *, slots: int) -> int:
         late_or_failed_of_64=64,
         output_abs_max=float("inf"),
         loss_budget_bps=float("inf"),
+        window=manifest.window,
     )
     for slot in range(slots):
         ready = prepare_version(folder, model=manifest.model, live=live)
@@ -106,4 +107,4 @@ def _hold(worker: Worker, folder: Path, *, slots: int) -> int:
             live=ready.live,
             shadow=ready.shadow,
         )
-    return live.warm_up_events
+    return live.warm_up_events + manifest.window - 1

@@ -56,6 +56,8 @@ class ModelLineup(Struct, frozen=True, kw_only=True):
     model_age_max_ns: int | None = None
     extra_horizons_ns: tuple[int, ...] = ()
     """Three at most."""
+    window: int = 1
+    """Vectors that the version which reads most of them reads."""
 
 
 class Lineup(Struct, frozen=True, kw_only=True):

@@ -245,6 +245,7 @@ class PreparedWorker:
             late_or_failed_of_64=model.late_or_failed_of_64,
             output_abs_max=model.output_abs_max,
             loss_budget_bps=model.loss_budget_bps,
+            window=model.window,
             **_limits(model),
         )
 

@@ -48,6 +48,7 @@ bool FeatureEngine::update(const MarketEvent& event, const BookDepth* depth, flo
       seen_ = 0;
       gap_s_ = 0;
       last_ns_ = event.event_ns;
+      ++sessions_;
       start(touch);
     } else {
       gap_s_ = gap_s;

@@ -31,6 +31,8 @@ class FeatureEngine {
 
   [[nodiscard]] std::size_t width() const noexcept { return spec_->features.size(); }
   [[nodiscard]] const FeatureNeeds& needs() const noexcept { return spec_->needs; }
+  /// Sessions begun so far.
+  [[nodiscard]] std::uint64_t sessions() const noexcept { return sessions_; }
 
   /// Takes one event and writes width() floats.
   ///
@@ -74,6 +76,8 @@ class FeatureEngine {
 
  private:
   [[nodiscard]] bool usable(const MarketEvent& event, const BookDepth* depth) const noexcept;
+
+  std::uint64_t sessions_ = 0;
 };
 
 }  // namespace ringcraft

@@ -172,7 +172,10 @@ void bind_worker(nb::module_& module) {
              double output_abs_max, double loss_budget_bps, double drawdown_budget_bps,
              std::int64_t position_lots_max, double notional_max, double decisions_per_second_max,
              std::int64_t model_age_max_ns, const std::vector<std::int64_t>& extra_horizons_ns,
-             const std::vector<double>& microprice_ticks, const std::string& leader) {
+             const std::vector<double>& microprice_ticks, const std::string& leader, std::size_t window) {
+            if (window < 1 || window > kMaxWindow) {
+              throw nb::value_error("window: expected 1..128");
+            }
             if (extra_horizons_ns.size() > kExtraHorizons) {
               throw nb::value_error("extra_horizons_ns: expected at most 3");
             }
@@ -192,7 +195,8 @@ void bind_worker(nb::module_& module) {
                                                                    notional_max,
                                                                    decisions_per_second_max,
                                                                    model_age_max_ns,
-                                                                   extra_horizons_ns}));
+                                                                   extra_horizons_ns,
+                                                                   window}));
           },
           nb::kw_only(), nb::arg("index"), nb::arg("name"), nb::arg("feature_set"), nb::arg("instruments"),
           nb::arg("horizon_ns"), nb::arg("entry_latency_ns"), nb::arg("min_interval_ns"),
@@ -201,7 +205,7 @@ void bind_worker(nb::module_& module) {
           nb::arg("position_lots_max") = ModelPlan().position_lots_max, nb::arg("notional_max") = kNoLimit,
           nb::arg("decisions_per_second_max") = kNoLimit, nb::arg("model_age_max_ns") = kNoAgeLimit,
           nb::arg("extra_horizons_ns") = std::vector<std::int64_t>(),
-          nb::arg("microprice_ticks") = std::vector<double>(), nb::arg("leader") = "")
+          nb::arg("microprice_ticks") = std::vector<double>(), nb::arg("leader") = "", nb::arg("window") = 1)
       .def("clear_model", [](Worker& self, std::size_t index) { self.holdings().plan(index, nullptr); })
       .def(
           "set_slot",
@@ -213,9 +217,6 @@ void bind_worker(nb::module_& module) {
             if (!live || !shadow || live == shadow || live->outputs() != outputs ||
                 shadow->outputs() != outputs) {
               throw nb::value_error("set_slot: expected two models of the outputs that the rule reads");
-            }
-            if (live->window() != 1 || shadow->window() != 1) {
-              throw nb::value_error("set_slot: expected models that read one vector");
             }
             self.holdings().put(
                 model, slot,

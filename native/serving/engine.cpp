@@ -55,13 +55,24 @@ void Engine::update_features(InstrumentState& instrument, const MarketEvent& eve
                              const BookDepth* depth) noexcept {
   for (FeatureFeed& feed : instrument.features) {
     feed.warm = feed.engine != nullptr && feed.engine->update(event, depth, feed.vector.data());
-    if (!feed.warm) {
-      continue;
+    if (feed.warm) {
+      const std::size_t width = feed.engine->width();
+      feed.finite = std::all_of(feed.vector.begin(), feed.vector.begin() + static_cast<std::ptrdiff_t>(width),
+                                [](float value) { return std::isfinite(value); });
+      feed.hash = fnv1a(feed.vector.data(), width * sizeof(float));
     }
-    const std::size_t width = feed.engine->width();
-    feed.finite = std::all_of(feed.vector.begin(), feed.vector.begin() + static_cast<std::ptrdiff_t>(width),
-                              [](float value) { return std::isfinite(value); });
-    feed.hash = fnv1a(feed.vector.data(), width * sizeof(float));
+    if (feed.window != nullptr) {
+      update_window(feed, event);
+    }
+  }
+}
+
+void Engine::update_window(FeatureFeed& feed, const MarketEvent& event) noexcept {
+  if (std::exchange(feed.session, feed.engine->sessions()) != feed.session) {
+    feed.window->clear();
+  }
+  if (feed.warm && (event.flags & kUnusable) == 0) {
+    feed.window->push(feed.vector.data(), feed.finite);
   }
 }
 
@@ -147,7 +158,10 @@ void Engine::decide(InstrumentState& instrument, Binding& binding, const MarketE
   follow_markouts(instrument, state, record);
   count(state, record);
   // Whoever asks for an arm must not be able to take it off.
-  if (terms.unfit == AbstainReason::kNone && routed.version != kNoVersion && !routed.overridden) {
+  const bool asked = terms.unfit == AbstainReason::kNone && routed.version != kNoVersion &&
+                     answer.abstain != AbstainReason::kNotWarm &&
+                     answer.abstain != AbstainReason::kBadFeature;
+  if (asked && !routed.overridden) {
     const auto limit =
         state.limits.answered(record.arm, record.abstain, record.late != 0, state.plan->late_or_failed_of_64,
                               shadows_.control_late_or_failed(binding.model));
@@ -188,13 +202,21 @@ Answer Engine::answer_of(const ModelState& state, const Routed& routed, const Lo
   if (routed.version == kNoVersion) {
     return abstention(AbstainReason::kNoChampion);
   }
-  if (slot == nullptr || slot->live->inputs() != features.engine->width()) {
+  if (slot == nullptr) {
+    return abstention(AbstainReason::kModelFailed);
+  }
+  const std::size_t window = slot->live->window();
+  if (const AbstainReason unfit = features.mark().unfit(window); unfit != AbstainReason::kNone) {
+    return abstention(unfit);
+  }
+  if (slot->live->width() != features.engine->width()) {
     return abstention(AbstainReason::kModelFailed);
   }
   if (!fresh(*slot, terms)) {
     return abstention(AbstainReason::kStaleModel);
   }
-  return within(terms.room, ask(*slot->live, *slot, features.vector.data(), state.plan->output_abs_max));
+  const float* input = window == 1 ? features.vector.data() : features.window->newest(window);
+  return within(terms.room, ask(*slot->live, *slot, input, state.plan->output_abs_max));
 }
 
 void Engine::count(const ModelState& state, const DecisionRecord& record) noexcept {
@@ -271,6 +293,7 @@ void Engine::send_shadow(const ModelState& state, const DecisionRecord& decision
   if (place != nullptr) {
     job.features = features.vector;
     job.width = features.engine->width();
+    job.window = features.mark();
     shadows_.queue().publish();
     return;
   }

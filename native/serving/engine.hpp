@@ -14,6 +14,7 @@
 #include "market_data/markouts.hpp"
 #include "serving/action_limits.hpp"
 #include "serving/assignment.hpp"
+#include "serving/feature_window.hpp"
 #include "serving/hard_limits.hpp"
 #include "serving/holdings.hpp"
 #include "serving/journal_repair.hpp"
@@ -86,6 +87,13 @@ class Engine {
     bool warm = false;
     bool finite = false;
     std::uint64_t hash = 0;
+    FeatureWindow* window =
+        nullptr;                ///< one of the instrument's; null where no model reads more than a vector
+    std::uint64_t session = 0;  ///< that its window is of
+
+    [[nodiscard]] FeatureWindow::Mark mark() const noexcept {
+      return window != nullptr ? window->mark() : FeatureWindow::Mark();
+    }
   };
 
   /// A model that decides on an instrument.
@@ -106,7 +114,8 @@ class Engine {
     std::unique_ptr<MarkoutTracker> tracker;
     std::unique_ptr<MarkoutTracker> extra_tracker;  ///< null where no model asks for another horizon
     std::vector<FeatureFeed> features;
-    std::vector<FeatureEngine*> followers;  ///< of other instruments, which read this one too
+    std::vector<std::unique_ptr<FeatureWindow>> windows;  ///< never freed: a shadow may still read one
+    std::vector<FeatureEngine*> followers;                ///< of other instruments, which read this one too
     std::vector<Binding> bindings;
   };
 
@@ -140,12 +149,14 @@ class Engine {
   void adopt_route(ModelState& state, const Route& route) noexcept;
   void adopt_heartbeat(std::int64_t now_ns) noexcept;
   void bind(InstrumentState& instrument);
+  static void keep_window(InstrumentState& instrument, FeatureFeed& feed);
   void link_leaders();
   [[nodiscard]] InstrumentState& instrument_of(const std::string& symbol);
   [[nodiscard]] std::size_t currency_of(const std::string& currency);
   void write_name(std::uint32_t kind, std::uint32_t index, const std::string& name) noexcept;
   void write_epoch(const ModelState& state) noexcept;
 
+  static void update_window(FeatureFeed& feed, const MarketEvent& event) noexcept;
   static void update_features(InstrumentState& instrument, const MarketEvent& event,
                               const BookDepth* depth) noexcept;
   void decide(InstrumentState& instrument, Binding& binding, const MarketEvent& event,

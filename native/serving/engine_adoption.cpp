@@ -152,6 +152,9 @@ void Engine::bind(InstrumentState& instrument) {
       feed.engine = FeatureEngine::make(plan->features, ZoneClock(instrument.facts.utc_offsets));
       instrument.features.push_back(std::move(feed));
     }
+    if (plan->window > 1) {
+      keep_window(instrument, instrument.features[place]);
+    }
     Binding binding{i, place};
     for (const Binding& old : instrument.bindings) {
       if (old.model == i) {
@@ -167,6 +170,26 @@ void Engine::bind(InstrumentState& instrument) {
     }
   }
   instrument.bindings = std::move(bindings);
+}
+
+void Engine::keep_window(InstrumentState& instrument, FeatureFeed& feed) {
+  if (feed.window != nullptr || feed.engine == nullptr) {
+    return;
+  }
+  const std::size_t width = feed.engine->width();
+  const auto spare = [&](const std::unique_ptr<FeatureWindow>& window) {
+    return window->width() == width &&
+           std::none_of(instrument.features.begin(), instrument.features.end(),
+                        [&](const FeatureFeed& other) { return other.window == window.get(); });
+  };
+  auto free = std::find_if(instrument.windows.begin(), instrument.windows.end(), spare);
+  if (free == instrument.windows.end()) {
+    instrument.windows.push_back(std::make_unique<FeatureWindow>(width));
+    free = std::prev(instrument.windows.end());
+  }
+  feed.window = free->get();
+  feed.window->clear();
+  feed.session = feed.engine->sessions();
 }
 
 void Engine::adopt_routes() noexcept {

@@ -55,6 +55,7 @@ struct ModelPlan {
   double decisions_per_second_max = kNoLimit;
   std::int64_t model_age_max_ns = kNoAgeLimit;
   std::vector<std::int64_t> extra_horizons_ns{};  ///< kExtraHorizons at most
+  std::size_t window = 1;                         ///< the longest of its versions
 };
 
 class Holdings {

@@ -50,7 +50,12 @@ void ShadowRunner::score(const ShadowJob& job) noexcept {
     drop(job, counters_.shadows_unready);
     return;
   }
-  const Answer answer = answer_of(job, *slot);
+  const float* input = input_of(job, *slot);
+  if (input == nullptr) {
+    drop(job, counters_.shadows_overdue);
+    return;
+  }
+  const Answer answer = answer_of(job, *slot, input);
   ShadowRecord record = unscored(job, worker_, false);
   record.latency_ns = monotonic_ns() - start;
   for (std::size_t i = 0; i < answer.output.size(); ++i) {
@@ -67,14 +72,27 @@ void ShadowRunner::score(const ShadowJob& job) noexcept {
   watch(job, answer.abstain);
 }
 
-Answer ShadowRunner::answer_of(const ShadowJob& job, const LoadedSlot& slot) noexcept {
+const float* ShadowRunner::input_of(const ShadowJob& job, const LoadedSlot& slot) noexcept {
+  const FeatureWindow* history = job.window.history;
+  if (slot.shadow->window() == 1 || history == nullptr ||
+      job.window.unfit(slot.shadow->window()) != AbstainReason::kNone) {
+    return job.features.data();
+  }
+  return history->copy(job.window.end, slot.shadow->window(), input_.data()) ? input_.data() : nullptr;
+}
+
+Answer ShadowRunner::answer_of(const ShadowJob& job, const LoadedSlot& slot, const float* input) noexcept {
+  const AbstainReason unfit = job.window.unfit(slot.shadow->window());
+  if (unfit != AbstainReason::kNone) {
+    return abstention(unfit);
+  }
   if (!fresh(slot, job.terms)) {
     return abstention(AbstainReason::kStaleModel);
   }
-  if (slot.shadow->inputs() != job.width) {
+  if (slot.shadow->width() != job.width) {
     return abstention(AbstainReason::kModelFailed);
   }
-  return within(job.terms.room, ask(*slot.shadow, slot, job.features.data(), job.output_abs_max));
+  return within(job.terms.room, ask(*slot.shadow, slot, input, job.output_abs_max));
 }
 
 void ShadowRunner::drop(const ShadowJob& job, Counter& reason) noexcept {

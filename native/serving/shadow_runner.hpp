@@ -9,13 +9,14 @@
 #include "serving/action_limits.hpp"
 #include "serving/answer.hpp"
 #include "serving/counters.hpp"
+#include "serving/feature_window.hpp"
 #include "serving/hard_limits.hpp"
 #include "serving/record_ring.hpp"
 #include "transport/spsc_ring.hpp"
 
 namespace ringcraft {
 
-/// One vector for one version.
+/// One vector, or the window that ends with it, for one version.
 struct ShadowJob {
   std::uint64_t decision_id;
   std::uint32_t epoch;
@@ -30,6 +31,7 @@ struct ShadowJob {
   Terms terms;
   std::int64_t queued_ns;  ///< monotonic
   std::size_t width;
+  FeatureWindow::Mark window;  ///< the rows themselves stay where they are: a late job may find them gone
   std::array<float, FeatureEngine::kMaxWidth> features;
 };
 
@@ -65,7 +67,9 @@ class ShadowRunner {
 
  private:
   void score(const ShadowJob& job) noexcept;
-  [[nodiscard]] static Answer answer_of(const ShadowJob& job, const LoadedSlot& slot) noexcept;
+  [[nodiscard]] const float* input_of(const ShadowJob& job, const LoadedSlot& slot) noexcept;
+  [[nodiscard]] static Answer answer_of(const ShadowJob& job, const LoadedSlot& slot,
+                                        const float* input) noexcept;
   void drop(const ShadowJob& job, Counter& reason) noexcept;
   void watch(const ShadowJob& job, AbstainReason abstain) noexcept;
   void watch_control(const ShadowJob& job, bool late_or_failed) noexcept;
@@ -74,6 +78,7 @@ class ShadowRunner {
   RecordRing& ring_;
   Counters& counters_;
   SpscRing<ShadowJob> queue_;
+  alignas(64) std::array<float, kMaxInputs> input_{};
   std::int64_t deadline_ns_;
   std::array<std::atomic<std::uint32_t>, kMaxModels> bad_rollouts_{};
   std::array<std::uint32_t, kMaxModels> watched_rollouts_{};

@@ -55,6 +55,7 @@ struct Bench {
                      {},
                      monotonic_ns(),
                      2,
+                     {},
                      {1.5F, -4.0F}};
     runner.queue().publish();
     CHECK(runner.run_once() == 1);

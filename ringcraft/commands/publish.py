@@ -51,7 +51,8 @@ def publish(
 ) -> None:
     """Publish ONNX_FILE, a model of your own, as the next version of MODEL.
 
-    Its first input is float32 (batch, features of the set), its first output float32 (batch, 3) or (batch, 1).
+    Its first input is float32 (batch, features of the set), or (batch, window, features) where it reads the newest
+    vectors of an instrument; its first output float32 (batch, 3) or (batch, 1).
     It is refused where it does not answer the golden vectors as they say. Needs an MLflow server.
     """
     settings = load_settings(config)

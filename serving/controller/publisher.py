@@ -148,6 +148,7 @@ class Publisher:
             decisions_per_second_max=policy.limits.decisions_per_second_max,
             model_age_max_ns=_days_ns(policy.limits.model_age_days_max),
             extra_horizons_ns=tuple(round(seconds * 1e9) for seconds in policy.outcomes.horizons_seconds),
+            window=max(prepared[v].manifest.window for v in slots),
         )
 
     def write(self, models: tuple[ModelLineup, ...]) -> None:
