@@ -62,8 +62,30 @@ class DataRange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     events: int
 
 
+class Latency(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One row through the native engine, batch 1, on the machine that is named."""
+
+    p50_us: float
+    p99_us: float
+    machine: str
+
+
+class FrontPoint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A form of the model that no other beats in bytes, difference and median latency at once."""
+
+    steps: tuple[str, ...]
+    """Empty: the original."""
+    bytes: int
+    compared: Estimate
+    """Metric difference to the original on the rows that candidates are compared on."""
+    confirmed: Estimate | None = None
+    """The same on the later rows that confirm; null: its turn did not come."""
+    latency: Latency
+    published: bool = False
+
+
 class Compression(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What pruning and quantizing did, against the fp32 original, on held-out data."""
+    """What pruning, distilling and quantizing did, against the fp32 original, on held-out data."""
 
     original_bytes: int
     compressed_bytes: int
@@ -74,14 +96,13 @@ class Compression(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     difference_high: float
     margin: float
     not_inferior: bool
-
-
-class Latency(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One row through the native engine, batch 1, on the machine that is named."""
-
-    p50_us: float
-    p99_us: float
-    machine: str
+    confirmed_from_ns: int | None = None
+    """The interval is of the held-out rows from this event time on; the choice was made on those before."""
+    original_latency: Latency | None = None
+    latency: Latency | None = None
+    """Of what is published, timed in turns with the original."""
+    front: tuple[FrontPoint, ...] = ()
+    """Largest first."""
 
 
 class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -124,7 +124,7 @@ def _metrics_table(facts: CardFacts) -> str:
     more = "; ".join(f"{_text(_METRICS.get(key, key))} {show(value)}" for key, value in folds.items())
     said = (
         "<p>In brackets the 95 % interval. Nothing was learnt from these rows; "
-        "the compressed form was chosen on them.</p>"
+        "the compressed form was chosen on the first part of them and confirmed on the rest.</p>"
     )
     return f"{said}<table>{head}{rows}</table>" + (f"<p>Walk-forward, out of fold: {more}.</p>" if more else "")
 
@@ -175,10 +175,12 @@ def _compression(done: Compression | None) -> str:
     if not done.steps:
         return f"Published uncompressed ({done.original_bytes:,} bytes): nearest candidate's {interval}."
     ratio = done.original_bytes / done.compressed_bytes
+    speed = ""
+    if done.original_latency is not None and done.latency is not None:
+        speed = f" Median latency {done.original_latency.p50_us:.1f} µs before, {done.latency.p50_us:.1f} µs after."
     return (
         f"{done.original_bytes:,} to {done.compressed_bytes:,} bytes ({ratio:.1f} times smaller): "
-        f"{'; '.join(done.steps)}. "
-        f"{interval}, margin {done.margin:g} stated beforehand: not inferior."
+        f"{'; '.join(done.steps)}. {interval}, margin {done.margin:g} stated beforehand: not inferior.{speed}"
     )
 
 

@@ -1,45 +1,109 @@
-"""Smaller forests: fewer trees, splits pruned by their gain, leaves rounded to a byte's levels."""
+"""Smaller forests: splits pruned by their gain, fewer trees, students taught by the forest itself; all packed."""
 
 import warnings
 from collections.abc import Iterator
 
+import numpy as np
 import xgboost
+from numpy.typing import NDArray
 
 from models.compression import Candidate
 from models.dataset import Dataset
 from models.families.xgboost import XgboostConfig, XgboostModel, parameters, training_rows
-from models.tree_graph import LEVELS, quantize_leaves, scaled_to_match
+from models.parity import run_onnx
+from models.tree_graph import LEVELS, Forest, pack, read_forest
 
 GAMMAS = (0.0, 2.0, 5.0, 10.0, 20.0)
 """Least loss reduction a split must have brought to stay; 0 keeps all."""
-TREE_SHARES = (1.0, 0.5, 0.25)
+STUDENT_SHARES = (1 / 2, 1 / 3, 1 / 5, 1 / 10)
+"""Boosting rounds of a student, as a share of its teacher's."""
+STUDENT_REACH = 8.0
+"""Learning rate times rounds: enough to come as far as the teacher, whose leaves are shrunk already."""
+STUDENT_RATE = 0.5
+"""Highest learning rate; more overshoots."""
+LABEL_SHARE = 0.3
+"""Of a student's target; the rest is what the teacher says. A teacher alone passes on its shrinkage, too."""
 MATCHING_ROWS = 2000
 """About so many training rows are scored to match the original."""
 
+_Shares = NDArray[np.float64]
+
 
 def tree_candidates(model: XgboostModel, learnt_from: Dataset, config: XgboostConfig, seed: int) -> list[Candidate]:
-    """Return pruned, shortened and rounded forms of `model`; nothing is learnt anew."""
-    return list(_candidates(model, learnt_from, config, seed))
+    """Return the forest pruned ever harder, and students of ever fewer rounds, leaves rounded and packed."""
+    return [*_pruned_forms(model, learnt_from, config, seed), *_students(model, learnt_from, config, seed)]
 
 
-def _candidates(model: XgboostModel, learnt_from: Dataset, config: XgboostConfig, seed: int) -> Iterator[Candidate]:
+def _pruned_forms(model: XgboostModel, learnt_from: Dataset, config: XgboostConfig, seed: int) -> Iterator[Candidate]:
     rows, original = training_rows(learnt_from.features, learnt_from.classes), model.to_onnx()
     some = learnt_from.features[:: max(1, len(learnt_from) // MATCHING_ROWS)]
-    rounding = f"leaves rounded to {LEVELS} levels, splits between equal leaves folded"
-    for share in TREE_SHARES:
-        rounds = max(1, round(share * config.trees))
-        shorter = model.booster[:rounds]
-        for gamma in GAMMAS:
-            steps: tuple[str, ...] = () if share == 1.0 else (f"first {rounds} of {config.trees} boosting rounds kept",)
-            pruned = shorter
-            if gamma > 0:
-                pruned = _pruned(shorter, rows, config, gamma, seed)
-                steps += (f"splits that gain under {gamma:g} pruned",)
-            graph = XgboostModel(pruned, model.inputs).to_onnx()
-            if steps:
-                graph, factor = scaled_to_match(graph, original, some)
-                steps += (f"leaves scaled by {factor:.2f} to match the original",)
-            yield Candidate((*steps, rounding), quantize_leaves(graph))
+    for gamma in GAMMAS:
+        if gamma == 0:
+            yield from _candidate((), read_forest(original))
+            continue
+        pruned = XgboostModel(_pruned(model.booster, rows, config, gamma, seed), model.inputs)
+        forest = read_forest(pruned.to_onnx())
+        if not forest.splits():
+            return
+        factor = _matching_factor(run_onnx(pack(forest), some), run_onnx(original, some), forest.base)
+        steps = (f"splits that gain under {gamma:g} pruned", f"leaves scaled by {factor:.2f} to match the original")
+        yield from _candidate(steps, forest.scaled(factor))
+
+
+def _students(model: XgboostModel, learnt_from: Dataset, config: XgboostConfig, seed: int) -> Iterator[Candidate]:
+    said = model.scores(learnt_from.features).astype(np.float64)
+    wanted = (1 - LABEL_SHARE) * said + LABEL_SHARE * np.eye(3)[learnt_from.classes]
+    rows = training_rows(learnt_from.features, learnt_from.classes)
+    for rounds in sorted({max(1, round(share * config.trees)) for share in STUDENT_SHARES}, reverse=True):
+        student, base = distilled(rows, wanted, config, rounds, seed)
+        forest = read_forest(XgboostModel(student, model.inputs).to_onnx())
+        steps = (f"distilled into {rounds} of {config.trees} boosting rounds",)
+        yield from _candidate(steps, Forest(forest.trees, base, forest.inputs))
+
+
+def distilled(
+    rows: xgboost.DMatrix, wanted: _Shares, config: XgboostConfig, rounds: int, seed: int
+) -> tuple[xgboost.Booster, tuple[float, ...]]:
+    """Return a booster of `rounds` taught the shares `wanted` (n, 3) of n rows, and the base it adds to.
+
+    Source:
+        Hinton, Vinyals, Dean (2015), arXiv 1503.02531, with a temperature of 1.
+    """
+    base = np.log(wanted.mean(axis=0))
+    rows.set_base_margin(np.tile(base, (rows.num_row(), 1)).astype(np.float32).ravel())
+
+    def towards_wanted(sums: _Shares, _rows: xgboost.DMatrix) -> tuple[_Shares, _Shares]:
+        lifted = np.exp(sums - sums.max(axis=1, keepdims=True))
+        shares = lifted / lifted.sum(axis=1, keepdims=True)
+        # Twice the diagonal of the second derivative, as the library's own softmax has it.
+        return shares - wanted, np.maximum(2 * shares * (1 - shares), 1e-6)
+
+    rate = max(config.learning_rate, min(STUDENT_RATE, STUDENT_REACH / rounds))
+    settings = parameters(config, seed) | {"learning_rate": rate, "base_score": 0.0}
+    return xgboost.train(settings, rows, rounds, obj=towards_wanted), tuple(base.tolist())
+
+
+def _candidate(steps: tuple[str, ...], forest: Forest) -> Iterator[Candidate]:
+    smaller = forest.rounded()
+    if smaller.splits():  # a constant would answer the same to everything
+        packing = f"leaves rounded to {LEVELS} values a class, splits between equal leaves folded, nodes packed"
+        yield Candidate((*steps, packing), pack(smaller))
+
+
+def _matching_factor(got: NDArray[np.float32], wanted: NDArray[np.float32], base: tuple[float, ...]) -> float:
+    """Return the least-squares factor between two forests' sums, from what they say of the same rows.
+
+    A forest that lost splits says too little; one number gives most of it back without learning from labels.
+    """
+    smaller, original = (_tree_sums(scores, np.array(base)) for scores in (got, wanted))
+    return float((original * smaller).sum() / max((smaller * smaller).sum(), 1e-12))
+
+
+def _tree_sums(scores: NDArray[np.float32], base: NDArray[np.float64]) -> NDArray[np.float64]:
+    # Softmax forgets a constant a row: what is left is compared around each row's mean.
+    sums = np.log(np.maximum(scores.astype(np.float64), 1e-12)) - base
+    centred: NDArray[np.float64] = sums - sums.mean(axis=1, keepdims=True)
+    return centred
 
 
 def _pruned(

@@ -1,13 +1,19 @@
 """How long one row takes, batch 1, through the engine that serves."""
 
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import ModelProto
 
 from data_contracts.manifest import Latency
 from models.machine import machine_name
 from native import _native, onnxruntime_library
+
+ROUNDS = 5
+"""Turns that models timed against each other take, so that a busy moment of the machine does not meet one alone."""
 
 
 def measure(path: Path, rows: NDArray[np.float32], *, repeats: int = 3000) -> tuple[Latency, NDArray[np.int64]]:
@@ -21,5 +27,23 @@ def measure(path: Path, rows: NDArray[np.float32], *, repeats: int = 3000) -> tu
     model, rows = _native.OnnxModel(str(path), onnxruntime_library()), np.ascontiguousarray(rows.reshape(len(rows), -1))
     model.latencies_ns(rows, 1)
     samples = model.latencies_ns(rows, -(-repeats // len(rows)))
-    p50, p99 = np.percentile(samples, [50, 99]) / 1e3
-    return Latency(p50_us=float(p50), p99_us=float(p99), machine=machine_name()), samples
+    return _latency(samples), samples
+
+
+def compare(models: Sequence[ModelProto], rows: NDArray[np.float32]) -> list[Latency]:
+    """Return p50 and p99 of each model over ROUNDS turns of the m rows (m, d), one row at a time."""
+    rows = np.ascontiguousarray(rows)
+    with tempfile.TemporaryDirectory() as folder:
+        opened = []
+        for index, model in enumerate(models):
+            path = Path(folder) / f"{index}.onnx"
+            path.write_bytes(model.SerializeToString())
+            opened.append(_native.OnnxModel(str(path), onnxruntime_library()))
+            opened[-1].latencies_ns(rows, 1)
+        turns = [[model.latencies_ns(rows, 1) for model in opened] for _ in range(ROUNDS)]
+    return [_latency(np.concatenate(samples)) for samples in zip(*turns, strict=True)]
+
+
+def _latency(samples_ns: NDArray[np.int64]) -> Latency:
+    p50, p99 = np.percentile(samples_ns, [50, 99]) / 1e3
+    return Latency(p50_us=float(p50), p99_us=float(p99), machine=machine_name())

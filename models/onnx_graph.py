@@ -15,6 +15,8 @@ INPUT: Final = "features"
 OUTPUT: Final = "output"
 OPSET: Final = 19
 ML_OPSET: Final = 3
+PACKED_TREES_ML_OPSET: Final = 5
+"""The first that has TreeEnsemble."""
 IR_VERSION: Final = 9
 """Old enough for every runtime that knows the operator sets."""
 
@@ -39,7 +41,8 @@ def checked(graph: onnx.GraphProto) -> ModelProto:
     domains = {node.domain for node in graph.node}
     sets = [helper.make_opsetid("", OPSET)]
     if "ai.onnx.ml" in domains:
-        sets.append(helper.make_opsetid("ai.onnx.ml", ML_OPSET))
+        packed = any(node.op_type == "TreeEnsemble" for node in graph.node)
+        sets.append(helper.make_opsetid("ai.onnx.ml", PACKED_TREES_ML_OPSET if packed else ML_OPSET))
     model = helper.make_model(graph, opset_imports=sets, ir_version=IR_VERSION, producer_name="ringcraft")
     onnx.checker.check_model(model, full_check=True)
     return model

@@ -13,6 +13,7 @@ from matplotlib import pyplot as plt
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from numpy.typing import NDArray
 
+from data_contracts.manifest import Compression
 from models import metrics
 from models.dataset import Dataset
 from models.metrics import Scores, signal
@@ -115,6 +116,29 @@ def latency(samples_ns: NDArray[np.int64]) -> bytes:
             axes.axvline(value, color=_ORANGE, linewidth=1.2)
             axes.annotate(f" {label} {value:.1f}", (value, 0.96), xycoords=("data", "axes fraction"), color=_ORANGE)
         axes.set(title="Inference alone, one row at a time", xlabel="µs a row", ylabel="timed rows")
+        return _png(figure)
+
+
+def compression_front(done: Compression) -> bytes:
+    """Draw bytes against metric difference on the comparing rows, with median latencies and the margin."""
+    with _figure() as (figure, axes):
+        for point in done.front:
+            where = (point.bytes / 1024, point.compared.value or 0.0)
+            low, high = point.compared.low or 0.0, point.compared.high or 0.0
+            colour = _ORANGE if point.published else _BLUE if point.steps else _INK
+            axes.plot([where[0]] * 2, [low, high], color=colour, linewidth=1.2)
+            axes.plot(*where, "o", color=colour, markersize=6)
+            axes.annotate(f" {point.latency.p50_us:.1f} µs", where, va="bottom", color=colour, fontsize=8)
+        axes.axhline(done.margin, color=_GREY, linestyle="--", linewidth=1)
+        axes.annotate(
+            "margin", (1, done.margin), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=_GREY
+        )
+        axes.set(
+            title="Compression front: original black, published orange",
+            xlabel="KiB (log scale)",
+            ylabel=f"{done.metric.replace('_', ' ')} difference, 95 %",
+            xscale="log",
+        )
         return _png(figure)
 
 

@@ -7,14 +7,18 @@ from onnx import ModelProto
 from onnx.reference import ReferenceEvaluator
 
 from data_contracts.manifest import Compression
-from models.compression import NONE_QUALIFIED_NOTE, Candidate, Trial, choose
+from models.compression import Candidate, Choice, choose
+from models.compression_front import NONE_QUALIFIED_NOTE, report
 from models.families.dense import DenseModel
 from models.families.mlp import MlpConfig
+from models.latency import compare
 from models.onnx_graph import INPUT
 from models.parity import FLOAT_TOLERANCE, Floats, check_parity, golden_inputs, run_onnx
 from models.trading import carried_over
 from pipelines.steps.dataset import Prepared
 from pipelines.steps.fit import FittedFamily
+
+TIMED_ROWS = 300
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Compressed:
     """The fitted model's, carried over to what the smaller graph says."""
     parity_tolerance: float
     report: Compression | None
-    trials: tuple[Trial, ...]
+    choice: Choice | None
     notes: tuple[str, ...]
 
 
@@ -39,17 +43,21 @@ def compress(fitted: FittedFamily, prepared: Prepared, *, seed: int) -> Compress
     Raises:
         ParityError: two engines disagree.
     """
-    original, inputs = fitted.model.to_onnx(), golden_inputs(prepared.learn.features)
+    original, rows = fitted.model.to_onnx(), prepared.learn.features
+    inputs = golden_inputs(rows)
     check_parity(original, fitted.model.scores, inputs, tolerance=FLOAT_TOLERANCE)
-    best, report, trials = choose(original, _candidates(fitted, prepared, seed), prepared.held_out, seed=seed)
-    if best.steps:
-        check_parity(best.model, _reference(best.model), inputs, tolerance=best.tolerance)
-    notes = (NONE_QUALIFIED_NOTE,) if report is not None and not best.steps else ()
-    rows = prepared.learn.features
-    threshold = fitted.threshold
-    if best.steps:
-        threshold = carried_over(threshold, run_onnx(original, rows), run_onnx(best.model, rows))
-    return Compressed(best.model, threshold, best.tolerance, report, trials, notes)
+    candidates = _candidates(fitted, prepared, seed)
+    if not candidates:
+        return Compressed(original, fitted.threshold, FLOAT_TOLERANCE, None, None, ())
+    choice = choose(original, candidates, prepared.held_out, seed=seed)
+    first, *others = compare([original, *(c.model for c in candidates)], prepared.held_out.features[:TIMED_ROWS])
+    found = report(original.ByteSize(), first, choice, others)
+    if choice.best is None:
+        return Compressed(original, fitted.threshold, FLOAT_TOLERANCE, found, choice, (NONE_QUALIFIED_NOTE,))
+    best = choice.best.candidate
+    check_parity(best.model, _reference(best.model), inputs, tolerance=best.tolerance)
+    threshold = carried_over(fitted.threshold, run_onnx(original, rows), run_onnx(best.model, rows))
+    return Compressed(best.model, threshold, best.tolerance, found, choice, ())
 
 
 def _candidates(fitted: FittedFamily, prepared: Prepared, seed: int) -> list[Candidate]:

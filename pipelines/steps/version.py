@@ -84,10 +84,10 @@ def evidence_files(fitted: FittedFamily, compressed: Compressed) -> dict[str, by
         {
             "steps": trial.candidate.steps,
             "bytes": trial.size_bytes,
-            "difference": trial.difference,
-            "not_inferior": trial.not_inferior,
+            "compared": trial.compared,
+            "confirmed": trial.confirmed,
         }
-        for trial in compressed.trials
+        for trial in (compressed.choice.trials if compressed.choice else ())
     ]
     return {
         "config.json": msgspec.json.format(msgspec.json.encode(fitted.config)),
@@ -112,6 +112,8 @@ def _pictures(
         "importance": plots.importance(rises, held_out.names),
         "latency": plots.latency(samples),
     }
+    if compressed.report is not None:
+        pictures["compression_front"] = plots.compression_front(compressed.report)
     (folder / "plots").mkdir(exist_ok=True)
     for name, png in pictures.items():
         (folder / "plots" / f"{name}.png").write_bytes(png)
