@@ -37,6 +37,8 @@ class Prepared(Struct, frozen=True, kw_only=True):
     version: int
     folder: Path
     manifest: Manifest
+    status: str = ""
+    """Its tag when it was looked at; empty: none, or nobody asked, since it serves."""
 
 
 class Refusal(Struct, frozen=True, kw_only=True):
@@ -73,6 +75,7 @@ def prepare(
         status: status tag that is waiting to be written, which is newer than what the registry says.
     """
     folder = versions / model.replace("/", "_") / str(version)
+    tag = ""
     try:
         if not serving:
             tags = registry.version(model, version).tags
@@ -90,7 +93,7 @@ def prepare(
         for place in (folder, _part(folder)):  # where it lies on this machine says nothing to who reads the tag
             reason = reason.replace(f"{place}/", "").replace(f"{place}", f"version {version}")
         return Refusal(model=model, version=version, reason=reason)
-    return Prepared(model=model, version=version, folder=folder, manifest=manifest)
+    return Prepared(model=model, version=version, folder=folder, manifest=manifest, status=tag)
 
 
 def _barred(tag: str, version: int, tags: Mapping[str, str]) -> str:

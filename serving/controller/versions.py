@@ -9,7 +9,7 @@ from native._native import Route
 from registry.port import ModelRegistry
 from serving.controller.preparer import Answer, Postponed, Prepared, Preparer, Refusal, prepare
 from serving.controller.publisher import Publisher
-from serving.controller.writer import Writer
+from serving.controller.writer import REFUSED, Writer
 from serving.lineup import SlotStatus, WorkerStatus
 from serving.rollout.desk import Desk
 
@@ -54,6 +54,8 @@ class Versions:
         self._verified_ns: dict[tuple[str, int], int] = {}
         self._warmed_ns: dict[tuple[str, int], int] = {}
         self._ask_again: dict[tuple[str, int], float] = {}
+        self._failed: set[tuple[str, int]] = set()
+        """What the worker could not load: the same files will not load in five seconds either."""
         self._retry_at = dict.fromkeys(desks, 0.0)
 
     def stop(self) -> None:
@@ -126,11 +128,15 @@ class Versions:
             if reason:
                 desk.refused(answer.version, reason)
                 continue
+            again = answer.version in desk.retryable()
+            if again and key in self._failed and answer.status == REFUSED:
+                continue  # nobody has cleared its tag since
+            self._failed.discard(key)
             self._prepared[answer.model][answer.version] = answer
             self._families[answer.model][answer.version] = answer.manifest.family
             self._verified_ns[key] = self._wall_ns()
             self._warmed_ns.pop(key, None)
-            if answer.version in desk.retryable():
+            if again:
                 desk.retry(answer.version)
 
     def take_status(self, status: WorkerStatus) -> None:
@@ -178,6 +184,7 @@ class Versions:
         model, version = slot.model, slot.version
         if slot.state == "failed":
             self._ready[model].pop(version, None)
+            self._failed.add((model, version))
             desk.refused(version, slot.reason or "the worker could not load it")
             return
         # Once ready it stays so while it keeps its slot: a worker that starts anew loads its slots before it decides.

@@ -28,6 +28,7 @@ STATUS_TAG: Final = "ringcraft.status"
 REASON_TAG: Final = "ringcraft.reason"
 CHECKING: Final = "checking"
 QUARANTINED: Final = "quarantined"
+REFUSED: Final = "refused"
 BARRED: Final = ("rolled_back", QUARANTINED)
 """Statuses that keep a version out until a person clears the tag."""
 _RETRY_S: Final = 0.5

@@ -37,9 +37,8 @@ class Desk(DeskMoves):
         if self.state.unfit != aliases.get(CHAMPION):
             self.state.unfit = None
         held = set(aliases.values())
-        for about in (self._refused, self._told):
-            for version in about.keys() - held:
-                del about[version]
+        self._refused = {version: why for version, why in self._refused.items() if version in held}
+        self.state.told = {version: why for version, why in self.state.told.items() if version in held}
         self._reconcile()
 
     def passed(self, version: int) -> None:
@@ -167,8 +166,7 @@ class Desk(DeskMoves):
 
     def retry(self, version: int) -> None:
         """Forget that the version was refused; it will be checked again."""
-        if version in self._refused:
-            self._told[version] = self._refused.pop(version)
+        self._refused.pop(version, None)
         if self.state.settled == version:
             self.state.settled = None
         if self.state.unfit == version:

@@ -32,8 +32,6 @@ class DeskMoves:
         self._next_id = next_id
         self._passed: set[int] = {v for v in (state.champion,) if v is not None}
         self._refused: dict[int, str] = {}
-        self._told: dict[int, str] = {}
-        """Reasons of versions that are tried again while their alias stays: the same one is not told twice."""
 
     @property
     def policy(self) -> Policy:
@@ -151,8 +149,10 @@ class DeskMoves:
             decision=None,
             reason=reason,
         )
-        if self._told.get(version) == reason:
-            return  # the alias stayed, and the version was tried again to no avail
+        if verdict == "refused":
+            if self.state.told.get(version) == reason:
+                return  # the alias stayed, and the version was tried again to no avail
+            self.state.told = {**self.state.told, version: reason}
         self._ended(ended)
 
     def _ended(self, ended: Ended) -> None:

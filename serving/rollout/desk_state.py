@@ -76,6 +76,8 @@ class DeskState(Struct, kw_only=True):
     unfit: int | None = None
     """Version that alias `champion` holds and that did not pass its checks."""
     last: Ended | None = None
+    told: dict[int, str] = {}
+    """Why versions were refused that an alias still holds: tried again to no avail, the same is not told twice."""
     compared: list[tuple[int, int]] = []
     """Last alarms of paper against realised that were noted, by version and decision: read again, they are not."""
     outside: list[Ended] = []
