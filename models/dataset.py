@@ -33,6 +33,7 @@ class Dataset:
         end_ns: int64 (n,), event time at which class and earnings were known; never before event_ns.
         names: the d features' names.
         horizon_ns: event time from decision to mark; in the median, where the horizon is in events.
+        fee_bps: paid on entry, already taken off what buying and selling earned.
     """
 
     features: NDArray[np.float32]
@@ -45,6 +46,7 @@ class Dataset:
     end_ns: NDArray[np.int64]
     names: tuple[str, ...]
     horizon_ns: int
+    fee_bps: float = 0.0
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -102,7 +104,8 @@ def build_dataset(
     reach = columns["end_ns"] - columns["event_ns"]
     if label.horizon_events is not None:
         horizon_ns = max(int(np.median(reach)), 1) if len(reach) else 1
-    dataset = Dataset(**columns, names=feature_set.features, horizon_ns=horizon_ns)
+    fee_bps = recordings[0].instrument.fee_bps
+    dataset = Dataset(**columns, names=feature_set.features, horizon_ns=horizon_ns, fee_bps=fee_bps)
     if label.kind in ("spread_aware", "triple_barrier"):
         threshold = label.spreads * float(np.median(spreads)) if len(spreads) else 0.0
     report = report_labels(

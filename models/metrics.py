@@ -3,21 +3,33 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.labels import DOWN, UP
+from models.labels import DOWN, FLAT, UP
 
 Scores = NDArray[np.float32]
 Classes = NDArray[np.int8]
 
 
 def signal(scores: Scores) -> NDArray[np.float64]:
-    """Return P(up) - P(down), shape (n,): what the decision rule compares with its threshold."""
+    """Return P(up) - P(down), or the expected move of scores (n, 1), shape (n,): what a rule's threshold is held to."""
+    if scores.shape[1] == 1:
+        return scores[:, 0].astype(np.float64)
     lead: NDArray[np.float64] = scores[:, UP].astype(np.float64) - scores[:, DOWN]
     return lead
 
 
-def confusion_rows(scores: Scores, classes: Classes) -> NDArray[np.float64]:
+def predicted(scores: Scores, *, cut: float = 0.0) -> NDArray[np.intp]:
+    """Return the class said, shape (n,): the likeliest of three, or the side of an expected move beyond `cut`."""
+    if scores.shape[1] == 3:
+        likeliest: NDArray[np.intp] = scores.argmax(axis=1)
+        return likeliest
+    lead = signal(scores)
+    side: NDArray[np.intp] = FLAT + (lead > cut).astype(np.intp) - (lead < -cut).astype(np.intp)
+    return side
+
+
+def confusion_rows(scores: Scores, classes: Classes, *, cut: float = 0.0) -> NDArray[np.float64]:
     """Return one-hot rows over the nine cells (true class x predicted class), shape (n, 9)."""
-    cells = 3 * classes.astype(np.intp) + scores.argmax(axis=1)
+    cells = 3 * classes.astype(np.intp) + predicted(scores, cut=cut)
     rows: NDArray[np.float64] = np.eye(9)[cells]
     return rows
 
@@ -73,9 +85,22 @@ def log_losses(scores: Scores, classes: Classes) -> NDArray[np.float64]:
     return losses
 
 
+def brier_scores(scores: Scores, classes: Classes) -> NDArray[np.float64]:
+    """Return the squared distance of each row's probabilities from what happened, summed over classes, shape (n,).
+
+    Source:
+        Brier (1950), Monthly Weather Review 78(1): 0 is certain and right, 2 certain and wrong.
+    """
+    missed = scores.astype(np.float64)
+    missed[np.arange(len(classes)), classes] -= 1.0
+    squares: NDArray[np.float64] = (missed**2).sum(axis=1)
+    return squares
+
+
 def mean(parts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mean from sums (b, 2) of value and 1."""
-    means: NDArray[np.float64] = parts[:, 0] / parts[:, 1]
+    """Return the mean from sums (b, 2) of value and 1; NaN where nothing was counted."""
+    none = np.full(len(parts), np.nan)
+    means: NDArray[np.float64] = np.divide(parts[:, 0], parts[:, 1], out=none, where=parts[:, 1] > 0)
     return means
 
 
