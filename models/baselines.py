@@ -52,14 +52,14 @@ def rule_in_words(names: tuple[str, ...]) -> str:
 
 
 def _ridge(rows: Dataset) -> Baseline:
-    scaling = Scaling.of(rows.features)
-    scaled = scaling.apply(rows.features).astype(np.float64)
+    scaling = Scaling.of(newest(rows.features))
+    scaled = scaling.apply(newest(rows.features)).astype(np.float64)
     gram = scaled.T @ scaled + _RIDGE * len(rows) * np.eye(scaled.shape[1])
     weights = np.linalg.solve(gram, scaled.T @ (rows.mid_move_bps - rows.mid_move_bps.mean())).astype(np.float32)
     mean = np.float32(rows.mid_move_bps.mean())
 
     def scores(features: NDArray[np.float32]) -> Scores:
-        return np.asarray(scaling.apply(features) @ weights + mean, dtype=np.float32)[:, None]
+        return np.asarray(scaling.apply(newest(features)) @ weights + mean, dtype=np.float32)[:, None]
 
     return Baseline("ridge", scores)
 
@@ -69,7 +69,12 @@ def _rule(rows: Dataset) -> Baseline:
     if feature is None:
         return Baseline("rule", lambda features: np.zeros((len(features), 1), dtype=np.float32))
     column, sign = rows.names.index(feature), np.float32(RULES[feature][0])
-    return Baseline("rule", lambda features: sign * features[:, [column]])
+    return Baseline("rule", lambda features: sign * newest(features)[:, [column]])
+
+
+def newest(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the newest vector of each row, (n, d): that of windows (n, w, d), or the row itself."""
+    return features[:, -1] if features.ndim == 3 else features
 
 
 def _rule_feature(names: tuple[str, ...]) -> str | None:

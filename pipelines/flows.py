@@ -26,7 +26,6 @@ from pipelines.steps.publish import publish
 from pipelines.steps.version import build_version, evidence_files
 from registry.port import ModelRegistry
 
-BASELINES = ("majority", "logistic")
 _FIRST_STEPS = 3
 _STEPS_PER_FAMILY = 4
 
@@ -74,7 +73,7 @@ def _prepared(recordings: tuple[Recording, ...], request: TrainRequest) -> datas
 
 @task(task_run_name="measure baselines", cache_policy=NO_CACHE)
 def _baselines(prepared: datasets.Prepared, request: TrainRequest) -> dict[str, dict[str, Estimate]]:
-    return {name: fitting.baseline(family(name), prepared, seed=request.seed) for name in BASELINES}
+    return fitting.baselines(prepared, seed=request.seed)
 
 
 @task(task_run_name="tune {name}", cache_policy=NO_CACHE)

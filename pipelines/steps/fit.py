@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from data_contracts.manifest import Estimate
+from models.baselines import BASELINES, fit_baseline
 from models.dataset import Dataset
 from models.evaluation import evaluate
 from models.families import Family, Fitted
@@ -49,8 +50,18 @@ def out_of_fold(family: Family[Any], config: object, prepared: Prepared, *, seed
     return np.concatenate(scores), rows.rows(np.concatenate([fold.test for fold in prepared.folds]))
 
 
-def baseline(family: Family[Any], prepared: Prepared, *, seed: int) -> dict[str, Estimate]:
-    """Return the untuned family's metrics on the held-out rows, with a threshold chosen like any other's."""
-    fitted = fit(family, family.default(), prepared, seed=seed)
-    scores = fitted.model.scores(prepared.held_out.features)
-    return evaluate(scores, prepared.held_out, threshold=fitted.threshold, seed=seed)
+def baselines(prepared: Prepared, *, seed: int) -> dict[str, dict[str, Estimate]]:
+    """Return every baseline's metrics on the held-out rows, each with a threshold chosen out of fold like any other."""
+    return {name: _baseline(name, prepared, seed) for name in BASELINES}
+
+
+def _baseline(name: str, prepared: Prepared, seed: int) -> dict[str, Estimate]:
+    scores, rows = [], prepared.learn
+    for fold in prepared.folds:
+        made = fit_baseline(name, rows.rows(fold.train), seed=seed)
+        scores.append(made.scores(rows.features[fold.test]))
+    tested = rows.rows(np.concatenate([fold.test for fold in prepared.folds]))
+    threshold, _ = choose_threshold(np.concatenate(scores), tested)
+    made = fit_baseline(name, rows, seed=seed)
+    held_out = prepared.held_out
+    return evaluate(made.scores(held_out.features), held_out, threshold=threshold, seed=seed, cut=made.cut)

@@ -9,7 +9,9 @@ from data_contracts.manifest import MODEL_FILE, DecisionRule, Estimate, Latency,
 from models import plots
 from models.card import CARD_FILE, CardFacts, write_card, write_summary
 from models.evaluation import evaluate
+from models.findings import findings
 from models.importance import permutation_importance
+from models.labels import LabelReport
 from models.latency import measure
 from models.metrics import Scores
 from models.parity import golden_inputs, run_onnx
@@ -21,6 +23,7 @@ from pipelines.steps.fit import FittedFamily
 
 SUMMARY_FILE = "card.md"
 _KEPT_OUT_OF_FOLD = ("mcc", "log_loss", "net_pnl_bps")
+_KEPT_OF_BASELINES = ("mcc", "information_coefficient", "net_pnl_bps")
 
 
 def build_version(
@@ -38,8 +41,11 @@ def build_version(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MODEL_FILE).write_bytes(compressed.model.SerializeToString())
     scores = run_onnx(compressed.model, prepared.held_out.features)
-    metrics = evaluate(scores, prepared.held_out, threshold=compressed.threshold, seed=request.seed)
+    tried = request.trials * len(set(request.families))
+    metrics = evaluate(scores, prepared.held_out, threshold=compressed.threshold, seed=request.seed, trials=tried)
+    said = findings(metrics, {name: each for name, each in baselines.items() if name != fitted.family}, prepared.labels)
     metrics |= {f"walk_forward_{name}": fitted.walk_forward[name] for name in _KEPT_OUT_OF_FOLD}
+    metrics |= _beside(baselines) | _of_labels(prepared.labels)
     latency, pictures = _pictures(folder, scores, compressed, prepared, request)
     facts = CardFacts(
         model=request.model,
@@ -55,7 +61,7 @@ def build_version(
         baselines=baselines,
         compression=compressed.report,
         latency=latency,
-        notes=(*fitted.notes, *compressed.notes),
+        notes=(*said, *fitted.notes, *compressed.notes),
         source_commit=source_commit(),
     )
     (folder / CARD_FILE).write_text(write_card(facts, pictures))
@@ -76,6 +82,15 @@ def build_version(
         latency=latency,
         notes=facts.notes,
     )
+
+
+def _beside(baselines: dict[str, dict[str, Estimate]]) -> dict[str, Estimate]:
+    return {f"baseline_{name}_{key}": found[key] for name, found in baselines.items() for key in _KEPT_OF_BASELINES}
+
+
+def _of_labels(labels: LabelReport) -> dict[str, Estimate]:
+    shares = ("share_down", "share_flat", "share_up", "share_paying", "share_labels_paying")
+    return {f"label_{name}": Estimate(value=getattr(labels, name)) for name in shares}
 
 
 def evidence_files(fitted: FittedFamily, compressed: Compressed) -> dict[str, bytes]:

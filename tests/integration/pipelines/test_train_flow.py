@@ -57,7 +57,7 @@ def test_metrics_come_with_intervals_and_baselines(trained):
     for made in trained.versions:
         mcc = made.metrics["mcc"]
         assert mcc.low <= mcc.value <= mcc.high
-        assert set(made.baselines) == {"majority", "logistic"}
+        assert set(made.baselines) == {"majority", "logistic", "ridge", "rule"}
         assert made.baselines["majority"]["mcc"].value == 0
 
 
