@@ -616,6 +616,7 @@ class Worker:
         shadow_core: int = -1,
         shadow_deadline_ns: int = 2_000_000_000,
         lock_memory: bool = False,
+        decisions_path: str = "",
     ) -> None: ...
     @property
     def feed_port(self) -> int: ...
@@ -728,6 +729,9 @@ class BusReader:
     def __init__(self, path: str, *, from_oldest: bool = False) -> None: ...
     def read_events(self, into: NDArray[np.uint8], *, timeout_s: float, spin_s: float = 0.0) -> int:
         """Fill `into`, 80 n bytes, with events; wait for the first alone. Return how many came."""
+
+    def read_records(self, into: NDArray[np.uint8], *, timeout_s: float, spin_s: float = 0.0) -> int:
+        """Fill `into`, (n, bytes), with records of that length; wait for the first alone. Return how many."""
 
     def read(self, *, timeout_s: float, spin_s: float = 0.0) -> tuple[int, bytes] | None:
         """Return the next record's kind and payload."""

@@ -24,6 +24,16 @@ def rings(worker: str) -> str:
     return f"{worker}.rings.shm"
 
 
+def decisions(worker: str) -> str:
+    """Return the name of the bus that tells of a worker's decisions, for path()."""
+    return f"{worker}.decisions.shm"
+
+
+def door(worker: str) -> str:
+    """Return the name of a worker's shared-memory door, for path()."""
+    return f"{worker}.door.shm"
+
+
 def journal_folder(state_dir: Path, worker: str) -> Path:
     """Return the folder of a worker's journal segments."""
     return state_dir / "journal" / worker

@@ -192,7 +192,7 @@ class Supervisor:
     def _clean_up(self) -> None:
         """Take the shared memory away, unless something in it is not in the journal yet."""
         if self._drain():
-            for name in (shared_memory.rings(WORKER), shared_memory.ROUTING):
+            for name in (shared_memory.rings(WORKER), shared_memory.ROUTING, shared_memory.decisions(WORKER)):
                 shared_memory.path(self._state_dir, name).unlink(missing_ok=True)
         (self._state_dir / SUPERVISOR_FILE).unlink(missing_ok=True)
 

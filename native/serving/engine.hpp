@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,7 @@
 #include "serving/journal_repair.hpp"
 #include "serving/shadow_runner.hpp"
 #include "transport/clock.hpp"
+#include "transport/shared_bus.hpp"
 
 namespace ringcraft {
 
@@ -48,6 +50,11 @@ class Engine {
   /// @note All references outlive it.
   Engine(Holdings& holdings, const RoutingTable& routing, ShadowRunner& shadows, RecordRing& decisions,
          Counters& counters, std::uint8_t worker, std::int64_t heartbeat_timeout_ns);
+
+  /// Tells the bus of every decision and name too, as the journal's records, unsealed. Before the first
+  /// event.
+  /// @note It outlives the engine.
+  void tell(BusWriter& bus) noexcept { told_ = &bus; }
 
   /// Takes up where a journal ends. Before the first event.
   void resume(const Resumption& resumption);
@@ -193,12 +200,16 @@ class Engine {
     record.header.type = type;
     record.header.worker = worker_;
     ring_.push(&record);
+    if (told_ != nullptr && (type == RecordType::kDecision || type == RecordType::kName)) {
+      told_->write(std::as_bytes(std::span(&record, 1)), static_cast<std::uint32_t>(type));
+    }
   }
 
   Holdings& holdings_;
   const RoutingTable& routing_;
   ShadowRunner& shadows_;
   RecordRing& ring_;
+  BusWriter* told_ = nullptr;
   Counters& counters_;
   WallClock clock_;
   std::uint8_t worker_;

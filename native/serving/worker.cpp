@@ -14,6 +14,9 @@ constexpr auto kShadowIdle = std::chrono::microseconds(200);
 constexpr auto kJournalIdle = std::chrono::milliseconds(1);
 constexpr auto kSyncEvery = std::chrono::milliseconds(20);
 constexpr int kDecisionNiceness = -10;
+/// The journal's records, as they were decided on; kinds are RecordType's.
+constexpr BusLayout kDecisionsBus{65'536, sizeof(DecisionRecord)};
+constexpr const char* kDecisionsAbout = R"({"records": "journal", "schema": 1})";
 
 /// Sets this thread's priority among the machine's others; -20 first, 19 last.
 void set_niceness(int niceness) noexcept {
@@ -33,6 +36,10 @@ Worker::Worker(const WorkerConfig& config)
                config.shadow_deadline_ns),
       engine_(holdings_, routing_, shadows_, rings_.ring(RecordRings::kDecisions), counters_, config.worker,
               config.heartbeat_timeout_ns) {
+  if (!config.decisions_path.empty()) {
+    told_ = std::make_unique<BusWriter>(config.decisions_path, kDecisionsBus, kDecisionsAbout);
+    engine_.tell(*told_);
+  }
   std::uint64_t drained = 0;
   while (const std::uint64_t written = drain_.drain_once()) {
     drained += written;

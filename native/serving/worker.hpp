@@ -31,7 +31,8 @@ struct WorkerConfig {
   std::size_t ring_records = 65'536;
   std::size_t shadow_queue = 16'384;
   std::size_t records_per_segment = kSegmentRecords;
-  bool lock_memory = false;  ///< keep everything from being paged out
+  bool lock_memory = false;      ///< keep everything from being paged out
+  std::string decisions_path{};  ///< bus that tells of every decision; empty: none
 };
 
 class Worker {
@@ -79,6 +80,7 @@ class Worker {
   JournalWriter writer_;
   JournalDrain drain_;
   ShadowRunner shadows_;
+  std::unique_ptr<BusWriter> told_;
   Engine engine_;
   std::unique_ptr<FeedDoor> door_;
   std::map<std::string, std::uint64_t> recovered_;

@@ -16,6 +16,7 @@ namespace {
 
 using Bytes = nb::ndarray<const std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Room = nb::ndarray<std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Rows = nb::ndarray<std::uint8_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
 std::size_t events_in(std::size_t bytes) {
   if (bytes % sizeof(MarketEvent) != 0) throw nb::value_error("events: expected a multiple of 80 bytes");
@@ -43,6 +44,23 @@ std::size_t read_events(BusReader& self, const Room& into, double timeout_s, dou
   while (count < room) {
     if (self.read({first + count * sizeof(MarketEvent), sizeof(MarketEvent)}, record)) {
       count += record.kind == kMarketEventRecord && record.bytes == sizeof(MarketEvent) ? 1 : 0;
+    } else if (count > 0 || !backoff.wait()) {
+      break;
+    }
+  }
+  return count;
+}
+
+/// Fills rows with whole records, waits only for the first; one of another length leaves its row as it was.
+std::size_t read_records(BusReader& self, const Rows& into, double timeout_s, double spin_s) {
+  const nb::gil_scoped_release unlocked;
+  Backoff backoff(static_cast<std::int64_t>(timeout_s * 1e9), static_cast<std::int64_t>(spin_s * 1e9));
+  std::size_t count = 0;
+  BusReader::Record record;
+  while (count < into.shape(0)) {
+    auto* row = reinterpret_cast<std::byte*>(into.data() + count * into.shape(1));
+    if (self.read({row, into.shape(1)}, record)) {
+      count += record.bytes == into.shape(1) ? 1 : 0;
     } else if (count > 0 || !backoff.wait()) {
       break;
     }
@@ -88,6 +106,8 @@ void bind_transport(nb::module_& module) {
           },
           nb::arg("path"), nb::kw_only(), nb::arg("from_oldest") = false)
       .def("read_events", &read_events, nb::arg("into"), nb::kw_only(), nb::arg("timeout_s"),
+           nb::arg("spin_s") = 0.0)
+      .def("read_records", &read_records, nb::arg("into"), nb::kw_only(), nb::arg("timeout_s"),
            nb::arg("spin_s") = 0.0)
       .def("read", &read, nb::kw_only(), nb::arg("timeout_s"), nb::arg("spin_s") = 0.0)
       .def_prop_ro("about", &BusReader::about)
