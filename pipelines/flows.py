@@ -1,31 +1,29 @@
-"""Prefect flows: thin orders of the plain steps in pipelines.steps."""
+"""Prefect flows that learn: thin orders of the plain steps in pipelines.steps."""
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from prefect import flow, task
-from prefect.cache_policies import NO_CACHE
+from prefect import flow, runtime
 
 from data_contracts.errors import UsageError
 from data_contracts.expectations import ContractReport
-from data_contracts.manifest import Estimate, Manifest
 from data_contracts.recording import Recording
-from market_data.feature_sets import reads_depth
 from models.families import family
 from models.labels import LabelReport
+from pipelines import artifacts, tasks
+from pipelines.identity import build_key, rows_key
 from pipelines.request import TrainedVersion, TrainRequest, TrainResult
-from pipelines.steps import compress as compressing
-from pipelines.steps import contract, tracking
-from pipelines.steps import dataset as datasets
-from pipelines.steps import fit as fitting
-from pipelines.steps import tune as tuning
-from pipelines.steps.publish import publish
-from pipelines.steps.version import build_version, evidence_files
+from pipelines.runners import task_runner
+from pipelines.steps.compress import Compressed
+from pipelines.steps.dataset import Prepared
+from pipelines.steps.fit import FittedFamily
+from pipelines.steps.tune import Tuned
 from registry.port import ModelRegistry
 
+Gate = Callable[[str, Path, Prepared], str | None]
+"""Of family, version's folder, rows: why not to publish it, or None."""
 _FIRST_STEPS = 3
 _STEPS_PER_FAMILY = 4
 
@@ -33,7 +31,7 @@ _STEPS_PER_FAMILY = 4
 class Given:
     """What a caller hands to a flow besides its request: things Prefect must not try to write down."""
 
-    __slots__ = ("on_labels", "on_step", "recordings", "registry")
+    __slots__ = ("configs", "gate", "on_labels", "on_step", "recordings", "registry")
 
     def __init__(
         self,
@@ -42,6 +40,8 @@ class Given:
         registry: ModelRegistry | None = None,
         on_step: Callable[[str, int, int], None] | None = None,
         on_labels: Callable[[LabelReport], None] | None = None,
+        gate: Gate | None = None,
+        configs: dict[str, Any] | None = None,
     ) -> None:
         """Keep them.
 
@@ -50,82 +50,46 @@ class Given:
             registry: where versions are published; None: MLflow at the request's mlflow_uri.
             on_step: told the step that begins, how many are done, and of how many.
             on_labels: told what the labels look like before anything is learnt from them.
+            gate: asked before each version is published; None: all are.
+            configs: by family, what is fitted without tuning.
         """
         self.recordings, self.registry = tuple(recordings), registry
         self.on_step, self.on_labels = on_step, on_labels
+        self.gate, self.configs = gate, configs or {}
 
 
-@task(task_run_name="check the recording's contract", cache_policy=NO_CACHE)
-def _checked(request: TrainRequest, given: Given) -> tuple[tuple[Recording, ...], tuple[ContractReport, ...]]:
-    recordings = given.recordings or contract.read(
-        Path(request.source),
-        format=request.format,
-        instrument=request.instrument,
-        depth=reads_depth(request.feature_set),
-    )
-    return recordings, contract.hold_to_contract(recordings, Path(request.work))
+class Learnt(NamedTuple):
+    """One family after tuning, fitting and compression."""
+
+    chosen: Tuned
+    made: FittedFamily
+    small: Compressed
 
 
-@task(task_run_name="make rows and folds", cache_policy=NO_CACHE)
-def _prepared(recordings: tuple[Recording, ...], request: TrainRequest) -> datasets.Prepared:
-    return datasets.prepare(recordings, request)
+class Ready(NamedTuple):
+    """What every flow that learns starts from."""
+
+    key: str
+    prepared: Prepared
+    reports: tuple[ContractReport, ...]
 
 
-@task(task_run_name="measure baselines", cache_policy=NO_CACHE)
-def _baselines(prepared: datasets.Prepared, request: TrainRequest) -> dict[str, dict[str, Estimate]]:
-    return fitting.baselines(prepared, seed=request.seed)
+def train(request: TrainRequest, given: Given | None = None) -> TrainResult:
+    """Run the flow with the runner that the request names."""
+    runner = task_runner(request.runner, request.workers, request.cluster)
+    return train_flow.with_options(task_runner=runner)(request, given)
 
 
-@task(task_run_name="tune {name}", cache_policy=NO_CACHE)
-def _tuned(name: str, prepared: datasets.Prepared, request: TrainRequest) -> tuning.Tuned:
-    return tuning.tune(family(name), prepared, trials=request.trials, seed=request.seed)
+def _run_name() -> str:
+    request = runtime.flow_run.parameters["request"]
+    return f"{runtime.flow_run.flow_name} {request.model} on {Path(request.source).name or 'recordings'}"
 
 
-@task(task_run_name="fit {name}", cache_policy=NO_CACHE)
-def _fitted(name: str, config: Any, prepared: datasets.Prepared, request: TrainRequest) -> fitting.FittedFamily:  # noqa: ANN401  each family has its own
-    return fitting.fit(family(name), config, prepared, seed=request.seed)
-
-
-@task(task_run_name="compress {name}", cache_policy=NO_CACHE)
-def _compressed(
-    name: str,  # noqa: ARG001  names the task run
-    fitted: fitting.FittedFamily,
-    prepared: datasets.Prepared,
-    request: TrainRequest,
-) -> compressing.Compressed:
-    return compressing.compress(fitted, prepared, seed=request.seed)
-
-
-@task(task_run_name="publish {name}", cache_policy=NO_CACHE)
-def _published(
-    name: str,
-    tuned: tuning.Tuned,
-    fitted: fitting.FittedFamily,
-    compressed: compressing.Compressed,
-    prepared: datasets.Prepared,
-    baselines: dict[str, dict[str, Estimate]],
-    reports: tuple[ContractReport, ...],
-    request: TrainRequest,
-    registry: ModelRegistry,
-) -> TrainedVersion:
-    folder = Path(request.work) / "versions" / f"{name}-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}"
-    manifest = build_version(folder, fitted, compressed, prepared, baselines, request)
-    run = tracking.Run(request, name)
-    try:
-        run.log(request, fitted, manifest)
-        evidence = evidence_files(fitted, compressed) | tracking.study_file(tuned) | tracking.contract_files(reports)
-        run.keep(evidence, Path(request.work))
-        version = publish(registry, folder, run_id=run.id)
-    except Exception:
-        run.end(failed=True)
-        raise
-    run.end()
-    return _answer(name, version, folder, run.id, manifest, baselines)
-
-
-@flow(name="train", flow_run_name="train {request.model}", validate_parameters=False)
+@flow(name="train", flow_run_name=_run_name, validate_parameters=False)
 def train_flow(request: TrainRequest, given: Given | None = None) -> TrainResult:
     """Check, learn, tune, compress and publish every family that is asked for.
+
+    Killed and run again, it goes on with the steps that were done; what was published is not published twice.
 
     Raises:
         QuarantinedError: a recording broke its contract.
@@ -133,24 +97,27 @@ def train_flow(request: TrainRequest, given: Given | None = None) -> TrainResult
         RegistryError: the registry refuses or cannot be reached.
     """
     given = given or Given()
-    registry = given.registry or _mlflow(request)
-    families = tuple(dict.fromkeys(request.families))
+    registry = given.registry or registry_of(request)
+    families = _known(request)
+    watch = Watch(_FIRST_STEPS + _STEPS_PER_FAMILY * len(families), given.on_step)
+    ready = prepare(request, given, watch)
+    key, prepared, reports = ready
+    measured = watch("baselines", tasks.baselines, f"baselines-{build_key(key, request, '')}", prepared, request)
+    apart = learn_apart(families, ready, request, given) if request.workers > 1 else None
+    versions: list[TrainedVersion] = []
+    refused: dict[str, str] = {}
     for name in families:
-        family(name)
-    watch = _Watch(_FIRST_STEPS + _STEPS_PER_FAMILY * len(families), given.on_step)
-    recordings, reports = watch("contract", _checked, request, given)
-    prepared = watch("rows", _prepared, recordings, request)
-    if given.on_labels is not None:
-        given.on_labels(prepared.labels)
-    baselines = watch("baselines", _baselines, prepared, request)
-    versions = []
-    for name in families:
-        tuned = watch(f"tune {name}", _tuned, name, prepared, request)
-        fitted = watch(f"fit {name}", _fitted, name, tuned.config, prepared, request)
-        compressed = watch(f"compress {name}", _compressed, name, fitted, prepared, request)
-        parts = (name, tuned, fitted, compressed, prepared, baselines, reports, request, registry)
-        versions.append(watch(f"publish {name}", _published, *parts))
-    return TrainResult(
+        learnt = learn(name, ready, request, given, watch) if apart is None else apart(name, watch)
+        build = build_key(key, request, name, given.configs.get(name))
+        folder, manifest = tasks.built(build, name, learnt.made, learnt.small, prepared, measured, request)
+        why_not = given.gate(name, folder, prepared) if given.gate else None
+        if why_not is not None:
+            refused[name] = why_not
+            continue
+        evidence = tasks.evidence_of(learnt.made, learnt.small, learnt.chosen, reports)
+        parts = (build, name, folder, manifest, learnt.made, evidence, measured, request, registry)
+        versions.append(watch(f"publish {name}", tasks.published, *parts))
+    result = TrainResult(
         model=request.model,
         instrument=prepared.instrument.symbol,
         feature_set=prepared.features.name,
@@ -160,15 +127,86 @@ def train_flow(request: TrainRequest, given: Given | None = None) -> TrainResult
         trained_until_ns=prepared.trained_until_ns,
         versions=tuple(versions),
         seconds=watch.seconds,
+        refused=refused,
     )
+    artifacts.show_training(result)
+    return result
 
 
-class _Watch:
+@flow(name="tune", flow_run_name=_run_name, validate_parameters=False)
+def tune_flow(request: TrainRequest, given: Given | None = None) -> dict[str, Tuned]:
+    """Look for the best configuration of every family asked for; `train` with the same request takes it up."""
+    given, families = given or Given(), _known(request)
+    watch = Watch(_FIRST_STEPS + len(families), given.on_step)
+    key, prepared, _ = prepare(request, given, watch)
+    done = {name: _tune(name, key, prepared, request, watch) for name in families}
+    artifacts.show_studies(request.model, done)
+    return done
+
+
+@flow(name="compress", flow_run_name=_run_name, validate_parameters=False)
+def compress_flow(request: TrainRequest, given: Given | None = None) -> dict[str, Compressed]:
+    """Tune, fit and compress every family asked for, and publish nothing."""
+    given, families = given or Given(), _known(request)
+    watch = Watch(_FIRST_STEPS + _STEPS_PER_FAMILY * len(families), given.on_step)
+    ready = prepare(request, given, watch)
+    done = {name: learn(name, ready, request, given, watch).small for name in families}
+    artifacts.show_compression(request.model, done)
+    return done
+
+
+def prepare(request: TrainRequest, given: Given, watch: "Watch") -> Ready:
+    """Return the rows of the request, once its recordings keep to their contract."""
+    recordings = given.recordings or watch("read", tasks.read, request)
+    reports = watch("contract", tasks.checked, recordings, request)
+    key = rows_key(recordings, request)
+    prepared: Prepared = watch("rows", tasks.rows, f"rows-{key}", recordings, request)
+    if given.on_labels is not None:
+        given.on_labels(prepared.labels)
+    return Ready(key, prepared, reports)
+
+
+def learn(name: str, ready: Ready, request: TrainRequest, given: Given, watch: "Watch") -> Learnt:
+    """Return one family tuned, fitted and compressed, here and now."""
+    config = given.configs.get(name)
+    key, prepared, build = ready.key, ready.prepared, build_key(ready.key, request, name, config)
+    chosen = Tuned(config, float("nan"), ()) if config else _tune(name, key, prepared, request, watch)
+    made = watch(f"fit {name}", tasks.fitted, f"fit-{build}", name, chosen, prepared, request)
+    small = watch(f"compress {name}", tasks.compressed, f"compress-{build}", name, made, prepared, request)
+    return Learnt(chosen, made, small)
+
+
+def learn_apart(
+    families: Sequence[str], ready: Ready, request: TrainRequest, given: Given
+) -> Callable[[str, "Watch"], Learnt]:
+    """Hand all families to the flow's task runner; return what waits for one of them."""
+    key, prepared = ready.key, ready.prepared
+    chains: dict[str, tuple[Any, Any, Any]] = {}
+    for name in families:
+        config = given.configs.get(name)
+        build = build_key(key, request, name, config)
+        chosen: Any = tasks.tuned.submit(f"tune-{build_key(key, request, name)}", name, prepared, request)
+        made: Any = tasks.fitted.submit(f"fit-{build}", name, chosen, prepared, request)
+        small = tasks.compressed.submit(f"compress-{build}", name, made, prepared, request)
+        chains[name] = chosen, made, small
+
+    def wait(name: str, watch: "Watch") -> Learnt:
+        steps = zip(("tune", "fit", "compress"), chains[name], strict=True)
+        return Learnt(*(watch(f"{step} {name}", future.result) for step, future in steps))
+
+    return wait
+
+
+class Watch:
+    """Tells which step begins, and keeps how long each took."""
+
     def __init__(self, steps: int, on_step: Callable[[str, int, int], None] | None) -> None:
+        """Expect `steps` of them."""
         self.seconds: dict[str, float] = {}
         self._steps, self._on_step = steps, on_step
 
     def __call__(self, name: str, step: Any, *arguments: object) -> Any:  # noqa: ANN401  passes on what the step gives
+        """Return what `step` gives."""
         if self._on_step is not None:
             self._on_step(name, len(self.seconds), self._steps)
         start = time.perf_counter()
@@ -177,7 +215,12 @@ class _Watch:
         return answer
 
 
-def _mlflow(request: TrainRequest) -> ModelRegistry:
+def registry_of(request: TrainRequest) -> ModelRegistry:
+    """Return the registry at the request's address.
+
+    Raises:
+        UsageError: it names none.
+    """
     if request.mlflow_uri is None:
         raise UsageError("training: expected mlflow_uri or a registry to publish to, got neither")
     from registry.mlflow_registry import MlflowRegistry
@@ -185,24 +228,13 @@ def _mlflow(request: TrainRequest) -> ModelRegistry:
     return MlflowRegistry(request.mlflow_uri, timeout_s=60.0)
 
 
-def _answer(
-    name: str,
-    version: int,
-    folder: Path,
-    run_id: str | None,
-    manifest: Manifest,
-    baselines: dict[str, dict[str, Estimate]],
-) -> TrainedVersion:
-    return TrainedVersion(
-        family=name,
-        version=version,
-        folder=str(folder),
-        model_uri=f"models:/{manifest.model}/{version}",
-        run_id=run_id,
-        threshold=manifest.rule.threshold,
-        metrics=manifest.metrics,
-        baselines=baselines,
-        compression=manifest.compression,
-        latency=manifest.latency,
-        notes=manifest.notes,
-    )
+def _known(request: TrainRequest) -> tuple[str, ...]:
+    families = tuple(dict.fromkeys(request.families))
+    for name in families:
+        family(name)
+    return families
+
+
+def _tune(name: str, key: str, prepared: Prepared, request: TrainRequest, watch: Watch) -> Tuned:
+    done: Tuned = watch(f"tune {name}", tasks.tuned, f"tune-{build_key(key, request, name)}", name, prepared, request)
+    return done

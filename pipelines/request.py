@@ -1,6 +1,6 @@
 """What a training flow is asked for, and what it answers."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -44,10 +44,16 @@ class TrainRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     experiment: str = "ringcraft"
     work: str = "build/train"
     """Folder for versions, plots and quarantine."""
+    runner: Literal["threads", "dask", "ray"] = "threads"
+    """What learns the families: this process, or a cluster of Dask's or Ray's."""
+    workers: _Count = 1
+    """Families learnt at a time; over one, they are handed to the runner."""
+    cluster: str | None = None
+    """Address of a Dask or Ray cluster; None: one on this machine for as long as the flow runs."""
 
     def faster(self) -> "TrainRequest":
         """Return the same request with fewer trials, folds and rows: for a look, not for a result."""
-        return _replace(self, trials=min(self.trials, 4), folds=2, max_rows=min(self.max_rows or 12_000, 12_000))
+        return changed(self, trials=min(self.trials, 4), folds=2, max_rows=min(self.max_rows or 12_000, 12_000))
 
 
 class TrainedVersion(Struct, frozen=True, kw_only=True):
@@ -65,6 +71,8 @@ class TrainedVersion(Struct, frozen=True, kw_only=True):
     compression: Compression | None
     latency: Latency | None
     notes: tuple[str, ...]
+    new: bool = True
+    """False: the same run had published it before."""
 
 
 class TrainResult(Struct, frozen=True, kw_only=True):
@@ -81,8 +89,11 @@ class TrainResult(Struct, frozen=True, kw_only=True):
     versions: tuple[TrainedVersion, ...]
     seconds: dict[str, float]
     """Wall time by step."""
+    refused: dict[str, str] = {}
+    """Families that were learnt and not published, and why."""
 
 
-def _replace(request: TrainRequest, **changes: object) -> TrainRequest:
+def changed(request: TrainRequest, **changes: object) -> TrainRequest:
+    """Return the request with some fields changed."""
     kept = {name: getattr(request, name) for name in request.__struct_fields__}
     return TrainRequest(**(kept | changes))

@@ -13,28 +13,35 @@ from data_contracts.expectations import ContractReport
 from data_contracts.manifest import Manifest
 from data_contracts.quarantine import as_html
 from models.families.port import params_of
+from pipelines.identity import PLACES
 from pipelines.request import TrainRequest
 from pipelines.steps.fit import FittedFamily
+from pipelines.steps.publish import BUILD_TAG
 from pipelines.steps.tune import Tuned
 
 
 class Run:
     """One MLflow run of one family; without an address nothing is tracked and there is no run id."""
 
-    def __init__(self, request: TrainRequest, family: str) -> None:
-        """Start the run, in the request's experiment."""
+    def __init__(self, request: TrainRequest, family: str, build: str) -> None:
+        """Start the run, in the request's experiment, or take up the one that an equal flow run left there."""
         self._client = MlflowClient(request.mlflow_uri) if request.mlflow_uri else None
         self.id: str | None = None
         if self._client is not None:
             experiment = _experiment(self._client, request.experiment)
-            name = f"train {request.model} {family}"
-            self.id = self._client.create_run(experiment, run_name=name).info.run_id
+            left = self._client.search_runs([experiment], f"tags.`{BUILD_TAG}` = '{build}'", max_results=1)
+            if left:
+                self.id = left[0].info.run_id
+                return
+            name, tags = f"train {request.model} {family}", {BUILD_TAG: build}
+            self.id = self._client.create_run(experiment, run_name=name, tags=tags).info.run_id
 
     def log(self, request: TrainRequest, fitted: FittedFamily, manifest: Manifest) -> None:
         """Keep what was asked for, what was chosen, and how it did."""
         if self._client is None or self.id is None:
             return
-        params = {name: getattr(request, name) for name in request.__struct_fields__}
+        # A run that is taken up may have been asked for from elsewhere, and MLflow lets no parameter change.
+        params = {name: getattr(request, name) for name in request.__struct_fields__ if name not in PLACES}
         params |= {f"{fitted.family}.{name}": value for name, value in params_of(fitted.config).items()}
         params |= {"threshold": manifest.rule.threshold, "feature_set": manifest.feature_set}
         self._client.log_batch(

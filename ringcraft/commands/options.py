@@ -50,8 +50,17 @@ def columns_option(function: _F) -> _F:
 
 def source_options(function: _F) -> _F:
     """Add SOURCE, --format and --instrument."""
+    return _source(function, required=True)
+
+
+def optional_source_options(function: _F) -> _F:
+    """Add them with a SOURCE that may be left out."""
+    return _source(function, required=False)
+
+
+def _source(function: _F, *, required: bool) -> _F:
     function = click.option("--instrument", default=None, help="VENUE:SYMBOL, where the source holds several.")(
         function
     )
     function = format_option(function)
-    return click.argument("source", type=click.Path(path_type=Path))(function)
+    return click.argument("source", type=click.Path(path_type=Path), required=required)(function)

@@ -1,14 +1,16 @@
 """ringcraft train."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
-from data_contracts.settings import load_settings
+from data_contracts.settings import Settings, load_settings
 from ringcraft.commands.label_options import label_of, label_options
-from ringcraft.commands.options import config_option, json_option, source_options
+from ringcraft.commands.options import config_option, json_option, optional_source_options
+from ringcraft.exits import NOT_SO
 from ringcraft.terminal import print_json, progress
 
 if TYPE_CHECKING:
@@ -16,8 +18,15 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@source_options
-@click.option("--model", required=True, help="Registered model that gets the new versions.")
+@optional_source_options
+@click.option("--model", default=None, help="Registered model that gets the new versions.")
+@click.option(
+    "--from",
+    "uri",
+    default=None,
+    metavar="models:/NAME/VERSION",
+    help="Make this version again from the same data and compare bit for bit; publishes only with --model.",
+)
 @click.option(
     "--family", "families", multiple=True, help="xgboost, mlp, logistic; repeat for more. Default: xgboost, mlp."
 )
@@ -40,10 +49,11 @@ if TYPE_CHECKING:
 @config_option
 @json_option
 def train(
-    source: Path,
+    source: Path | None,
     format_name: str | None,
     instrument: str | None,
-    model: str,
+    model: str | None,
+    uri: str | None,
     families: tuple[str, ...],
     horizon_s: float,
     label_kind: str,
@@ -63,9 +73,15 @@ def train(
 ) -> None:
     """Train on the recording SOURCE: contract, features, labels, walk-forward, tuning, compression, publishing.
 
-    Needs an MLflow server (settings: mlflow.uri); `ringcraft up` starts one.
+    Needs an MLflow server (settings: mlflow.uri); `ringcraft up` starts one. With --from SOURCE is needed only where
+    the recording no longer lies where it did; exit code 1: the graph made again is not the same.
     """
     settings = load_settings(config)
+    if uri is not None:
+        again(uri, source, model, settings, work, as_json=as_json)
+        return
+    if source is None or model is None:
+        raise click.UsageError(f"expected {'SOURCE' if source is None else '--model'}, or --from, got neither")
     from market_data.feature_sets import reads_depth
     from market_data.reading import read_recordings
 
@@ -76,19 +92,23 @@ def train(
 
     registry = reachable_registry(settings)
     keep_prefect_in(work)
-    from pipelines.flows import Given, train_flow
+    from pipelines.flows import Given
+    from pipelines.flows import train as run_training
     from pipelines.request import TrainRequest
     from pipelines.scheduled import best
     from ringcraft.demo.report import show_models
 
     request = TrainRequest(
         model=model,
+        source=str(source.resolve()),
+        format=format_name,
+        instrument=instrument,
         families=families or ("xgboost", "mlp"),
         horizon_ns=round(horizon_s * 1e9),
         label=label_of(label_kind, label_bps, label_spreads, horizon_events),
         min_interval_ns=round(min_interval_s * 1e9),
         feature_set=feature_set,
-        leader=str(leader or source),
+        leader=str(leader.resolve()) if leader else None,
         trials=trials,
         seed=seed,
         mlflow_uri=settings.mlflow.uri,
@@ -105,10 +125,48 @@ def train(
             bars.console.print(report.sentence(), highlight=False)
 
         given = Given(recordings=recordings, registry=registry, on_step=on_step, on_labels=on_labels)
-        result = train_flow(request.faster() if fast else request, given)
+        result = run_training(request.faster() if fast else request, given)
     if alias:
         registry.move_alias(model, alias, best(result.versions).version)
     if as_json:
         print_json(msgspec.to_builtins(result))
     else:
         show_models(result.versions)
+
+
+def again(uri: str, source: Path | None, model: str | None, settings: Settings, work: Path, *, as_json: bool) -> None:
+    """Make the version at `uri` again; publish it under `model` where one is named."""
+    from ringcraft.prefect_home import keep_prefect_in
+    from ringcraft.registry_access import reachable_registry
+
+    registry = reachable_registry(settings)
+    keep_prefect_in(work)
+    from pipelines.flows import Given
+    from pipelines.flows import train as run_training
+    from pipelines.reproduce import made_from, reproduce_flow
+    from pipelines.request import changed
+
+    where = str(source.resolve()) if source else None
+    done = reproduce_flow(uri, str(work), Given(registry=registry), where)
+    published = None
+    if done.same and model:
+        _, _, recipe = made_from(uri, registry)
+        request = changed(
+            recipe.request,
+            model=model,
+            work=str(work),
+            source=where or recipe.request.source,
+            families=(recipe.family,),
+            mlflow_uri=settings.mlflow.uri,
+        )
+        given = Given(registry=registry, configs={recipe.family: recipe.typed_config()})
+        published = run_training(request, given).versions[0].model_uri
+    if as_json:
+        print_json(msgspec.to_builtins(done) | {"published": published})
+    elif done.same:
+        click.echo(f"{uri}: the same model.onnx, {done.got}" + (f"; published as {published}" if published else ""))
+    else:
+        why = "" if done.same_code else "; code or libraries are not those that made it"
+        click.echo(f"{uri}: expected model.onnx {done.expected}, got {done.got}{why}")
+    if not done.same:
+        sys.exit(NOT_SO)

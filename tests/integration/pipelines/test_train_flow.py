@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from data_contracts.errors import QuarantinedError, UsageError
+from data_contracts.errors import ModelError, QuarantinedError, UsageError
 from data_contracts.manifest import verify_files
 from data_contracts.market_event import EventFlag
 from data_contracts.recording import Recording
@@ -118,3 +118,33 @@ def test_thin_recording_is_refused_with_its_count(flows, recording, tmp_path):
     with pytest.raises(UsageError, match="at least 500 rows"):
         flows.train_flow(request, flows.Given(recordings=[short], registry=MemoryRegistry()))
     assert np.isfinite(short.events["event_ns"]).all()
+
+
+def test_same_run_again_recomputes_nothing_and_publishes_nothing_new(flows, recording, trained, mlflow_uri, tmp_path):
+    from registry.mlflow_registry import MlflowRegistry
+
+    before = MlflowRegistry(mlflow_uri).versions("flow-test")
+    request = TrainRequest(
+        model="flow-test", trials=2, folds=2, train_share=0.8, mlflow_uri=mlflow_uri, work=str(tmp_path)
+    )
+    again = flows.train_flow(request, flows.Given(recordings=[recording]))
+    assert [(made.version, made.new, made.run_id) for made in again.versions] == [
+        (made.version, False, made.run_id) for made in trained.versions
+    ]
+    assert MlflowRegistry(mlflow_uri).versions("flow-test") == before
+    kept = ("rows", "baselines", "tune mlp", "fit mlp", "compress mlp")
+    assert sum(again.seconds[step] for step in kept) < sum(trained.seconds[step] for step in kept) / 4
+
+
+def test_version_is_made_again_bit_for_bit_and_other_data_are_refused(flows, recording, trained, mlflow_uri, tmp_path):
+    from pipelines.reproduce import reproduce_flow
+    from registry.mlflow_registry import MlflowRegistry
+
+    registry = MlflowRegistry(mlflow_uri)
+    for made in trained.versions:
+        done = reproduce_flow(made.model_uri, str(tmp_path), flows.Given(registry=registry, recordings=[recording]))
+        assert done.same
+        assert done.same_code
+    other = recording.part(0, len(recording) - 1)
+    with pytest.raises(ModelError, match="made from other data: recording 1 of 1: expected"):
+        reproduce_flow(made.model_uri, str(tmp_path), flows.Given(registry=registry, recordings=[other]))

@@ -1,0 +1,188 @@
+"""The plain steps as Prefect tasks: named, cached under keys of pipelines.identity, tried again where it may help."""
+
+import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any, Final, ParamSpec, TypeVar
+
+from prefect import Task, task
+from prefect.cache_policies import NO_CACHE
+from prefect.concurrency.sync import concurrency
+from prefect.context import TaskRunContext
+from prefect.settings import PREFECT_API_URL
+
+from data_contracts.errors import ManifestError, RegistryUnavailableError
+from data_contracts.expectations import ContractReport
+from data_contracts.manifest import Estimate, Manifest, verify_files
+from data_contracts.recording import Recording
+from market_data.feature_sets import reads_depth
+from models.families import family
+from pipelines.recipe import write_recipe
+from pipelines.request import TrainedVersion, TrainRequest
+from pipelines.steps import compress as compressing
+from pipelines.steps import contract, tracking
+from pipelines.steps import dataset as datasets
+from pipelines.steps import fit as fitting
+from pipelines.steps import tune as tuning
+from pipelines.steps.publish import publish_once
+from pipelines.steps.version import build_version, evidence_files
+from registry.port import ModelRegistry
+
+LEARNERS: Final = "ringcraft-learners"
+"""Prefect's global concurrency limit on steps that learn; where none of that name is set, none holds."""
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def _by_key(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
+    return str(parameters["key"])
+
+
+def _passes(_task: object, _run: object, state: Any) -> bool:  # noqa: ANN401  Prefect's states
+    # Bad input is as bad the second time; a server that was busy may not be.
+    return isinstance(state.result(raise_on_failure=False), RegistryUnavailableError | ConnectionError | TimeoutError)
+
+
+def _kept(name: str) -> Callable[[Callable[_P, _R]], Task[_P, _R]]:
+    """A step whose answer is kept on the disk and read again by any later run with an equal `key`."""
+    return task(task_run_name=name, cache_key_fn=_by_key, persist_result=True)
+
+
+def _afresh(name: str) -> Callable[[Callable[_P, _R]], Task[_P, _R]]:
+    """A step that is done every time, and again where what it asks was away."""
+    return task(
+        task_run_name=name, cache_policy=NO_CACHE, retries=3, retry_delay_seconds=[1, 5, 20], retry_condition_fn=_passes
+    )
+
+
+def _a_learner() -> AbstractContextManager[None]:
+    # The server that Prefect starts by itself is gone with the flow, and keeps no limits.
+    return concurrency(LEARNERS) if PREFECT_API_URL.value() else nullcontext()
+
+
+@_afresh("read {request.source}")
+def read(request: TrainRequest) -> tuple[Recording, ...]:
+    """Return the recordings of the request's source."""
+    depth = reads_depth(request.feature_set)
+    return contract.read(Path(request.source), format=request.format, instrument=request.instrument, depth=depth)
+
+
+@_afresh("hold recordings to their contract")
+def checked(recordings: tuple[Recording, ...], request: TrainRequest) -> tuple[ContractReport, ...]:
+    """Return the reports, or set a recording aside."""
+    return contract.hold_to_contract(recordings, Path(request.work))
+
+
+@_kept("make rows and folds")
+def rows(key: str, recordings: tuple[Recording, ...], request: TrainRequest) -> datasets.Prepared:  # noqa: ARG001
+    """Return the request's rows."""
+    return datasets.prepare(recordings, request)
+
+
+@_kept("measure baselines")
+def baselines(key: str, prepared: datasets.Prepared, request: TrainRequest) -> dict[str, dict[str, Estimate]]:  # noqa: ARG001
+    """Return every baseline's metrics on the held-out rows."""
+    with _a_learner():
+        return fitting.baselines(prepared, seed=request.seed)
+
+
+@_kept("tune {name}")
+def tuned(key: str, name: str, prepared: datasets.Prepared, request: TrainRequest) -> tuning.Tuned:  # noqa: ARG001
+    """Return the configuration that did best out of fold."""
+    with _a_learner():
+        return tuning.tune(family(name), prepared, trials=request.trials, seed=request.seed)
+
+
+@_kept("fit {name}")
+def fitted(
+    key: str,  # noqa: ARG001  what the answer is kept under
+    name: str,
+    chosen: tuning.Tuned,
+    prepared: datasets.Prepared,
+    request: TrainRequest,
+) -> fitting.FittedFamily:
+    """Return the family fitted with the configuration that was chosen."""
+    with _a_learner():
+        return fitting.fit(family(name), chosen.config, prepared, seed=request.seed)
+
+
+@_kept("compress {name}")
+def compressed(
+    key: str,  # noqa: ARG001  what the answer is kept under
+    name: str,  # noqa: ARG001  names the task run
+    made: fitting.FittedFamily,
+    prepared: datasets.Prepared,
+    request: TrainRequest,
+) -> compressing.Compressed:
+    """Return the smallest graph that is not inferior."""
+    with _a_learner():
+        return compressing.compress(made, prepared, seed=request.seed)
+
+
+@_afresh("build {name}")
+def built(
+    build: str,
+    name: str,
+    made: fitting.FittedFamily,
+    small: compressing.Compressed,
+    prepared: datasets.Prepared,
+    measured: dict[str, dict[str, Estimate]],
+    request: TrainRequest,
+) -> tuple[Path, Manifest]:
+    """Return the version's folder and manifest; a folder that an earlier run of the same build finished is kept."""
+    folder = Path(request.work) / "versions" / f"{name}-{build[:16]}"
+    try:
+        return folder, verify_files(folder)
+    except ManifestError:  # none, or one whose making was cut short: the manifest comes last
+        shutil.rmtree(folder, ignore_errors=True)
+    write_recipe(folder, request, name, made.config)
+    return folder, build_version(folder, made, small, prepared, measured, request)
+
+
+@_afresh("publish {name}")
+def published(
+    build: str,
+    name: str,
+    folder: Path,
+    manifest: Manifest,
+    made: fitting.FittedFamily,
+    evidence: dict[str, bytes],
+    measured: dict[str, dict[str, Estimate]],
+    request: TrainRequest,
+    registry: ModelRegistry,
+) -> TrainedVersion:
+    """Register the folder once, with its run in MLflow; a run that was cut short is taken up."""
+    run = tracking.Run(request, name, build)
+    try:
+        run.log(request, made, manifest)
+        run.keep(evidence, Path(request.work))
+        version, new = publish_once(registry, folder, build=build, run_id=run.id)
+    except Exception:
+        run.end(failed=True)
+        raise
+    run.end()
+    return TrainedVersion(
+        family=name,
+        version=version,
+        folder=str(folder),
+        model_uri=f"models:/{manifest.model}/{version}",
+        run_id=registry.version(manifest.model, version).run_id if not new else run.id,
+        threshold=manifest.rule.threshold,
+        metrics=manifest.metrics,
+        baselines=measured,
+        compression=manifest.compression,
+        latency=manifest.latency,
+        notes=manifest.notes,
+        new=new,
+    )
+
+
+def evidence_of(
+    made: fitting.FittedFamily,
+    small: compressing.Compressed,
+    chosen: tuning.Tuned,
+    reports: tuple[ContractReport, ...],
+) -> dict[str, bytes]:
+    """Return what a run keeps besides the version's files, by file name."""
+    return evidence_files(made, small) | tracking.study_file(chosen) | tracking.contract_files(reports)
