@@ -531,6 +531,16 @@ class OnnxModel(Model):
 
     def __init__(self, path: str, library: str) -> None: ...
 
+def load_kernel(path: str, isa: str = "") -> Model:
+    """Return the graph at `path` run by kernels of our own; "avx512", "avx2", "portable" or the best there is.
+
+    Raises:
+        OnnxError: the graph holds something they do not know, or the processor lacks the instruction set.
+    """
+
+def kernel_isa() -> str:
+    """Return the best instruction set that the kernels have for this processor."""
+
 def onnxruntime_version(library: str) -> str: ...
 
 # --- serving -----------------------------------------------------------------

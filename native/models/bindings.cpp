@@ -2,11 +2,13 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/unique_ptr.h>
 
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "models/kernel_model.hpp"
 #include "models/model.hpp"
 #include "models/onnx_model.hpp"
 
@@ -78,6 +80,9 @@ void bind_models(nb::module_& module) {
             new (self) OnnxModel(path, library);
           },
           nb::arg("path"), nb::arg("library"));
+  module.def("load_kernel", &load_kernel, nb::arg("path"), nb::arg("isa") = "",
+             nb::call_guard<nb::gil_scoped_release>());
+  module.def("kernel_isa", [] { return std::string(best_kernels().name); });
   module.def("onnxruntime_version", &onnxruntime_version, nb::arg("library"));
 }
 

@@ -1,0 +1,132 @@
+#include "models/kernel_model.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+#include "models/net_builder.hpp"
+#include "models/packed_trees.hpp"
+
+namespace ringcraft {
+namespace {
+
+std::string tier_of(const char* family, const Kernels& kernels) {
+  return std::string(family) + "-" + kernels.name;
+}
+
+class TreeModel final : public Model {
+ public:
+  TreeModel(const OnnxNode& node, ModelShape shape, const Kernels& kernels)
+      : Model(shape, tier_of("trees", kernels)),
+        kernels_(kernels),
+        packed_(node),
+        keys_(padded(std::max(packed_.trees().features, width()), kSlack) + kSlack) {
+    if (packed_.outputs() != outputs() || packed_.trees().features > inputs()) {
+      throw OnnxError("trees: expected " + std::to_string(outputs()) + " outputs of at most " +
+                      std::to_string(inputs()) + " features");
+    }
+  }
+
+  [[nodiscard]] bool predict(const float* in, float* out) noexcept override {
+    alignas(kValueAlignment) std::array<float, kMaxOutputs + kSlack> sums;
+    std::copy(packed_.base().begin(), packed_.base().end(), sums.begin());
+    kernels_.trees(packed_.trees(), in, keys_.data(), sums.data());
+    if (packed_.transform() == TreeTransform::kSoftmax) {
+      kernels_.softmax(sums.data(), sums.data(), 1, outputs());
+    } else if (packed_.transform() == TreeTransform::kLogistic) {
+      kernels_.unary(Unary::kSigmoid, sums.data(), sums.data(), outputs(), 0, 0);
+    }
+    std::memcpy(out, sums.data(), outputs() * sizeof(float));
+    return true;
+  }
+
+ private:
+  const Kernels& kernels_;
+  PackedTrees packed_;
+  Aligned<std::int32_t> keys_;
+};
+
+class NetModel final : public Model {
+ public:
+  NetModel(Net net, ModelShape shape, const Kernels& kernels)
+      : Model(shape, tier_of(net.family, kernels)), net_(std::move(net)) {}
+
+  [[nodiscard]] bool predict(const float* in, float* out) noexcept override {
+    std::memcpy(net_.input, in, inputs() * sizeof(float));
+    for (const auto& op : net_.ops) {
+      op->run();
+    }
+    std::memcpy(out, net_.output, outputs() * sizeof(float));
+    return true;
+  }
+
+ private:
+  Net net_;
+};
+
+ModelShape input_shape(const OnnxValue& input) {
+  const Sizes& sizes = input.sizes;
+  const bool windowed = sizes.size() == 3;
+  const auto within = [&](std::size_t axis, std::size_t most) {
+    return sizes[axis] >= 1 && sizes[axis] <= static_cast<std::int64_t>(most);
+  };
+  const bool usable = input.element == Element::kFloat && (windowed || sizes.size() == 2) &&
+                      (sizes[0] == -1 || sizes[0] == 1) && within(sizes.size() - 1, kMaxFeatures) &&
+                      (!windowed || within(1, kMaxWindow)) &&
+                      count_of({sizes.begin() + 1, sizes.end()}) <= kMaxInputs;
+  if (!usable) {
+    throw OnnxError("input " + input.name + ": expected float32 [batch, width] or [batch, window, width]");
+  }
+  return {windowed ? static_cast<std::size_t>(sizes[1]) : 1, static_cast<std::size_t>(sizes.back()), 0,
+          windowed};
+}
+
+std::unique_ptr<Model> build_trees(const OnnxGraph& graph, ModelShape shape, const Kernels& kernels) {
+  const OnnxNode& node = graph.nodes[0];
+  const std::size_t scores = node.kind == "TreeEnsembleClassifier" ? 1 : 0;
+  const bool whole = graph.nodes.size() == 1 && !shape.windowed && node.inputs.size() == 1 &&
+                     node.inputs[0] == graph.inputs[0].name && node.outputs.size() > scores &&
+                     node.outputs[scores] == graph.outputs[0].name;
+  if (!whole) {
+    throw OnnxError("trees: expected one ensemble from the input to the first output");
+  }
+  shape.outputs = PackedTrees(node).outputs();
+  return std::make_unique<TreeModel>(node, shape, kernels);
+}
+
+}  // namespace
+
+std::unique_ptr<Model> build_kernel(std::string_view bytes, const Kernels& kernels) {
+  const OnnxGraph graph = parse_onnx(bytes);
+  if (graph.inputs.size() != 1 || graph.outputs.empty() || graph.nodes.empty()) {
+    throw OnnxError("expected one input, an output and a node");
+  }
+  ModelShape shape = input_shape(graph.inputs[0]);
+  if (graph.nodes[0].domain == "ai.onnx.ml") {
+    return build_trees(graph, shape, kernels);
+  }
+  Sizes input = {1, static_cast<std::int64_t>(shape.width)};
+  if (shape.windowed) {
+    input.insert(input.begin() + 1, static_cast<std::int64_t>(shape.window));
+  }
+  Net net = NetBuilder(graph, kernels).build(input);
+  shape.outputs = net.outputs;
+  return std::make_unique<NetModel>(std::move(net), shape, kernels);
+}
+
+std::unique_ptr<Model> load_kernel(const std::string& path, const std::string& isa) {
+  const Kernels* kernels = isa.empty() ? &best_kernels() : kernels_named(isa.c_str());
+  if (kernels == nullptr) {
+    throw OnnxError("kernels: this processor or build lacks " + isa);
+  }
+  std::ifstream file(path, std::ios::binary);
+  if (!file) {
+    throw OnnxError(path + ": cannot be read");
+  }
+  const std::string bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  return build_kernel(bytes, *kernels);
+}
+
+}  // namespace ringcraft

@@ -1,0 +1,176 @@
+#pragma once
+// The inner loops of all kernels, behind one table of functions per instruction set.
+//
+// kernels_body.hpp is compiled once for each set, in a file of its own, and the processor chooses at run
+// time.
+//
+// Buffers: every one a kernel writes has kSlack floats after its last element, which kernels may overwrite,
+// and kSlack floats after what they read may be read. So whole vectors are loaded and stored at a row's end.
+
+#include <cstddef>
+#include <cstdint>
+
+namespace ringcraft {
+
+inline constexpr std::size_t kSlack = 16;  ///< floats: the widest vector
+
+/// What is done to a sum on its way out; `Activation` of Linear and Rows.
+enum class Activation : std::uint8_t { kNone, kRelu, kSigmoid, kTanh, kGelu, kGeluTanh, kLeakyRelu };
+
+/// Functions of one number; a and b are their parameters.
+enum class Unary : std::uint8_t {
+  kRelu,
+  kSigmoid,
+  kTanh,
+  kGelu,       ///< x * (1 + erf(x / sqrt 2)) / 2
+  kGeluTanh,   ///< its tanh form
+  kLeakyRelu,  ///< x < 0: a * x
+  kClip,       ///< to a..b
+  kExp,
+  kSqrt,
+  kErf,
+  kAbs,
+  kNegate,
+  kSquare,
+  kReciprocal,
+  kHardSigmoid,  ///< a * x + b, in 0..1
+  kSilu,
+};
+
+enum class Binary : std::uint8_t { kAdd, kSub, kMul, kDiv, kMin, kMax };
+
+enum class Reduction : std::uint8_t { kSum, kMean, kMax, kMin };
+
+/// A split or a leaf of packed trees: from it, one goes to `low` where the feature's key is below `key`, else
+/// to the node after `low`. A leaf leads to itself: no key is as large as its own.
+struct TreeNode {
+  std::int32_t key;
+  std::uint32_t link;  ///< low << 8 | feature
+};
+
+inline constexpr std::size_t kTreesInFlight = 8;
+
+/// Eight trees that are walked side by side and add to one output.
+struct TreeGroup {
+  std::uint32_t roots[kTreesInFlight];
+  std::uint32_t levels;
+  std::uint32_t output;
+};
+
+struct Trees {
+  const TreeNode* nodes = nullptr;
+  const float* leaves = nullptr;              ///< by node
+  const std::uint8_t* missing_low = nullptr;  ///< by node: whether a missing value goes to `low`
+  const TreeGroup* groups = nullptr;
+  std::size_t group_count = 0;
+  std::size_t features = 0;
+};
+
+/// y[m] = act(x[m] * weights + bias) for rows m; weights packed by pack_linear().
+struct Linear {
+  const float* weights = nullptr;
+  const float* bias = nullptr;  ///< padded with zeros to whole panels
+  std::size_t inputs = 0;
+  std::size_t outputs = 0;
+  Activation activation = Activation::kNone;
+  float slope = 0;  ///< of kLeakyRelu
+};
+
+/// c[m][n] = act(bias[m] + sum over k of a[m * a_row + k] * b[offsets[k] + n]).
+struct Rows {
+  std::size_t m = 0;
+  std::size_t n = 0;
+  std::size_t k = 0;
+  std::size_t a_row = 0;
+  std::size_t c_row = 0;
+  const std::uint32_t* offsets = nullptr;
+  const float* bias = nullptr;  ///< of each m; null: none
+  Activation activation = Activation::kNone;
+  float slope = 0;
+};
+
+/// One direction of one LSTM layer over a whole window; weights packed by pack_gates().
+struct Lstm {
+  const float* recurrent = nullptr;  ///< [block][k][i o f c][lanes]
+  const float* first_hidden = nullptr;
+  const float* first_cell = nullptr;
+  std::size_t steps = 0;
+  std::size_t hidden = 0;
+  bool reverse = false;
+  float* hidden_state = nullptr;  ///< 2 * padded(hidden)
+  float* cell_state = nullptr;    ///< padded(hidden)
+};
+
+/// Offsets of the rows of two operands that are combined row by row; a step of 0 repeats one element.
+struct Zip {
+  std::size_t rows = 1;
+  std::size_t columns = 0;
+  const std::uint32_t* left_rows = nullptr;
+  const std::uint32_t* right_rows = nullptr;
+  bool left_repeats = false;
+  bool right_repeats = false;
+};
+
+/// How numbers become integers of a byte, kept as floats: clip(round(x / scale) + zero, low, high), halves to
+/// even; and, where `back` is set, numbers again at once: (that - zero) * scale.
+struct Scale {
+  float scale = 1;
+  float zero = 0;
+  float low = -128;
+  float high = 127;
+  bool back = false;
+};
+
+/// The functions compiled for one instruction set.
+struct Kernels {
+  const char* name;   ///< "avx2"
+  std::size_t lanes;  ///< floats of a vector
+
+  /// @param keys trees.features of scratch, padded.
+  /// @param sums outputs; added to.
+  void (*trees)(const Trees& trees, const float* row, std::int32_t* keys, float* sums) noexcept;
+
+  /// @param one_by_one sum every row in the same order wherever it stands, so that rows can be kept.
+  void (*linear)(const Linear& layer, const float* x, std::size_t x_row, float* y, std::size_t y_row,
+                 std::size_t rows, bool one_by_one) noexcept;
+  void (*rows)(const Rows& product, const float* a, const float* b, float* c) noexcept;
+
+  /// @param gates input projections with bias, [step][block][i o f c][lanes].
+  /// @param y hidden states, [step][hidden]; null: not wanted.
+  /// @return the last hidden state.
+  const float* (*lstm)(const Lstm& layer, const float* gates, float* y) noexcept;
+  void (*unary)(Unary kind, const float* x, float* y, std::size_t count, float a, float b) noexcept;
+  void (*binary)(Binary kind, const Zip& zip, const float* left, const float* right, float* y) noexcept;
+
+  /// y = clip((x - centre) * factor, low, high)
+  void (*normalise)(const float* x, const float* centre, const float* factor, float low, float high, float* y,
+                    std::size_t count) noexcept;
+  void (*softmax)(const float* x, float* y, std::size_t rows, std::size_t columns) noexcept;
+  void (*layer_norm)(const float* x, const float* scale, const float* bias, float* y, std::size_t rows,
+                     std::size_t columns, float epsilon) noexcept;
+
+  /// x is [outer][count][inner], y [outer][inner].
+  void (*reduce)(Reduction kind, const float* x, float* y, std::size_t outer, std::size_t count,
+                 std::size_t inner) noexcept;
+
+  void (*quantize)(const float* x, float* y, std::size_t count, const Scale& to) noexcept;
+};
+
+/// Floats of whole vectors that hold `count`.
+[[nodiscard]] constexpr std::size_t padded(std::size_t count, std::size_t lanes) noexcept {
+  return (count + lanes - 1) / lanes * lanes;
+}
+
+/// The best set this processor runs; null-terminated names: "avx512", "avx2", "portable".
+[[nodiscard]] const Kernels& best_kernels() noexcept;
+
+/// A set by name, null where this build or this processor lacks it.
+[[nodiscard]] const Kernels* kernels_named(const char* name) noexcept;
+
+extern const Kernels kPortableKernels;
+#if defined(RINGCRAFT_X86_KERNELS)
+extern const Kernels kAvx2Kernels;
+extern const Kernels kAvx512Kernels;
+#endif
+
+}  // namespace ringcraft

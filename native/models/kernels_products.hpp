@@ -1,0 +1,252 @@
+#pragma once
+// Matrix products and the LSTM's steps; for kernels_body.hpp alone.
+
+#include "models/kernels_vector.hpp"
+
+namespace ringcraft {
+namespace {
+
+/// Adds kRows rows of x times one panel of weights, [k][kWide][lanes], to sums.
+template <std::size_t kRows, std::size_t kWide>
+RINGCRAFT_INLINE void add_panel(Floats (&sums)[kRows][kWide], const float* x, std::size_t x_row,
+                                const float* panel, std::size_t from, std::size_t to,
+                                std::size_t step) noexcept {
+  for (std::size_t k = from; k < to; k += step) {
+    Floats weights[kWide];
+#pragma GCC unroll 8
+    for (std::size_t v = 0; v < kWide; ++v) {
+      weights[v] = load(panel + (k * kWide + v) * kLanes);
+    }
+#pragma GCC unroll 8
+    for (std::size_t row = 0; row < kRows; ++row) {
+      const Floats one = splat(x[row * x_row + k]);
+#pragma GCC unroll 8
+      for (std::size_t v = 0; v < kWide; ++v) {
+        sums[row][v] += one * weights[v];
+      }
+    }
+  }
+}
+
+template <std::size_t kRows, std::size_t kWide>
+RINGCRAFT_INLINE void finish(const Linear& layer, Floats (&sums)[kRows][kWide], std::size_t first, float* y,
+                             std::size_t y_row) noexcept {
+#pragma GCC unroll 8
+  for (std::size_t row = 0; row < kRows; ++row) {
+#pragma GCC unroll 8
+    for (std::size_t v = 0; v < kWide; ++v) {
+      const std::size_t column = first + v * kLanes;
+      if (column < layer.outputs) {
+        store_some(y + row * y_row + column, activated(layer.activation, layer.slope, sums[row][v]),
+                   layer.outputs - column);
+      }
+    }
+  }
+}
+
+template <std::size_t kRows, std::size_t kWide>
+RINGCRAFT_INLINE void panel_rows(const Linear& layer, const float* panel, std::size_t first, const float* x,
+                                 std::size_t x_row, float* y, std::size_t y_row) noexcept {
+  Floats sums[kRows][kWide];
+#pragma GCC unroll 8
+  for (std::size_t row = 0; row < kRows; ++row) {
+#pragma GCC unroll 8
+    for (std::size_t v = 0; v < kWide; ++v) {
+      sums[row][v] = load(layer.bias + first + v * kLanes);
+    }
+  }
+  add_panel(sums, x, x_row, panel, 0, layer.inputs, 1);
+  finish(layer, sums, first, y, y_row);
+}
+
+/// One row alone: four sums side by side hide the latency of a multiply-add.
+template <std::size_t kWide>
+RINGCRAFT_INLINE void panel_row(const Linear& layer, const float* panel, std::size_t first, const float* x,
+                                float* y) noexcept {
+  constexpr std::size_t kParts = 4;
+  Floats sums[kParts][kWide] = {};
+  std::size_t k = 0;
+  for (; k + kParts <= layer.inputs; k += kParts) {
+#pragma GCC unroll 8
+    for (std::size_t part = 0; part < kParts; ++part) {
+      const Floats one = splat(x[k + part]);
+#pragma GCC unroll 8
+      for (std::size_t v = 0; v < kWide; ++v) {
+        sums[part][v] += one * load(panel + ((k + part) * kWide + v) * kLanes);
+      }
+    }
+  }
+  for (; k < layer.inputs; ++k) {
+    const Floats one = splat(x[k]);
+#pragma GCC unroll 8
+    for (std::size_t v = 0; v < kWide; ++v) {
+      sums[0][v] += one * load(panel + (k * kWide + v) * kLanes);
+    }
+  }
+  Floats whole[1][kWide];
+#pragma GCC unroll 8
+  for (std::size_t v = 0; v < kWide; ++v) {
+    whole[0][v] =
+        (sums[0][v] + sums[1][v]) + (sums[2][v] + sums[3][v]) + load(layer.bias + first + v * kLanes);
+  }
+  finish(layer, whole, first, y, 0);
+}
+
+template <std::size_t kWide>
+RINGCRAFT_INLINE void panel_all(const Linear& layer, const float* panel, std::size_t first, const float* x,
+                                std::size_t x_row, float* y, std::size_t y_row, std::size_t rows,
+                                bool one_by_one) noexcept {
+  if (rows == 1 && !one_by_one) {
+    panel_row<kWide>(layer, panel, first, x, y);
+    return;
+  }
+  std::size_t row = 0;
+  for (; row + 4 <= rows; row += 4) {
+    panel_rows<4, kWide>(layer, panel, first, x + row * x_row, x_row, y + row * y_row, y_row);
+  }
+  for (; row < rows; ++row) {
+    panel_rows<1, kWide>(layer, panel, first, x + row * x_row, x_row, y + row * y_row, y_row);
+  }
+}
+
+void run_linear(const Linear& layer, const float* x, std::size_t x_row, float* y, std::size_t y_row,
+                std::size_t rows, bool one_by_one) noexcept {
+  // Panels two vectors wide, the last one vector wide where that is enough: as pack_linear() lays them out.
+  const float* panel = layer.weights;
+  for (std::size_t first = 0; first < layer.outputs;) {
+    if (layer.outputs - first > kLanes) {
+      panel_all<2>(layer, panel, first, x, x_row, y, y_row, rows, one_by_one);
+      panel += layer.inputs * 2 * kLanes;
+      first += 2 * kLanes;
+    } else {
+      panel_all<1>(layer, panel, first, x, x_row, y, y_row, rows, one_by_one);
+      panel += layer.inputs * kLanes;
+      first += kLanes;
+    }
+  }
+}
+
+template <std::size_t kRows, std::size_t kWide>
+RINGCRAFT_INLINE void block(const Rows& product, std::size_t m, std::size_t n, const float* a, const float* b,
+                            float* c) noexcept {
+  Floats sums[kRows][kWide];
+#pragma GCC unroll 8
+  for (std::size_t row = 0; row < kRows; ++row) {
+    const Floats start = splat(product.bias == nullptr ? 0.0F : product.bias[m + row]);
+#pragma GCC unroll 8
+    for (std::size_t v = 0; v < kWide; ++v) {
+      sums[row][v] = start;
+    }
+  }
+  const float* left = a + m * product.a_row;
+  for (std::size_t k = 0; k < product.k; ++k) {
+    const float* right = b + product.offsets[k] + n;
+    Floats values[kWide];
+#pragma GCC unroll 8
+    for (std::size_t v = 0; v < kWide; ++v) {
+      values[v] = load(right + v * kLanes);
+    }
+#pragma GCC unroll 8
+    for (std::size_t row = 0; row < kRows; ++row) {
+      const Floats one = splat(left[row * product.a_row + k]);
+#pragma GCC unroll 8
+      for (std::size_t v = 0; v < kWide; ++v) {
+        sums[row][v] += one * values[v];
+      }
+    }
+  }
+#pragma GCC unroll 8
+  for (std::size_t row = 0; row < kRows; ++row) {
+#pragma GCC unroll 8
+    for (std::size_t v = 0; v < kWide; ++v) {
+      const std::size_t column = n + v * kLanes;
+      if (column < product.n) {
+        store_some(c + (m + row) * product.c_row + column,
+                   activated(product.activation, product.slope, sums[row][v]), product.n - column);
+      }
+    }
+  }
+}
+
+template <std::size_t kRows>
+RINGCRAFT_INLINE void band(const Rows& product, std::size_t m, const float* a, const float* b,
+                           float* c) noexcept {
+  std::size_t n = 0;
+  for (; n + kLanes < product.n; n += 2 * kLanes) {
+    block<kRows, 2>(product, m, n, a, b, c);
+  }
+  if (n < product.n) {
+    block<kRows, 1>(product, m, n, a, b, c);
+  }
+}
+
+void run_rows(const Rows& product, const float* a, const float* b, float* c) noexcept {
+  std::size_t m = 0;
+  for (; m + 4 <= product.m; m += 4) {
+    band<4>(product, m, a, b, c);
+  }
+  for (; m < product.m; ++m) {
+    band<1>(product, m, a, b, c);
+  }
+}
+
+/// Gates of kLanes hidden units in one step; order of gates as ONNX has it: input, output, forget, cell.
+RINGCRAFT_INLINE void lstm_block(const Lstm& layer, const float* gates, const float* weights,
+                                 const float* hidden, float* cell, float* out) noexcept {
+  Floats even[4];
+  Floats odd[4] = {};
+#pragma GCC unroll 4
+  for (std::size_t gate = 0; gate < 4; ++gate) {
+    even[gate] = load(gates + gate * kLanes);
+  }
+  std::size_t k = 0;
+  for (; k + 2 <= layer.hidden; k += 2) {
+    const Floats first = splat(hidden[k]);
+    const Floats second = splat(hidden[k + 1]);
+#pragma GCC unroll 4
+    for (std::size_t gate = 0; gate < 4; ++gate) {
+      even[gate] += first * load(weights + (k * 4 + gate) * kLanes);
+      odd[gate] += second * load(weights + (k * 4 + 4 + gate) * kLanes);
+    }
+  }
+  if (k < layer.hidden) {
+    const Floats last = splat(hidden[k]);
+#pragma GCC unroll 4
+    for (std::size_t gate = 0; gate < 4; ++gate) {
+      even[gate] += last * load(weights + (k * 4 + gate) * kLanes);
+    }
+  }
+  const Floats input = sigmoid_of(even[0] + odd[0]);
+  const Floats output = sigmoid_of(even[1] + odd[1]);
+  const Floats forget = sigmoid_of(even[2] + odd[2]);
+  const Floats next = forget * load(cell) + input * tanh_of(even[3] + odd[3]);
+  store(cell, next);
+  store(out, output * tanh_of(next));
+}
+
+const float* run_lstm(const Lstm& layer, const float* gates, float* y) noexcept {
+  const std::size_t wide = padded(layer.hidden, kLanes);
+  float* hidden = layer.hidden_state;
+  float* next = layer.hidden_state + wide;
+  for (std::size_t i = 0; i < layer.hidden; ++i) {
+    hidden[i] = layer.first_hidden[i];
+    layer.cell_state[i] = layer.first_cell[i];
+  }
+  for (std::size_t step = 0; step < layer.steps; ++step) {
+    const std::size_t t = layer.reverse ? layer.steps - 1 - step : step;
+    for (std::size_t unit = 0; unit < wide; unit += kLanes) {
+      lstm_block(layer, gates + (t * wide + unit) * 4, layer.recurrent + unit * 4 * layer.hidden, hidden,
+                 layer.cell_state + unit, next + unit);
+    }
+    if (y != nullptr) {
+      __builtin_memcpy(y + t * layer.hidden, next, layer.hidden * sizeof(float));
+    }
+    float* const swapped = hidden;
+    hidden = next;
+    next = swapped;
+  }
+  return hidden;
+}
+
+}  // namespace
+}  // namespace ringcraft

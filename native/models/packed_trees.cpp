@@ -1,0 +1,267 @@
+#include "models/packed_trees.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <tuple>
+
+namespace ringcraft {
+namespace {
+
+constexpr std::uint32_t kMaxNodes = 1U << 24U;  // links hold 24 bits
+constexpr std::uint32_t kMaxLevels = 64;
+constexpr std::int32_t kLeafKey = std::numeric_limits<std::int32_t>::max();
+
+[[noreturn]] void refuse(const std::string& why) { throw OnnxError("trees: " + why); }
+
+/// As ordered_keys() of the kernels makes it.
+std::int32_t ordered_key(float value) {
+  const auto bits = std::bit_cast<std::int32_t>(value + 0.0F);
+  return bits ^ ((bits >> 31) & 0x7FFFFFFF);
+}
+
+}  // namespace
+
+/// The node's columns, and the way from them to packed trees.
+struct PackedTrees::Reader {
+  struct Split {
+    std::int32_t key = kLeafKey;
+    std::uint32_t feature = 0;
+    std::uint32_t low = 0;  // rows of the columns
+    std::uint32_t high = 0;
+    bool missing_low = false;
+    bool leaf = true;
+    std::vector<std::pair<std::uint32_t, float>> weights;  // output, value
+  };
+
+  Reader(const OnnxNode& from, PackedTrees& into) : node(from), packed(into) {
+    regressor = node.kind == "TreeEnsembleRegressor";
+    if (!regressor && node.kind != "TreeEnsembleClassifier") {
+      refuse("expected a tree ensemble, got " + node.kind);
+    }
+    read_outputs();
+    read_splits();
+    read_weights();
+    for (std::uint32_t row = 0; row < splits.size(); ++row) {
+      if (!below_another[row]) pack_tree(row);
+    }
+  }
+
+  const std::vector<std::int64_t>& column(const std::string& name, std::size_t size) {
+    const OnnxAttribute* found = node.find(name);
+    if (found == nullptr || found->integers.size() != size) {
+      refuse(name + ": expected " + std::to_string(size) + " numbers");
+    }
+    return found->integers;
+  }
+
+  const std::vector<float>& reals(const std::string& name, std::size_t size) {
+    const OnnxAttribute* found = node.find(name);
+    if (found == nullptr || found->reals.size() != size) {
+      refuse(name + ": expected " + std::to_string(size) + " numbers");
+    }
+    return found->reals;
+  }
+
+  void read_outputs() {
+    std::size_t outputs = 0;
+    if (regressor) {
+      outputs = static_cast<std::size_t>(std::max<std::int64_t>(node.integer("n_targets", 1), 0));
+      if (node.text("aggregate_function", "SUM") != "SUM") refuse("only sums over trees are done here");
+    } else {
+      const auto* labels = node.find("classlabels_int64s");
+      const auto* names = node.find("classlabels_strings");
+      outputs = labels != nullptr && !labels->integers.empty() ? labels->integers.size()
+                : names != nullptr                             ? names->texts.size()
+                                                               : 0;
+      if (outputs < 3) refuse("a classifier of fewer than three classes");
+    }
+    if (outputs < 1 || outputs > kMaxOutputs) {
+      refuse("expected 1.." + std::to_string(kMaxOutputs) + " outputs, got " + std::to_string(outputs));
+    }
+    packed.base_.assign(outputs, 0.0F);
+    if (const OnnxAttribute* base = node.find("base_values"); base != nullptr && !base->reals.empty()) {
+      packed.base_ = reals("base_values", outputs);
+    }
+    const std::string transform = node.text("post_transform", "NONE");
+    if (transform == "SOFTMAX") {
+      packed.transform_ = TreeTransform::kSoftmax;
+    } else if (transform == "LOGISTIC") {
+      packed.transform_ = TreeTransform::kLogistic;
+    } else if (transform != "NONE") {
+      refuse("transform " + transform);
+    }
+    for (const auto& [name, value] : node.attributes) {
+      if (name.ends_with("_as_tensor")) refuse(name);
+    }
+  }
+
+  void read_splits() {
+    const OnnxAttribute* ids = node.find("nodes_nodeids");
+    const std::size_t count = ids == nullptr ? 0 : ids->integers.size();
+    const OnnxAttribute* modes = node.find("nodes_modes");
+    if (count > kMaxNodes / 4 || modes == nullptr || modes->texts.size() != count) {
+      if (count == 0) return;  // no trees: the sums are the base values
+      refuse("nodes_modes: expected as many as nodes");
+    }
+    const auto& tree_ids = column("nodes_treeids", count);
+    const auto& features = column("nodes_featureids", count);
+    const auto& lows = column("nodes_truenodeids", count);
+    const auto& highs = column("nodes_falsenodeids", count);
+    const auto& values = reals("nodes_values", count);
+    std::vector<std::int64_t> missing(count, 0);
+    if (const OnnxAttribute* tracks = node.find("nodes_missing_value_tracks_true");
+        tracks != nullptr && !tracks->integers.empty()) {
+      missing = column("nodes_missing_value_tracks_true", count);
+    }
+    for (std::size_t row = 0; row < count; ++row) {
+      if (!places.emplace(std::pair(tree_ids[row], ids->integers[row]), static_cast<std::uint32_t>(row))
+               .second) {
+        refuse("two nodes of one number");
+      }
+    }
+    splits.resize(count);
+    below_another.resize(count);
+    for (std::size_t row = 0; row < count; ++row) {
+      Split& split = splits[row];
+      if (modes->texts[row] == "LEAF") continue;
+      if (features[row] < 0 || features[row] >= static_cast<std::int64_t>(kMaxFeatures)) {
+        refuse("feature " + std::to_string(features[row]));
+      }
+      split.leaf = false;
+      split.feature = static_cast<std::uint32_t>(features[row]);
+      packed.trees_.features = std::max<std::size_t>(packed.trees_.features, split.feature + 1U);
+      split.low = place(tree_ids[row], lows[row]);
+      split.high = place(tree_ids[row], highs[row]);
+      below_another[split.low] = below_another[split.high] = true;
+      split.missing_low = missing[row] != 0;
+      compare_below(split, modes->texts[row], values[row]);
+    }
+  }
+
+  static void compare_below(Split& split, const std::string& mode, float value) {
+    if (std::isnan(value)) refuse("a threshold that is not a number");
+    const bool opposite = mode == "BRANCH_GT" || mode == "BRANCH_GTE";
+    const bool inclusive = mode == "BRANCH_LEQ" || mode == "BRANCH_GT";
+    if (!opposite && mode != "BRANCH_LEQ" && mode != "BRANCH_LT") refuse("mode " + mode);
+    split.key =
+        ordered_key(value) + (inclusive ? 1 : 0);  // an infinity's key is far from the largest integer
+    if (opposite) {
+      std::swap(split.low, split.high);
+      split.missing_low = !split.missing_low;
+    }
+  }
+
+  std::uint32_t place(std::int64_t tree, std::int64_t id) const {
+    const auto found = places.find({tree, id});
+    if (found == places.end()) refuse("a branch to node " + std::to_string(id) + ", which is not there");
+    return found->second;
+  }
+
+  void read_weights() {
+    const std::string prefix = regressor ? "target_" : "class_";
+    const OnnxAttribute* ids = node.find(prefix + "ids");
+    const std::size_t count = ids == nullptr ? 0 : ids->integers.size();
+    if (count == 0) return;
+    const auto& tree_ids = column(prefix + "treeids", count);
+    const auto& node_ids = column(prefix + "nodeids", count);
+    const auto& weights = reals(prefix + "weights", count);
+    for (std::size_t i = 0; i < count; ++i) {
+      if (ids->integers[i] < 0 || ids->integers[i] >= static_cast<std::int64_t>(packed.base_.size())) {
+        refuse("output " + std::to_string(ids->integers[i]));
+      }
+      splits[place(tree_ids[i], node_ids[i])].weights.emplace_back(
+          static_cast<std::uint32_t>(ids->integers[i]), weights[i]);
+    }
+  }
+
+  /// Lays out the tree whose first row is `root`, once for each output that its leaves add to.
+  void pack_tree(std::uint32_t root) {
+    std::vector<std::uint32_t> rows = {root};
+    std::vector<std::uint32_t> level = {0};
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      if (splits[rows[i]].leaf) continue;
+      if (level[i] >= kMaxLevels || rows.size() > splits.size()) {
+        refuse("a tree of more than " + std::to_string(kMaxLevels) + " levels, or a cycle");
+      }
+      for (const std::uint32_t child : {splits[rows[i]].low, splits[rows[i]].high}) {
+        rows.push_back(child);
+        level.push_back(level[i] + 1);
+      }
+    }
+    std::vector<std::uint32_t> outputs;
+    for (const std::uint32_t row : rows) {
+      if (!splits[row].leaf) continue;
+      for (const auto& [output, weight] : splits[row].weights) {
+        if (std::find(outputs.begin(), outputs.end(), output) == outputs.end()) outputs.push_back(output);
+      }
+    }
+    for (const std::uint32_t output : outputs) {
+      laid_out.emplace_back(output, level.back(), lay_out(rows, output));
+    }
+  }
+
+  std::uint32_t lay_out(const std::vector<std::uint32_t>& rows, std::uint32_t output) {
+    const std::size_t first = packed.nodes_.size();
+    if (first + rows.size() > kMaxNodes) refuse("too many nodes");
+    std::size_t next_child = first + 1;
+    for (const std::uint32_t row : rows) {
+      const Split& split = splits[row];
+      const std::size_t own = packed.nodes_.size();
+      const std::size_t low = split.leaf ? own : next_child;
+      next_child += split.leaf ? 0 : 2;
+      packed.nodes_.push_back({split.key, static_cast<std::uint32_t>(low << 8U) | split.feature});
+      packed.missing_low_.push_back(split.leaf || split.missing_low ? 1 : 0);
+      float leaf = 0;
+      for (const auto& [to, weight] : split.weights) {
+        leaf += split.leaf && to == output ? weight : 0.0F;
+      }
+      packed.leaves_.push_back(leaf);
+    }
+    return static_cast<std::uint32_t>(first);
+  }
+
+  /// Trees of one output and like depth, eight at a time.
+  void group() {
+    std::stable_sort(laid_out.begin(), laid_out.end(), [](const auto& one, const auto& other) {
+      return std::tie(std::get<0>(one), std::get<1>(one)) < std::tie(std::get<0>(other), std::get<1>(other));
+    });
+    if (laid_out.empty()) return;
+    const auto nothing = static_cast<std::uint32_t>(packed.nodes_.size());  // a tree that adds nothing
+    packed.nodes_.push_back({kLeafKey, nothing << 8U});
+    packed.leaves_.push_back(0);
+    packed.missing_low_.push_back(1);
+    std::size_t filled = kTreesInFlight;
+    for (const auto& [output, levels, first] : laid_out) {
+      if (filled == kTreesInFlight || packed.groups_.back().output != output) {
+        TreeGroup fresh{{}, 0, output};
+        std::fill(std::begin(fresh.roots), std::end(fresh.roots), nothing);
+        packed.groups_.push_back(fresh);
+        filled = 0;
+      }
+      packed.groups_.back().roots[filled++] = first;
+      packed.groups_.back().levels = levels;
+    }
+  }
+
+  const OnnxNode& node;
+  PackedTrees& packed;
+  bool regressor = false;
+  std::vector<Split> splits;
+  std::vector<bool> below_another;  // what is below no other is a root
+  std::map<std::pair<std::int64_t, std::int64_t>, std::uint32_t> places;
+  std::vector<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t>>
+      laid_out;  // output, levels, first node
+};
+
+PackedTrees::PackedTrees(const OnnxNode& node) {
+  Reader(node, *this).group();
+  trees_.nodes = nodes_.data();
+  trees_.leaves = leaves_.data();
+  trees_.missing_low = missing_low_.data();
+  trees_.groups = groups_.data();
+  trees_.group_count = groups_.size();
+}
+
+}  // namespace ringcraft
