@@ -11,7 +11,7 @@ from data_contracts.errors import FeatureMismatchError, ManifestError, ModelErro
 from data_contracts.feature_set import FeatureSet
 from data_contracts.manifest import MODEL_FILE, Golden, Manifest, read_golden, verify_files
 from native import onnxruntime_library
-from native._native import Model, OnnxError, OnnxModel
+from native._native import Model, OnnxError, OnnxModel, load_kernel
 
 _WARM_RUNS = 300
 _WARM_RUNS_MIN = 20
@@ -29,6 +29,8 @@ class ReadyVersion(NamedTuple):
     shadow: Model
     warm_p50_us: float
     warm_p99_us: float
+    no_kernel: str
+    """Why ONNX Runtime runs it and no kernel of our own; empty where one does."""
 
 
 def load_model(path: Path) -> OnnxModel:
@@ -62,15 +64,34 @@ def prepare_version(folder: Path, *, model: str, live: FeatureSet) -> ReadyVersi
         raise ManifestError(f"{folder}: model: expected {model}, got {manifest.model}")
     _check_features(manifest, live)
     golden = read_golden(folder)
-    acting, shadow = load_model(folder / MODEL_FILE), load_model(folder / MODEL_FILE)
+    reference = load_model(folder / MODEL_FILE)
+    _check_widths(reference, manifest)
+    inputs = _check_parity(reference, golden, manifest.parity_tolerance)
+    acting, shadow, no_kernel = _engines(folder / MODEL_FILE, reference, golden, manifest.parity_tolerance)
     for engine in (acting, shadow):
-        _check_widths(engine, manifest)
-        inputs = _check_parity(engine, golden, manifest.parity_tolerance)
         runs = _warm_runs(engine, inputs)
         engine.latencies_ns(inputs[:1], runs)
     spent_us = acting.latencies_ns(inputs, math.ceil(runs / len(inputs))) / 1000
     p50_us, p99_us = np.quantile(spent_us, (0.5, 0.99)).tolist()
-    return ReadyVersion(manifest, acting, shadow, p50_us, p99_us)
+    return ReadyVersion(manifest, acting, shadow, p50_us, p99_us, no_kernel)
+
+
+def _engines(path: Path, reference: OnnxModel, golden: Golden, tolerance: float) -> tuple[Model, Model, str]:
+    """Return kernels for both threads if they answer the golden vectors as stated; else ONNX Runtime, and why."""
+    try:
+        kernels = load_kernel(str(path)), load_kernel(str(path))
+        for kernel in kernels:
+            _check_same_shape(kernel, reference)
+            _check_parity(kernel, golden, tolerance)
+    except (OnnxError, ModelError, ParityError) as error:
+        return reference, load_model(path), str(error)
+    return *kernels, ""
+
+
+def _check_same_shape(kernel: Model, reference: Model) -> None:
+    wanted, got = ((one.window, one.width, one.outputs) for one in (reference, kernel))
+    if wanted != got:
+        raise ModelError(f"kernel: expected window, width and outputs {wanted}, got {got}")
 
 
 def _warm_runs(engine: Model, inputs: Float32s) -> int:

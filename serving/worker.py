@@ -274,7 +274,15 @@ class PreparedWorker:
             shadow=ready.shadow,
             trained_until_ns=max((data.last_event_ns for data in ready.manifest.data), default=0),
         )
-        log.info("version_ready", model=model.name, version=slot.version, slot=slot.slot, p99_us=ready.warm_p99_us)
+        log.info(
+            "version_ready",
+            model=model.name,
+            version=slot.version,
+            slot=slot.slot,
+            p99_us=ready.warm_p99_us,
+            tier=ready.live.tier,
+            no_kernel=ready.no_kernel,
+        )
         return SlotStatus(
             model=model.name,
             slot=slot.slot,

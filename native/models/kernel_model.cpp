@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <iterator>
@@ -18,14 +19,15 @@ std::string tier_of(const char* family, const Kernels& kernels) {
 
 class TreeModel final : public Model {
  public:
-  TreeModel(const OnnxNode& node, ModelShape shape, const Kernels& kernels)
+  TreeModel(std::unique_ptr<const PackedTrees> packed, ModelShape shape, const Kernels& kernels)
       : Model(shape, tier_of("trees", kernels)),
         kernels_(kernels),
-        packed_(node),
+        holder_(std::move(packed)),
+        packed_(*holder_),
         keys_(padded(std::max(packed_.trees().features, width()), kSlack) + kSlack) {
-    if (packed_.outputs() != outputs() || packed_.trees().features > inputs()) {
-      throw OnnxError("trees: expected " + std::to_string(outputs()) + " outputs of at most " +
-                      std::to_string(inputs()) + " features");
+    if (packed_.trees().features > inputs()) {
+      throw OnnxError("trees: expected at most " + std::to_string(inputs()) + " features, got " +
+                      std::to_string(packed_.trees().features));
     }
   }
 
@@ -44,7 +46,8 @@ class TreeModel final : public Model {
 
  private:
   const Kernels& kernels_;
-  PackedTrees packed_;
+  std::unique_ptr<const PackedTrees> holder_;
+  const PackedTrees& packed_;
   Aligned<std::int32_t> keys_;
 };
 
@@ -83,17 +86,38 @@ ModelShape input_shape(const OnnxValue& input) {
           windowed};
 }
 
+/// An ensemble; after it perhaps an Add of constants, and perhaps a Softmax.
 std::unique_ptr<Model> build_trees(const OnnxGraph& graph, ModelShape shape, const Kernels& kernels) {
   const OnnxNode& node = graph.nodes[0];
   const std::size_t scores = node.kind == "TreeEnsembleClassifier" ? 1 : 0;
-  const bool whole = graph.nodes.size() == 1 && !shape.windowed && node.inputs.size() == 1 &&
-                     node.inputs[0] == graph.inputs[0].name && node.outputs.size() > scores &&
-                     node.outputs[scores] == graph.outputs[0].name;
-  if (!whole) {
-    throw OnnxError("trees: expected one ensemble from the input to the first output");
+  if (shape.windowed || node.inputs.size() != 1 || node.inputs[0] != graph.inputs[0].name ||
+      node.outputs.size() <= scores) {
+    throw OnnxError("trees: expected an ensemble over the input");
   }
-  shape.outputs = PackedTrees(node).outputs();
-  return std::make_unique<TreeModel>(node, shape, kernels);
+  auto packed = std::make_unique<PackedTrees>(node);
+  shape.outputs = packed->outputs();
+  std::string name = node.outputs[scores];
+  for (std::size_t i = 1; i < graph.nodes.size(); ++i) {
+    const OnnxNode& next = graph.nodes[i];
+    const bool reads = next.domain.empty() && !next.inputs.empty() && next.inputs[0] == name &&
+                       next.outputs.size() == 1 && packed->transform() == TreeTransform::kNone;
+    const auto constant =
+        next.inputs.size() == 2 ? graph.constants.find(next.inputs[1]) : graph.constants.end();
+    if (reads && next.kind == "Add" && constant != graph.constants.end() &&
+        constant->second.reals.size() == shape.outputs) {
+      packed->add_base(constant->second.reals.data());
+    } else if (reads && next.kind == "Softmax" && graph.opset >= 13 &&
+               std::abs(next.integer("axis", -1)) == 1) {
+      packed->transform(TreeTransform::kSoftmax);
+    } else {
+      throw OnnxError("trees: node " + next.kind + " after the ensemble");
+    }
+    name = next.outputs[0];
+  }
+  if (name != graph.outputs[0].name) {
+    throw OnnxError("trees: expected the first output to be the ensemble's");
+  }
+  return std::make_unique<TreeModel>(std::move(packed), shape, kernels);
 }
 
 }  // namespace

@@ -37,6 +37,10 @@ struct PackedTrees::Reader {
 
   Reader(const OnnxNode& from, PackedTrees& into) : node(from), packed(into) {
     regressor = node.kind == "TreeEnsembleRegressor";
+    if (node.kind == "TreeEnsemble") {
+      read_shared_leaves();
+      return;
+    }
     if (!regressor && node.kind != "TreeEnsembleClassifier") {
       refuse("expected a tree ensemble, got " + node.kind);
     }
@@ -45,6 +49,58 @@ struct PackedTrees::Reader {
     read_weights();
     for (std::uint32_t row = 0; row < splits.size(); ++row) {
       if (!below_another[row]) pack_tree(row);
+    }
+  }
+
+  /// ai.onnx.ml 5: splits by place, leaves apart and perhaps shared.
+  void read_shared_leaves() {
+    constexpr std::int64_t kSum = 1;
+    const std::int64_t outputs = node.integer("n_targets", 0);
+    if (outputs < 1 || outputs > static_cast<std::int64_t>(kMaxOutputs) ||
+        node.integer("post_transform", 0) != 0 || node.integer("aggregate_function", kSum) != kSum) {
+      refuse("expected plain sums for 1.." + std::to_string(kMaxOutputs) + " targets");
+    }
+    packed.base_.assign(static_cast<std::size_t>(outputs), 0.0F);
+    const OnnxAttribute* ids = node.find("nodes_featureids");
+    const OnnxAttribute* values = node.find("nodes_splits");
+    const OnnxAttribute* modes = node.find("nodes_modes");
+    const OnnxAttribute* weights = node.find("leaf_weights");
+    const OnnxAttribute* targets = node.find("leaf_targetids");
+    const OnnxAttribute* roots = node.find("tree_roots");
+    if (ids == nullptr || values == nullptr || modes == nullptr || weights == nullptr || targets == nullptr ||
+        roots == nullptr || node.find("membership_values") != nullptr) {
+      refuse("a TreeEnsemble of another kind");
+    }
+    const std::size_t count = ids->integers.size();
+    const std::size_t leaves = targets->integers.size();
+    if (count > kMaxNodes / 4 || leaves > kMaxNodes / 4 || values->tensor.reals.size() != count ||
+        modes->tensor.integers.size() != count || weights->tensor.reals.size() != leaves) {
+      refuse("TreeEnsemble: columns of different lengths");
+    }
+    const auto& low_leaf = column("nodes_trueleafs", count);
+    const auto& low = column("nodes_truenodeids", count);
+    const auto& high_leaf = column("nodes_falseleafs", count);
+    const auto& high = column("nodes_falsenodeids", count);
+    const std::vector<std::int64_t> missing = missing_tracks(count);
+    splits.resize(count + leaves);
+    const auto below = [&](std::int64_t leaf, std::int64_t id) {
+      const std::size_t most = leaf != 0 ? leaves : count;
+      if (id < 0 || id >= static_cast<std::int64_t>(most)) refuse("a branch to " + std::to_string(id));
+      return static_cast<std::uint32_t>(static_cast<std::size_t>(id) + (leaf != 0 ? count : 0));
+    };
+    for (std::size_t row = 0; row < count; ++row) {
+      static constexpr const char* kModes[] = {"BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT"};
+      const std::int64_t mode = modes->tensor.integers[row];
+      if (mode < 0 || mode > 3) refuse("mode " + std::to_string(mode));
+      set_split(splits[row], ids->integers[row], below(low_leaf[row], low[row]),
+                below(high_leaf[row], high[row]), missing[row] != 0);
+      compare_below(splits[row], kModes[mode], values->tensor.reals[row]);
+    }
+    for (std::size_t leaf = 0; leaf < leaves; ++leaf) {
+      add_weight(splits[count + leaf], targets->integers[leaf], weights->tensor.reals[leaf]);
+    }
+    for (const std::int64_t root : roots->integers) {
+      pack_tree(below(0, root));
     }
   }
 
@@ -110,11 +166,7 @@ struct PackedTrees::Reader {
     const auto& lows = column("nodes_truenodeids", count);
     const auto& highs = column("nodes_falsenodeids", count);
     const auto& values = reals("nodes_values", count);
-    std::vector<std::int64_t> missing(count, 0);
-    if (const OnnxAttribute* tracks = node.find("nodes_missing_value_tracks_true");
-        tracks != nullptr && !tracks->integers.empty()) {
-      missing = column("nodes_missing_value_tracks_true", count);
-    }
+    const std::vector<std::int64_t> missing = missing_tracks(count);
     for (std::size_t row = 0; row < count; ++row) {
       if (!places.emplace(std::pair(tree_ids[row], ids->integers[row]), static_cast<std::uint32_t>(row))
                .second) {
@@ -126,18 +178,37 @@ struct PackedTrees::Reader {
     for (std::size_t row = 0; row < count; ++row) {
       Split& split = splits[row];
       if (modes->texts[row] == "LEAF") continue;
-      if (features[row] < 0 || features[row] >= static_cast<std::int64_t>(kMaxFeatures)) {
-        refuse("feature " + std::to_string(features[row]));
-      }
-      split.leaf = false;
-      split.feature = static_cast<std::uint32_t>(features[row]);
-      packed.trees_.features = std::max<std::size_t>(packed.trees_.features, split.feature + 1U);
-      split.low = place(tree_ids[row], lows[row]);
-      split.high = place(tree_ids[row], highs[row]);
+      set_split(split, features[row], place(tree_ids[row], lows[row]), place(tree_ids[row], highs[row]),
+                missing[row] != 0);
       below_another[split.low] = below_another[split.high] = true;
-      split.missing_low = missing[row] != 0;
       compare_below(split, modes->texts[row], values[row]);
     }
+  }
+
+  [[nodiscard]] std::vector<std::int64_t> missing_tracks(std::size_t count) {
+    const OnnxAttribute* tracks = node.find("nodes_missing_value_tracks_true");
+    return tracks == nullptr || tracks->integers.empty() ? std::vector<std::int64_t>(count, 0)
+                                                         : column("nodes_missing_value_tracks_true", count);
+  }
+
+  void set_split(Split& split, std::int64_t feature, std::uint32_t low, std::uint32_t high,
+                 bool missing_low) {
+    if (feature < 0 || feature >= static_cast<std::int64_t>(kMaxFeatures)) {
+      refuse("feature " + std::to_string(feature));
+    }
+    split.leaf = false;
+    split.feature = static_cast<std::uint32_t>(feature);
+    packed.trees_.features = std::max<std::size_t>(packed.trees_.features, split.feature + 1U);
+    split.low = low;
+    split.high = high;
+    split.missing_low = missing_low;
+  }
+
+  void add_weight(Split& split, std::int64_t output, float weight) const {
+    if (output < 0 || output >= static_cast<std::int64_t>(packed.base_.size())) {
+      refuse("output " + std::to_string(output));
+    }
+    split.weights.emplace_back(static_cast<std::uint32_t>(output), weight);
   }
 
   static void compare_below(Split& split, const std::string& mode, float value) {
@@ -168,11 +239,7 @@ struct PackedTrees::Reader {
     const auto& node_ids = column(prefix + "nodeids", count);
     const auto& weights = reals(prefix + "weights", count);
     for (std::size_t i = 0; i < count; ++i) {
-      if (ids->integers[i] < 0 || ids->integers[i] >= static_cast<std::int64_t>(packed.base_.size())) {
-        refuse("output " + std::to_string(ids->integers[i]));
-      }
-      splits[place(tree_ids[i], node_ids[i])].weights.emplace_back(
-          static_cast<std::uint32_t>(ids->integers[i]), weights[i]);
+      add_weight(splits[place(tree_ids[i], node_ids[i])], ids->integers[i], weights[i]);
     }
   }
 
@@ -182,7 +249,7 @@ struct PackedTrees::Reader {
     std::vector<std::uint32_t> level = {0};
     for (std::size_t i = 0; i < rows.size(); ++i) {
       if (splits[rows[i]].leaf) continue;
-      if (level[i] >= kMaxLevels || rows.size() > splits.size()) {
+      if (level[i] >= kMaxLevels || rows.size() > 2 * splits.size()) {
         refuse("a tree of more than " + std::to_string(kMaxLevels) + " levels, or a cycle");
       }
       for (const std::uint32_t child : {splits[rows[i]].low, splits[rows[i]].high}) {
@@ -262,6 +329,12 @@ PackedTrees::PackedTrees(const OnnxNode& node) {
   trees_.missing_low = missing_low_.data();
   trees_.groups = groups_.data();
   trees_.group_count = groups_.size();
+}
+
+void PackedTrees::add_base(const float* values) {
+  for (std::size_t i = 0; i < base_.size(); ++i) {
+    base_[i] += values[i];
+  }
 }
 
 }  // namespace ringcraft

@@ -15,7 +15,7 @@ enum class TreeTransform : std::uint8_t { kNone, kSoftmax, kLogistic };
 
 class PackedTrees {
  public:
-  /// Packs a TreeEnsembleClassifier or TreeEnsembleRegressor of ai.onnx.ml.
+  /// Packs a TreeEnsembleClassifier, TreeEnsembleRegressor or TreeEnsemble of ai.onnx.ml.
   ///
   /// Every comparison becomes "below": x <= t is x below the next float, and x > t is its opposite. Trees are
   /// renumbered breadth first, so that the splits near a root, which every row reads, lie together.
@@ -23,6 +23,10 @@ class PackedTrees {
   /// @throws OnnxError it is malformed (an index out of range, a cycle) or something not done here: tests for
   ///     equality, averages, a binary classifier's single score, other transforms.
   explicit PackedTrees(const OnnxNode& node);
+
+  /// Adds to every sum, as an Add after the node does.
+  void add_base(const float* values);
+  void transform(TreeTransform transform) noexcept { transform_ = transform; }
 
   [[nodiscard]] const Trees& trees() const noexcept { return trees_; }
   [[nodiscard]] const std::vector<float>& base() const noexcept { return base_; }

@@ -67,10 +67,11 @@ def _show_model(model: ModelSnapshot, compared: Sequence[Reading]) -> None:
         "paper bps",
         "p50 us",
         "p99 us",
+        "engine",
     )
     rows = [
         (a.arm, a.version, words(a.family), words(a.status), f"{a.share:.0%}", a.decisions, a.trades,
-         f"{a.pnl_bps:+,.1f}", f"{a.paper_pnl_bps:+,.1f}", a.latency_p50_us, a.latency_p99_us)
+         f"{a.pnl_bps:+,.1f}", f"{a.paper_pnl_bps:+,.1f}", a.latency_p50_us, a.latency_p99_us, a.tier)
         for a in model.arms
     ]  # fmt: skip
     table(model.model, columns, rows)

@@ -62,6 +62,13 @@ def _arms(arms: list[tuple[str, ArmSnapshot]]) -> Iterator[Metric]:
             if (measured := read(arm)) is not None:
                 gauge.add_metric(_labels(model, arm), measured)
         yield gauge
+    engine = GaugeMetricFamily(
+        "ringcraft_engine", "1 for the engine that runs the arm's model.", labels=[*_ARM, "tier"]
+    )
+    for model, arm in arms:
+        if arm.tier:
+            engine.add_metric([*_labels(model, arm), arm.tier], 1)
+    yield engine
     latency = GaugeMetricFamily("ringcraft_latency_us", "Answer minus receive.", labels=[*_ARM, "quantile"])
     for model, arm in arms:
         for quantile, reached in (("0.5", arm.latency_p50_us), ("0.99", arm.latency_p99_us)):

@@ -30,7 +30,7 @@ from worker_kit import (
 from data_contracts.journal import AbstainReason, Arm, MarkoutStatus, Phase, RecordType, TripKind
 from data_contracts.market_event import EventFlag
 from market_data.feature_sets import TOUCH_V1
-from native._native import drain_ring
+from native._native import drain_ring, kernel_isa
 from serving.journal import read_journal
 
 
@@ -272,9 +272,9 @@ def test_new_lineup_is_taken_up_while_events_flow(tmp_path: Path, versions: dict
         feed.events(touch_events(2000))
         status = running.show(lineup(versions | {3: third}, generation=2))
         assert [(one.version, one.state, one.tier) for one in status.slots] == [
-            (1, "ready", "onnxruntime"),
-            (2, "ready", "onnxruntime"),
-            (3, "ready", "onnxruntime"),
+            (1, "ready", f"dense-{kernel_isa()}"),
+            (2, "ready", f"dense-{kernel_isa()}"),
+            (3, "ready", f"dense-{kernel_isa()}"),
         ]
         running.routing.publish([ab_route(champion_slot=2, champion_version=3)])
         feed.events(touch_events(2000, start=2000))

@@ -174,6 +174,7 @@ def test_metrics_carry_what_the_snapshot_says(client: httpx.Client, tier: Tier) 
     assert values["ringcraft_pnl_bps"] == [(champion, -1.5)]
     assert values["ringcraft_share"] == [(champion, 0.9)]
     assert ({**champion, "quantile": "0.99"}, 11.3) in values["ringcraft_latency_us"]
+    assert ({**champion, "tier": "onnxruntime"}, 1) in values["ringcraft_engine"]
     assert ({"model": "if-tilt", "guardrail": "pnl"}, 0.78) in values["ringcraft_guardrail_evidence"]
     assert values["ringcraft_rollout_state"][0][0]["state"] == "ab"
     assert values["ringcraft_worker_shadows_dropped"] == [({"worker": "worker-0"}, 3.0)]
