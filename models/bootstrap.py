@@ -1,6 +1,6 @@
 """Confidence intervals that respect dependence: the moving-block bootstrap over additive statistics."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,10 +36,28 @@ def estimate(rows: NDArray[np.float64], statistic: Statistic, *, block: int, see
     Source:
         Künsch (1989), Annals of Statistics 17(3).
     """
-    if not len(rows):
-        return Estimate(value=None)
+    return estimates({"": (rows, statistic)}, block=block, seed=seed)[""]
+
+
+def estimates(
+    asked: Mapping[str, tuple[NDArray[np.float64], Statistic]], *, block: int, seed: int
+) -> dict[str, Estimate]:
+    """Return what `estimate` does for each of several statistics, by name, all from the same resampled series."""
+    parts = {id(rows): rows for rows, _ in asked.values()}  # several statistics may share their rows
+    count = len(next(iter(parts.values())))
+    if not count:
+        return {name: Estimate(value=None) for name in asked}
+    ends = dict(zip(parts, np.cumsum([part.shape[1] for part in parts.values()]).tolist(), strict=True))
+    drawn = resampled_sums(np.hstack(list(parts.values())), block=block, seed=seed)
+    return {
+        name: _estimate(rows, drawn[:, ends[id(rows)] - rows.shape[1] : ends[id(rows)]], statistic)
+        for name, (rows, statistic) in asked.items()
+    }
+
+
+def _estimate(rows: NDArray[np.float64], drawn: Sums, statistic: Statistic) -> Estimate:
     value = float(statistic(rows.sum(axis=0, keepdims=True))[0])
-    draws = statistic(resampled_sums(rows, block=block, seed=seed))
+    draws = statistic(drawn)
     draws = draws[np.isfinite(draws)]
     if not np.isfinite(value) or not draws.size:
         return Estimate(value=None)
@@ -54,7 +72,8 @@ def resampled_sums(rows: NDArray[np.float64], *, block: int, seed: int, samples:
     whole, rest = divmod(count, block)
     generator = np.random.default_rng(seed)
     starts = generator.integers(0, count - block + 1, size=(samples, whole))
-    sums: Sums = (running[starts + block] - running[starts]).sum(axis=1)
+    blocks = running[block:] - running[:-block]
+    sums: Sums = np.array([blocks[chosen].sum(axis=0) for chosen in starts])  # one series at a time fits the cache
     if rest:
         tail = generator.integers(0, count - rest + 1, size=samples)
         sums += running[tail + rest] - running[tail]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from data_contracts.manifest import Estimate
 from models import metrics
-from models.bootstrap import Statistic, block_length, estimate
+from models.bootstrap import Statistic, block_length, estimates
 from models.dataset import Dataset
 from models.metrics import Scores
 from models.sharpe import bucket_ns, bucketed, deflated_sharpe, sharpe_ratio
@@ -17,6 +17,7 @@ from models.trading import actions, max_drawdown_bps, pnl_bps, round_trip_bps, s
 STRONG_SHARE: Final = 0.1
 """Of the rows, those on which a signal is strongest: what it is worth there does not hang on a threshold."""
 _HOUR_NS: Final = 3.6e12
+_Asked = dict[str, tuple[NDArray[np.float64], Statistic]]
 
 
 def evaluate(
@@ -55,43 +56,49 @@ def sums_a_period(scores: Scores, dataset: Dataset, threshold: float) -> NDArray
 
 
 def _of_the_label(scores: Scores, dataset: Dataset, *, seed: int, cut: float) -> dict[str, Estimate]:
-    interval, ones = _Interval(dataset, seed), np.ones(len(dataset))
+    ones = np.ones(len(dataset))
     cells = metrics.confusion_rows(scores, dataset.classes, cut=cut)
-    ic_rows = metrics.correlation_rows(metrics.signal(scores), dataset.mid_move_bps)
-    found = {
-        "mcc": interval(cells, metrics.mcc),
-        "f1_macro": interval(cells, metrics.f1_macro),
-        "accuracy": interval(cells, metrics.accuracy),
-        "information_coefficient": interval(ic_rows, metrics.correlation),
+    asked: _Asked = {
+        "mcc": (cells, metrics.mcc),
+        "f1_macro": (cells, metrics.f1_macro),
+        "accuracy": (cells, metrics.accuracy),
+        "information_coefficient": (
+            metrics.correlation_rows(metrics.signal(scores), dataset.mid_move_bps),
+            metrics.correlation,
+        ),
     }
     if scores.shape[1] == 1:
         unknown = Estimate(value=None)
-        return found | {"log_loss": unknown, "brier": unknown, "calibration_error": unknown}
+        nothing = {"log_loss": unknown, "brier": unknown, "calibration_error": unknown}
+        return _with_intervals(asked, dataset, seed) | nothing
     losses, squares = metrics.log_losses(scores, dataset.classes), metrics.brier_scores(scores, dataset.classes)
-    return found | {
-        "log_loss": interval(np.column_stack([losses, ones]), metrics.mean),
-        "brier": interval(np.column_stack([squares, ones]), metrics.mean),
-        "calibration_error": Estimate(value=metrics.calibration_error(scores, dataset.classes)),
+    asked |= {
+        "log_loss": (np.column_stack([losses, ones]), metrics.mean),
+        "brier": (np.column_stack([squares, ones]), metrics.mean),
     }
+    error = Estimate(value=metrics.calibration_error(scores, dataset.classes))
+    return _with_intervals(asked, dataset, seed) | {"calibration_error": error}
 
 
 def _of_the_rule(
     taken: NDArray[np.int8], dataset: Dataset, seed: int, trials: int, trial_sharpes: Sequence[float]
 ) -> dict[str, Estimate]:
-    interval, ones = _Interval(dataset, seed), np.ones(len(dataset))
+    ones = np.ones(len(dataset))
     earned, traded = pnl_bps(dataset, taken), (taken != 0).astype(np.float64)
     left = round_trip_bps(dataset, taken)
+    asked: _Asked = {
+        "net_pnl_bps": (np.column_stack([earned, ones]), metrics.mean),
+        "net_pnl_per_trade_bps": (np.column_stack([earned, traded]), metrics.mean),
+        "round_trip_per_trade_bps": (np.column_stack([left, traded]), metrics.mean),
+        "turnover": (np.column_stack([traded, ones]), metrics.mean),
+    }
     sums = bucketed(dataset.event_ns, earned, bucket_ns(dataset.event_ns, dataset.horizon_ns))
     deflated, bar = deflated_sharpe(sums, trials=trials, trial_sharpes=trial_sharpes)
     hours = float(dataset.event_ns[-1] - dataset.event_ns[0]) / _HOUR_NS if len(dataset) > 1 else 0.0
-    return {
-        "net_pnl_bps": interval(np.column_stack([earned, ones]), metrics.mean),
-        "net_pnl_per_trade_bps": interval(np.column_stack([earned, traded]), metrics.mean),
-        "round_trip_per_trade_bps": interval(np.column_stack([left, traded]), metrics.mean),
+    return _with_intervals(asked, dataset, seed) | {
         "total_pnl_bps": Estimate(value=float(earned.sum())),
         "max_drawdown_bps": Estimate(value=max_drawdown_bps(earned)),
         "trades": Estimate(value=float(traded.sum())),
-        "turnover": interval(np.column_stack([traded, ones]), metrics.mean),
         "trades_per_hour": Estimate(value=float(traded.sum()) / hours if hours > 0 else None),
         "sharpe": Estimate(value=sharpe_ratio(sums)),
         "sharpe_bar": Estimate(value=bar),
@@ -101,25 +108,19 @@ def _of_the_rule(
 
 
 def _of_the_strongest(scores: Scores, dataset: Dataset, *, seed: int) -> dict[str, Estimate]:
-    interval = _Interval(dataset, seed)
     side = strongest(scores, STRONG_SHARE)
     said = (side != 0).astype(np.float64)
     moved = side * dataset.mid_move_bps
     decided = said * (dataset.mid_move_bps != 0)
     earned = pnl_bps(dataset, side)
-    return {
-        "strong_hit_rate": interval(np.column_stack([decided * (moved > 0), decided]), metrics.mean),
-        "strong_move_bps": interval(np.column_stack([moved, said]), metrics.mean),
-        "strong_cost_bps": interval(np.column_stack([moved - earned, said]), metrics.mean),
-        "strong_net_bps": interval(np.column_stack([earned, said]), metrics.mean),
+    asked: _Asked = {
+        "strong_hit_rate": (np.column_stack([decided * (moved > 0), decided]), metrics.mean),
+        "strong_move_bps": (np.column_stack([moved, said]), metrics.mean),
+        "strong_cost_bps": (np.column_stack([moved - earned, said]), metrics.mean),
+        "strong_net_bps": (np.column_stack([earned, said]), metrics.mean),
     }
+    return _with_intervals(asked, dataset, seed)
 
 
-class _Interval:
-    """A metric's value and interval, all with the blocks that the dataset's labels ask for."""
-
-    def __init__(self, dataset: Dataset, seed: int) -> None:
-        self._block, self._seed = block_length(dataset.event_ns, dataset.horizon_ns), seed
-
-    def __call__(self, rows: NDArray[np.float64], statistic: Statistic) -> Estimate:
-        return estimate(rows, statistic, block=self._block, seed=self._seed)
+def _with_intervals(asked: _Asked, dataset: Dataset, seed: int) -> dict[str, Estimate]:
+    return estimates(asked, block=block_length(dataset.event_ns, dataset.horizon_ns), seed=seed)

@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "demo": ("ringcraft.commands.demo", "Run the whole loop: market data to live decisions and back out again."),
     "up": ("ringcraft.commands.up", "Run MLflow, the serving tier, scheduled flows and the console together."),
     "train": ("ringcraft.commands.train", "Train, validate, compress and publish models from a recording."),
+    "evaluate": ("ringcraft.commands.evaluate", "Hold models to recordings of several days, with costs and controls."),
     "fit-features": ("ringcraft.commands.fit_features", "Fit a feature set on a recording: Stoikov's microprice."),
     "publish": ("ringcraft.commands.publish", "Publish an ONNX model of your own."),
     "schedule": ("ringcraft.commands.schedule", "Serve training as a Prefect deployment with a cron schedule."),

@@ -273,3 +273,10 @@ def test_label_options_name_every_kind_of_label():
         assert label_of(kind, 0.5, 2.0, 3).kind == kind
     with pytest.raises(msgspec.ValidationError):
         label_of("oracle", None, 1.0, None)
+
+
+def test_evaluate_needs_days_to_test(typed, test_data):
+    day = test_data / "fx-gold-ticks-201405" / "oanda_eurusd" / "20140504_quote.zip"
+    result = typed("evaluate", str(day), "--family", "logistic", "--format", "quotes")
+    assert result.returncode == 2
+    assert "walk-forward by day: expected more than 2 days" in one_line(result)

@@ -1,0 +1,43 @@
+"""Choosing a configuration on rows that come before everything tested."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import optuna
+
+from models.dataset import Dataset
+from models.families import family
+from models.folds import walk_forward
+from models.metrics import log_losses
+
+
+class Choice(NamedTuple):
+    """The configuration with the least loss out of fold, and how many were tried."""
+
+    config: Any
+    trials: int
+
+
+def choose(name: str, rows: Dataset, *, trials: int, seed: int, folds: int = 2) -> Choice:
+    """Return the best of `trials` configurations by walk-forward log loss on `rows` alone, the default among them."""
+    kind = family(name)
+    default = kind.default()
+    if trials <= 1 or not default.__struct_fields__:
+        return Choice(default, 1)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=max(3, trials // 2)))
+    study.enqueue_trial({field: getattr(default, field) for field in default.__struct_fields__})
+    made = walk_forward(rows.event_ns, folds=folds, end_ns=rows.end_ns, embargo_ns=rows.horizon_ns)
+
+    def loss(trial: optuna.Trial) -> float:
+        config = kind.suggest(trial)
+        trial.set_user_attr("config", config)
+        losses = []
+        for fold in made:
+            train, test = rows.rows(fold.train), rows.rows(fold.test)
+            scores = kind.fit(train.features, train.classes, config, seed).scores(test.features)
+            losses.append(float(log_losses(scores, test.classes).mean()))
+        return float(np.mean(losses))
+
+    study.optimize(loss, n_trials=trials)
+    return Choice(study.best_trial.user_attrs["config"], trials)
