@@ -25,8 +25,9 @@ def permutation_importance(
     plain = log_losses(scores_of(some.features), some.classes).mean()
     generator = np.random.default_rng(seed)
     rises = []
-    for column in range(some.features.shape[1]):
-        shuffled = some.features.copy()
-        generator.shuffle(shuffled[:, column])
+    rows = np.asarray(some.features)
+    for column in range(rows.shape[-1]):
+        shuffled = rows.copy()
+        shuffled[..., column] = rows[generator.permutation(len(rows)), ..., column]
         rises.append(log_losses(scores_of(shuffled), some.classes).mean() - plain)
     return np.array(rises)

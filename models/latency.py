@@ -24,7 +24,7 @@ def measure(path: Path, rows: NDArray[np.float32], *, repeats: int = 3000) -> tu
         rows: (m, d) real vectors, or windows (m, w, d), taken in turn.
         repeats: rows timed, rounded up to whole rounds over `rows`, after one round that is not timed.
     """
-    model, rows = _native.OnnxModel(str(path), onnxruntime_library()), np.ascontiguousarray(rows.reshape(len(rows), -1))
+    model, rows = _native.OnnxModel(str(path), onnxruntime_library()), _flat(rows)
     model.latencies_ns(rows, 1)
     samples = model.latencies_ns(rows, -(-repeats // len(rows)))
     return _latency(samples), samples
@@ -32,7 +32,7 @@ def measure(path: Path, rows: NDArray[np.float32], *, repeats: int = 3000) -> tu
 
 def compare(models: Sequence[ModelProto], rows: NDArray[np.float32]) -> list[Latency]:
     """Return p50 and p99 of each model over ROUNDS turns of the m rows (m, d), one row at a time."""
-    rows = np.ascontiguousarray(rows)
+    rows = _flat(rows)
     with tempfile.TemporaryDirectory() as folder:
         opened = []
         for index, model in enumerate(models):
@@ -42,6 +42,10 @@ def compare(models: Sequence[ModelProto], rows: NDArray[np.float32]) -> list[Lat
             opened[-1].latencies_ns(rows, 1)
         turns = [[model.latencies_ns(rows, 1) for model in opened] for _ in range(ROUNDS)]
     return [_latency(np.concatenate(samples)) for samples in zip(*turns, strict=True)]
+
+
+def _flat(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.ascontiguousarray(np.asarray(rows).reshape(len(rows), -1))
 
 
 def _latency(samples_ns: NDArray[np.int64]) -> Latency:

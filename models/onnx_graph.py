@@ -1,4 +1,4 @@
-"""Every exported graph has one shape: float32 `features` (batch, d) in, one float32 `output` (batch, k) out."""
+"""Every exported graph has one shape: float32 `features`, (batch, d) or windows (batch, w, d), in; (batch, k) out."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -24,12 +24,15 @@ Tensors = dict[str, Any]
 """numpy arrays or scalars by name."""
 
 
-def assemble(nodes: Sequence[NodeProto], tensors: Tensors, *, inputs: int, outputs: int, name: str) -> ModelProto:
-    """Return a checked model over `nodes` and constant `tensors`, `inputs` floats in, `outputs` out."""
+def assemble(
+    nodes: Sequence[NodeProto], tensors: Tensors, *, inputs: int, outputs: int, name: str, window: int = 1
+) -> ModelProto:
+    """Return a checked model over `nodes` and constant `tensors`, `window` vectors of `inputs` in, `outputs` out."""
+    shape: list[str | int | None] = ["batch", inputs] if window == 1 else ["batch", window, inputs]
     graph = helper.make_graph(
         list(nodes),
         name,
-        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", inputs])],
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, shape)],
         [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", outputs])],
         [numpy_helper.from_array(np.asarray(value, order="C"), key) for key, value in tensors.items()],
     )

@@ -11,8 +11,10 @@ from onnx import ModelProto
 from data_contracts.errors import ModelError, ParityError
 from data_contracts.manifest import Golden
 from models.onnx_graph import INPUT
+from models.windows import BATCH_ROWS, Windows
 
 ROWS: Final = 32
+EXTREMES: Final = 8
 FLOAT_TOLERANCE: Final = 1e-4
 """Probabilities; the engines differ by rounding only."""
 INT8_TOLERANCE: Final = 0.01
@@ -35,14 +37,12 @@ def run_onnx(model: ModelProto | bytes, features: Floats) -> Floats:
 
     Args:
         model: reads (n, d), or windows (n, w, d).
-        features: n rows; a window may be one flat row of w * d.
+        features: n rows; a window may be one flat row of w * d; models.windows.Windows are laid out as they are read.
     """
-    runtime, rows = session(model), features.astype(np.float32, copy=False)
-    shape = runtime.get_inputs()[0].shape
-    if len(shape) == 3:
-        rows = rows.reshape(len(rows), shape[1], shape[2])
-    said: Floats = runtime.run(None, {INPUT: rows})[0]
-    return said
+    runtime = session(model)
+    shape = runtime.get_inputs()[0].shape[1:]
+    parts = [np.asarray(features[at : at + BATCH_ROWS], np.float32) for at in range(0, len(features), BATCH_ROWS)]
+    return np.concatenate([runtime.run(None, {INPUT: part.reshape(len(part), *shape)})[0] for part in parts])
 
 
 def window_of(model: ModelProto | bytes) -> int:
@@ -52,12 +52,26 @@ def window_of(model: ModelProto | bytes) -> int:
 
 
 def golden_inputs(features: Floats) -> Floats:
-    """Return ROWS vectors to compare engines on, shape (ROWS, d): real rows over the whole range, then extremes."""
+    """Return ROWS vectors to compare engines on, (ROWS, d): real rows over the whole range, then EXTREMES.
+
+    Of windows (n, w, d), ROWS of them: real ones, real ones that end in an extreme, and extremes held throughout.
+    """
+    if isinstance(features, Windows):
+        return _golden_windows(features)
     low, high, middle = features.min(axis=0), features.max(axis=0), np.median(features, axis=0)
     reach = high - low
     extremes = [np.zeros_like(low), low, high, middle, high + reach, low - reach, high + 100 * reach, low - 100 * reach]
     chosen = np.linspace(0, len(features) - 1, ROWS - len(extremes)).astype(np.intp)
     return np.vstack([features[chosen], np.array(extremes)]).astype(np.float32)
+
+
+def _golden_windows(windows: Windows) -> Floats:
+    extremes = golden_inputs(windows.vectors)[-EXTREMES:]
+    chosen = np.linspace(0, len(windows) - 1, ROWS - 2 * EXTREMES).astype(np.intp)
+    real = np.asarray(windows[chosen])
+    shocks = real[:EXTREMES].copy()
+    shocks[:, -1] = extremes  # quiet until now
+    return np.concatenate([real, shocks, np.repeat(extremes[:, None], windows.size, axis=1)])
 
 
 def check_parity(model: ModelProto, reference: Callable[[Floats], Floats], inputs: Floats, *, tolerance: float) -> None:

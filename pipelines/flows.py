@@ -14,7 +14,7 @@ from models.families import family
 from models.labels import LabelReport
 from pipelines import artifacts, tasks
 from pipelines.identity import build_key, rows_key
-from pipelines.request import TrainedVersion, TrainRequest, TrainResult
+from pipelines.request import TrainedVersion, TrainRequest, TrainResult, changed
 from pipelines.runners import task_runner
 from pipelines.steps.compress import Compressed
 from pipelines.steps.dataset import Prepared
@@ -98,7 +98,8 @@ def train_flow(request: TrainRequest, given: Given | None = None) -> TrainResult
     """
     given = given or Given()
     registry = given.registry or registry_of(request)
-    families = _known(request)
+    request = _settled(request)
+    families = request.families
     watch = Watch(_FIRST_STEPS + _STEPS_PER_FAMILY * len(families), given.on_step)
     ready = prepare(request, given, watch)
     key, prepared, reports = ready
@@ -136,7 +137,8 @@ def train_flow(request: TrainRequest, given: Given | None = None) -> TrainResult
 @flow(name="tune", flow_run_name=_run_name, validate_parameters=False)
 def tune_flow(request: TrainRequest, given: Given | None = None) -> dict[str, Tuned]:
     """Look for the best configuration of every family asked for; `train` with the same request takes it up."""
-    given, families = given or Given(), _known(request)
+    given, request = given or Given(), _settled(request)
+    families = request.families
     watch = Watch(_FIRST_STEPS + len(families), given.on_step)
     key, prepared, _ = prepare(request, given, watch)
     done = {name: _tune(name, key, prepared, request, watch) for name in families}
@@ -147,7 +149,8 @@ def tune_flow(request: TrainRequest, given: Given | None = None) -> dict[str, Tu
 @flow(name="compress", flow_run_name=_run_name, validate_parameters=False)
 def compress_flow(request: TrainRequest, given: Given | None = None) -> dict[str, Compressed]:
     """Tune, fit and compress every family asked for, and publish nothing."""
-    given, families = given or Given(), _known(request)
+    given, request = given or Given(), _settled(request)
+    families = request.families
     watch = Watch(_FIRST_STEPS + _STEPS_PER_FAMILY * len(families), given.on_step)
     ready = prepare(request, given, watch)
     done = {name: learn(name, ready, request, given, watch).small for name in families}
@@ -228,11 +231,10 @@ def registry_of(request: TrainRequest) -> ModelRegistry:
     return MlflowRegistry(request.mlflow_uri, timeout_s=60.0)
 
 
-def _known(request: TrainRequest) -> tuple[str, ...]:
+def _settled(request: TrainRequest) -> TrainRequest:
     families = tuple(dict.fromkeys(request.families))
-    for name in families:
-        family(name)
-    return families
+    reads = [family(name).window for name in families]
+    return changed(request, families=families, window=max(request.window, *reads, 1))
 
 
 def _tune(name: str, key: str, prepared: Prepared, request: TrainRequest, watch: Watch) -> Tuned:

@@ -36,6 +36,8 @@ class TrainRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """First share of the events that is learnt and judged from; the rest is left for replay as live."""
     held_out_share: Annotated[float, Meta(gt=0, lt=1)] = 0.25
     """Last share of the training rows: never learnt from or tuned on; metrics and compression are measured there."""
+    window: Annotated[int, Meta(ge=0)] = 0
+    """Vectors that every row can look back on, so that all families meet the same rows; 0: what the families read."""
     max_rows: _Count | None = None
     """Only the newest so many rows; None: all."""
     seed: int = 7

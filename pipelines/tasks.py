@@ -91,7 +91,7 @@ def baselines(key: str, prepared: datasets.Prepared, request: TrainRequest) -> d
 def tuned(key: str, name: str, prepared: datasets.Prepared, request: TrainRequest) -> tuning.Tuned:  # noqa: ARG001
     """Return the configuration that did best out of fold."""
     with _a_learner():
-        return tuning.tune(family(name), prepared, trials=request.trials, seed=request.seed)
+        return tuning.tune(family(name), _as_read_by(name, prepared), trials=request.trials, seed=request.seed)
 
 
 @_kept("fit {name}")
@@ -104,20 +104,20 @@ def fitted(
 ) -> fitting.FittedFamily:
     """Return the family fitted with the configuration that was chosen."""
     with _a_learner():
-        return fitting.fit(family(name), chosen.config, prepared, seed=request.seed)
+        return fitting.fit(family(name), chosen.config, _as_read_by(name, prepared), seed=request.seed)
 
 
 @_kept("compress {name}")
 def compressed(
     key: str,  # noqa: ARG001  what the answer is kept under
-    name: str,  # noqa: ARG001  names the task run
+    name: str,
     made: fitting.FittedFamily,
     prepared: datasets.Prepared,
     request: TrainRequest,
 ) -> compressing.Compressed:
     """Return the smallest graph that is not inferior."""
     with _a_learner():
-        return compressing.compress(made, prepared, seed=request.seed)
+        return compressing.compress(made, _as_read_by(name, prepared), seed=request.seed)
 
 
 @_afresh("build {name}")
@@ -137,7 +137,7 @@ def built(
     except ManifestError:  # none, or one whose making was cut short: the manifest comes last
         shutil.rmtree(folder, ignore_errors=True)
     write_recipe(folder, request, name, made.config)
-    return folder, build_version(folder, made, small, prepared, measured, request)
+    return folder, build_version(folder, made, small, _as_read_by(name, prepared), measured, request)
 
 
 @_afresh("publish {name}")
@@ -176,6 +176,10 @@ def published(
         notes=manifest.notes,
         new=new,
     )
+
+
+def _as_read_by(name: str, prepared: datasets.Prepared) -> datasets.Prepared:
+    return prepared.seen_through(family(name).window)
 
 
 def evidence_of(

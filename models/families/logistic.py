@@ -25,6 +25,7 @@ class Logistic:
     """Linear in the normalised features."""
 
     name = "logistic"
+    window = 1
 
     def suggest(self, trial: "optuna.Trial") -> LogisticConfig:
         """Return the strength that `trial` tries."""

@@ -45,6 +45,7 @@ class Majority:
     """The family of one model."""
 
     name = "majority"
+    window = 1
 
     def suggest(self, trial: "optuna.Trial") -> MajorityConfig:  # noqa: ARG002  nothing to choose
         """Return the only configuration."""

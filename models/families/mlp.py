@@ -37,6 +37,7 @@ class Mlp:
     """Two hidden layers, ReLU, softmax."""
 
     name = "mlp"
+    window = 1
 
     def suggest(self, trial: "optuna.Trial") -> MlpConfig:
         """Return the configuration that `trial` tries."""

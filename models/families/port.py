@@ -36,6 +36,11 @@ class Family(Protocol[Config]):
         """The name manifests and commands use."""
         ...
 
+    @property
+    def window(self) -> int:
+        """Vectors the model reads, oldest first; 1: the newest alone."""
+        ...
+
     def suggest(self, trial: "optuna.Trial") -> Config:
         """Return the configuration that `trial` tries."""
         ...
@@ -45,7 +50,7 @@ class Family(Protocol[Config]):
         ...
 
     def fit(self, features: Features, classes: Classes, config: Config, seed: int) -> Fitted:
-        """Learn from rows (n, d) and classes (n,); the same seed gives the same model.
+        """Learn from rows (n, d), or windows (n, w, d), and classes (n,); the same seed gives the same model.
 
         Raises:
             UsageError: a feature is NaN or infinite, or one of the three classes is missing.

@@ -60,6 +60,7 @@ class Xgboost:
     """Histogram trees over three classes."""
 
     name = "xgboost"
+    window = 1
 
     def suggest(self, trial: "optuna.Trial") -> XgboostConfig:
         """Return the configuration that `trial` tries."""

@@ -1,7 +1,7 @@
 """From recordings to rows: what is learnt from, what is held out, in which folds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +38,10 @@ class Prepared:
     ranges: tuple[DataRange, ...]
     trained_until_ns: int
 
+    def seen_through(self, window: int) -> "Prepared":
+        """Return the same rows as a model reads them that looks at `window` vectors."""
+        return replace(self, learn=self.learn.seen_through(window), held_out=self.held_out.seen_through(window))
+
 
 def prepare(recordings: Sequence[Recording], request: TrainRequest) -> Prepared:
     """Return the request's rows.
@@ -63,6 +67,7 @@ def prepare(recordings: Sequence[Recording], request: TrainRequest) -> Prepared:
         min_interval_ns=request.min_interval_ns,
         label=request.label,
         leader=leader,
+        window=max(request.window, 1),
     )
     if len(rows) < MIN_ROWS:
         raise UsageError(f"{instrument.symbol}: expected at least {MIN_ROWS} rows to learn from, got {len(rows)}")

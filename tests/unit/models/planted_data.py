@@ -20,6 +20,8 @@ def planted(*, rows: int = 3000, width: int = 5, edge: float = 1.0, cost_bps: fl
         mid_move_bps=move,
         exit_half_spread_bps=np.full(rows, cost_bps),
         end_ns=np.arange(rows) * 1_000_000_000 + 2_000_000_000,
+        places=np.arange(rows),
+        vectors=features,
         names=tuple(f"feature_{index}" for index in range(width)),
         horizon_ns=2_000_000_000,
     )

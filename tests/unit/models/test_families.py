@@ -1,22 +1,19 @@
 """One checker for every family: what the port promises, each of them keeps."""
 
+from typing import Any
+
 import numpy as np
+import optuna
 import pytest
 
 from data_contracts.errors import UsageError
 from models.families import NAMES, family
 from models.onnx_graph import INPUT, OUTPUT
-from models.parity import FLOAT_TOLERANCE, check_parity, golden_inputs
+from models.parity import FLOAT_TOLERANCE, check_parity, golden_inputs, window_of
+from models.windows import Windows
 
 WIDTH = 6
-
-
-@pytest.fixture(scope="module")
-def rows() -> tuple[np.ndarray, np.ndarray]:
-    generator = np.random.default_rng(3)
-    features = generator.normal(size=(2000, WIDTH)).astype(np.float32)
-    lead = features[:, 0] + generator.normal(size=2000)
-    return features, (1 + (lead > 0.7).astype(np.int8) - (lead < -0.7).astype(np.int8)).astype(np.int8)
+WINDOW = 8
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -24,22 +21,51 @@ def kind(request):
     return family(request.param)
 
 
-def test_scores_are_probabilities_of_three_classes(kind, rows):
-    said = kind.fit(*rows, kind.default(), 1).scores(rows[0])
-    assert said.shape == (2000, 3)
+def made_rows(kind, rows: int = 1200) -> tuple[Any, np.ndarray]:
+    """What the family reads: vectors, or windows over them; the newest vector's first value leads."""
+    generator = np.random.default_rng(3)
+    vectors = generator.normal(size=(rows, WIDTH)).astype(np.float32)
+    lead = 1.5 * vectors[:, 0] + generator.normal(size=rows)
+    classes = (1 + (lead > 0.7).astype(np.int8) - (lead < -0.7).astype(np.int8)).astype(np.int8)
+    if kind.window == 1:
+        return vectors, classes
+    places = np.arange(WINDOW - 1, rows)
+    return Windows(vectors, places, WINDOW), classes[places]
+
+
+@pytest.fixture(scope="module")
+def rows(kind):
+    return made_rows(kind)
+
+
+@pytest.fixture(scope="module")
+def fitted(kind, rows):
+    return kind.fit(*rows, kind.default(), 5)
+
+
+def test_scores_are_probabilities_of_three_classes(fitted, rows):
+    said = fitted.scores(rows[0])
+    assert said.shape == (len(rows[1]), 3)
     assert said.dtype == np.float32
     np.testing.assert_allclose(said.sum(axis=1), 1.0, atol=1e-5)
 
 
-def test_same_seed_gives_the_same_scores(kind, rows):
-    first, second = (kind.fit(*rows, kind.default(), 5).scores(rows[0]) for _ in range(2))
+def test_same_seed_gives_the_same_scores(kind, fitted, rows):
+    some = (rows[0][:400], rows[1][:400])
+    first, second = (kind.fit(*some, kind.default(), 5).scores(rows[0]) for _ in range(2))
     np.testing.assert_array_equal(first, second)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_features_that_are_no_numbers_are_refused(kind, rows, bad):
-    features = rows[0].copy()
-    features[17, 2] = bad
+    features = rows[0]
+    if kind.window > 1:
+        vectors = features.vectors.copy()
+        vectors[features.places[17], 2] = bad
+        features = Windows(vectors, features.places, features.size)
+    else:
+        features = features.copy()
+        features[17, 2] = bad
     with pytest.raises(UsageError, match="row 17"):
         kind.fit(features, rows[1], kind.default(), 1)
 
@@ -49,25 +75,34 @@ def test_missing_class_is_refused(kind, rows):
         kind.fit(rows[0], np.minimum(rows[1], 1), kind.default(), 1)
 
 
-def test_exported_graph_keeps_the_convention_and_the_scores(kind, rows):
-    model = kind.fit(*rows, kind.default(), 1)
-    graph = model.to_onnx()
+def test_exported_graph_keeps_the_convention_and_the_scores(kind, fitted, rows):
+    graph = fitted.to_onnx()
     assert [value.name for value in graph.graph.input] == [INPUT]
     assert [value.name for value in graph.graph.output] == [OUTPUT]
-    check_parity(graph, model.scores, golden_inputs(rows[0]), tolerance=FLOAT_TOLERANCE)
+    check_parity(graph, fitted.scores, golden_inputs(rows[0]), tolerance=FLOAT_TOLERANCE)
+    assert window_of(graph) == (WINDOW if kind.window > 1 else 1)
+    assert graph.ByteSize() < 300_000
 
 
-def test_exported_file_is_small(kind, rows):
-    assert kind.fit(*rows, kind.default(), 1).to_onnx().ByteSize() < 300_000
+def test_learning_families_beat_the_class_shares(kind, rows):
+    if kind.name == "majority":
+        return
+    learnt, truth = 900, rows[1][900:]
+    said = kind.fit(rows[0][:learnt], rows[1][:learnt], kind.default(), 1).scores(rows[0][learnt:])
+    shares = np.bincount(rows[1][:learnt]) / learnt
+    assert -np.log(said[np.arange(len(truth)), truth]).mean() < -np.log(shares[truth]).mean() - 0.05
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "majority"])
-def test_learning_families_beat_the_class_shares(name, rows):
-    kind = family(name)
-    said = kind.fit(rows[0][:1500], rows[1][:1500], kind.default(), 1).scores(rows[0][1500:])
-    shares = np.bincount(rows[1][:1500]) / 1500
-    truth = rows[1][1500:]
-    assert -np.log(said[np.arange(500), truth]).mean() < -np.log(shares[truth]).mean() - 0.05
+def test_configuration_is_what_a_trial_suggests(kind):
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    assert type(kind.suggest(study.ask())) is type(kind.default())
+
+
+def test_rows_that_are_no_windows_are_refused_by_who_reads_windows():
+    with pytest.raises(
+        UsageError, match=r"lstm: expected windows \(n, w, d\) to learn from, got rows of shape \(9, 2\)"
+    ):
+        family("lstm").fit(np.zeros((9, 2), np.float32), np.zeros(9, np.int8), family("lstm").default(), 1)
 
 
 def test_unknown_family_is_refused_with_the_choices():

@@ -1,0 +1,198 @@
+"""What the nets that read windows share: how they learn, score and leave as ONNX."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import numpy as np
+import torch
+from msgspec import Struct
+from numpy.typing import NDArray
+from onnx import ModelProto
+from torch import nn
+
+from data_contracts.errors import UsageError
+from models.families.port import Classes, Features, refuse_unusable
+from models.onnx_builder import GraphBuilder
+from models.scaling import Scaling
+from models.windows import BATCH_ROWS, Windows
+
+if TYPE_CHECKING:
+    import optuna
+
+WINDOW: Final = 32
+"""Vectors a sequence family reads."""
+THREADS: Final = 1
+"""Nets this small only lose by more, most of all beside other work."""
+VALIDATED_SHARE: Final = 0.15
+"""Last share of the rows learnt from, on which training stops; the test rows are later still."""
+PATIENCE: Final = 2
+"""Epochs without a better loss there."""
+MIN_STEPS: Final = 16
+
+
+class SequenceConfig(Struct, frozen=True, kw_only=True):
+    """How such a net learns; each family adds its sizes."""
+
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-3
+    epochs: int = 8
+    """At most."""
+    batch_rows: int = 256
+
+
+class SequenceNet(Protocol):
+    """A torch module over normalised windows (n, w, d) to logits (n, 3) that can write itself as a graph."""
+
+    def __call__(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return the logits."""
+        ...
+
+    def write(self, graph: GraphBuilder) -> str:
+        """Add the net's nodes over `graph.rows` and return the logits' name, (batch, 3)."""
+        ...
+
+
+class SequenceModel:
+    """A net that has learnt, with its normalisation."""
+
+    def __init__(self, scaling: Scaling, net: nn.Module, *, window: int, name: str) -> None:
+        """Take them over; the net is put on the CPU, where it is served."""
+        self.scaling, self.net, self.window, self.name = scaling, net.cpu().eval(), window, name
+
+    def scores(self, features: Features) -> NDArray[np.float32]:
+        """Return P(down), P(flat), P(up), shape (n, 3), of windows (n, w, d)."""
+        parts = features.batches() if isinstance(features, Windows) else np.array_split(features, _parts(features))
+        with torch.inference_mode():
+            said = [self.net(torch.from_numpy(self.scaling.apply(part))).softmax(dim=1).numpy() for part in parts]
+        return np.concatenate(said)
+
+    def to_onnx(self) -> ModelProto:
+        """Return the same function as a graph: windows (batch, w, d) in, `output` (batch, 3) out."""
+        graph = GraphBuilder(self.scaling, self.window)
+        net: Any = self.net
+        logits = net.write(graph)
+        return graph.finish(graph.node("Softmax", logits, axis=1), outputs=3, name=self.name)
+
+
+class SequenceFamily:
+    """Fits one kind of net to windows."""
+
+    name: str
+    window = WINDOW
+
+    @abstractmethod
+    def build(self, config: Any, window: int, width: int) -> nn.Module:  # noqa: ANN401  each family has its own
+        """Return the net, untaught."""
+
+    @abstractmethod
+    def default(self) -> Any:  # noqa: ANN401
+        """Return the configuration used where nothing is tuned."""
+
+    def fit(self, features: Features, classes: Classes, config: Any, seed: int) -> SequenceModel:  # noqa: ANN401
+        """Learn from windows; the same seed on the same device gives the same weights.
+
+        Raises:
+            UsageError: no windows were given, a feature is NaN or infinite, or one of the three classes is missing.
+        """
+        windows = as_windows(features, self.name)
+        refuse_unusable(windows.vectors[windows.places], classes)
+        torch.manual_seed(seed)
+        net = self.build(config, windows.size, windows.shape[2])
+        scaling = Scaling.of(windows.past())
+        learn(net, scaling, windows, classes, config, seed)
+        return SequenceModel(scaling, net, window=windows.size, name=self.name)
+
+
+def suggested(trial: "optuna.Trial") -> dict[str, Any]:
+    """Return what every sequence family tries of how to learn."""
+    return {
+        "learning_rate": trial.suggest_float("learning_rate", 5e-4, 5e-3, log=True),
+        "weight_decay": trial.suggest_float("weight_decay", 1e-5, 1e-1, log=True),
+    }
+
+
+def as_windows(features: Any, name: str) -> Windows:  # noqa: ANN401  a matrix where a caller forgot
+    """Return windows; those laid out as an array (n, w, d) are taken as n sequences of their own.
+
+    Raises:
+        UsageError: the rows are no windows.
+    """
+    if isinstance(features, Windows):
+        return features
+    if features.ndim != 3:
+        raise UsageError(f"{name}: expected windows (n, w, d) to learn from, got rows of shape {features.shape}")
+    rows, size, width = features.shape
+    return Windows(features.reshape(-1, width), np.arange(1, rows + 1) * size - 1, size)
+
+
+def learn(
+    net: nn.Module,
+    scaling: Scaling,
+    windows: Windows,
+    classes: Classes,
+    config: SequenceConfig,
+    seed: int,
+    loss_of: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor] | None = None,
+) -> None:
+    """Teach `net` in place: AdamW, one cycle of the learning rate, the epoch kept that did best on the last rows.
+
+    Classes are not weighted: serving compares probabilities with a threshold, and weights would bend them.
+
+    Args:
+        net: windows (b, w, d) to logits (b, 3).
+        scaling: learnt from the same windows' past.
+        windows: n of them, oldest first.
+        classes: int8 (n,).
+        config: how to learn.
+        seed: of the order of rows.
+        loss_of: from logits, classes and row numbers to a loss; None: cross entropy.
+    """
+    torch.set_num_threads(THREADS)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    net.to(device)
+    vectors = torch.from_numpy(scaling.apply(windows.vectors)).to(device)
+    places = torch.from_numpy(windows.places.astype(np.int64)).to(device)
+    targets = torch.from_numpy(classes.astype(np.int64)).to(device)
+    reach = torch.arange(1 - windows.size, 1, device=device)
+    learnt = len(windows) - max(1, round(len(windows) * VALIDATED_SHARE))
+    last = torch.arange(learnt, len(windows), device=device)
+    learnt = max(1, learnt - windows.size)  # whose labels and windows reach into what is validated on
+    batch_rows = max(16, min(config.batch_rows, learnt // MIN_STEPS))
+    steps = -(-learnt // batch_rows) * config.epochs
+    optimiser = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.learning_rate, total_steps=steps)
+    shuffle = torch.Generator().manual_seed(seed)
+    compare = loss_of or (lambda logits, wanted, _: nn.functional.cross_entropy(logits, wanted))
+
+    def logits_of(rows: torch.Tensor) -> torch.Tensor:
+        said: torch.Tensor = net(vectors[places[rows][:, None] + reach])
+        return said
+
+    best, kept, worse = float("inf"), deepcopy(net.state_dict()), 0
+    for _ in range(config.epochs):
+        net.train()
+        for rows in torch.split(torch.randperm(learnt, generator=shuffle).to(device), batch_rows):
+            optimiser.zero_grad(set_to_none=True)
+            loss = compare(logits_of(rows), targets[rows], rows)
+            loss.backward()  # type: ignore[no-untyped-call]  # torch publishes no type for it
+            nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+            optimiser.step()
+            rate.step()
+        net.eval()
+        with torch.inference_mode():
+            parts = [logits_of(rows) for rows in torch.split(last, BATCH_ROWS)]
+            reached = float(nn.functional.cross_entropy(torch.cat(parts), targets[last]))
+        if reached < best:
+            best, kept, worse = reached, deepcopy(net.state_dict()), 0
+        else:
+            worse += 1
+        if worse > PATIENCE:
+            break
+    net.load_state_dict(kept)
+    net.cpu().eval()
+
+
+def _parts(features: Features) -> int:
+    return max(1, -(-len(features) // BATCH_ROWS))
