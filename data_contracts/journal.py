@@ -57,6 +57,9 @@ class AbstainReason(IntEnum):
     NOTIONAL_LIMIT = 13
     RATE_LIMIT = 14
     STALE_MODEL = 15
+    DEADLINE = 16
+    OVERLOAD = 17
+    BREAKER_OPEN = 18
 
 
 class MarkoutStatus(IntEnum):
@@ -88,12 +91,27 @@ class AssignBy(IntEnum):
     REQUEST_KEY = 3
 
 
+class Door(IntEnum):
+    """Where a decision was asked for."""
+
+    FEED = 0
+    REST = 1
+    WEBSOCKET = 2
+    GRPC = 3
+    ZEROMQ = 4
+    SHARED = 5
+
+
+NO_INSTRUMENT: Final = 0xFFFF_FFFF
+"""Of a decision that was asked for without naming a fed instrument; its mark-out is NEVER from the start."""
+
 _HEADER = [("crc32c", "<u4"), ("type", "u1"), ("worker", "u1"), ("reserved", "<u2"), ("index", "<u8")]
 
 
 def _record(fields: list[tuple[str, str]]) -> np.dtype[np.void]:
     used = np.dtype(_HEADER + fields).itemsize
-    return np.dtype([*_HEADER, *fields, ("pad", f"V{RECORD_BYTES - used}")])
+    padding = [("pad", f"V{RECORD_BYTES - used}")] if used < RECORD_BYTES else []
+    return np.dtype([*_HEADER, *fields, *padding])
 
 
 NAME: Final = _record([("kind", "<u4"), ("name_index", "<u4")])
@@ -149,6 +167,8 @@ DECISION: Final = _record(
         ("expected_shadows", "u1"),
         ("overridden", "u1"),
         ("assigned_by", "u1"),
+        ("door", "u1"),
+        ("request_key", "<u8"),
     ]
 )
 

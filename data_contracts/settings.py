@@ -43,6 +43,7 @@ class ServingSettings(BaseModel, frozen=True, extra="forbid"):
     worker_core: int = Field(default=-1, ge=-1, description="Core the decision thread is pinned to; -1: none.")
     shadow_core: int = Field(default=-1, ge=-1, description="Core the shadow thread is pinned to; -1: none.")
     lock_memory: bool = Field(default=False, description="Keep the worker's memory from being paged out.")
+    busy_poll: bool = Field(default=False, description="The decision thread never sleeps: a core for microseconds.")
     shadow_deadline_ms: int = Field(
         default=2000, ge=1, description="A shadow score that waited longer is dropped and counted."
     )

@@ -627,6 +627,7 @@ class Worker:
         shadow_deadline_ns: int = 2_000_000_000,
         lock_memory: bool = False,
         decisions_path: str = "",
+        busy_poll: bool = False,
     ) -> None: ...
     @property
     def feed_port(self) -> int: ...

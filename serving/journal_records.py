@@ -75,6 +75,8 @@ class DecisionRecord(NamedTuple):
     expected_shadows: int
     overridden: int
     assigned_by: int
+    door: int
+    request_key: int
 
 
 class ShadowRecord(NamedTuple):

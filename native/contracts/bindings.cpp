@@ -19,6 +19,7 @@ void bind_contracts(nb::module_& module) {
   layout["MarketEvent.flags"] = offsetof(MarketEvent, flags);
   layout["Epoch.horizon_ns"] = offsetof(EpochRecord, horizon_ns);
   layout["Decision.assigned_by"] = offsetof(DecisionRecord, assigned_by);
+  layout["Decision.request_key"] = offsetof(DecisionRecord, request_key);
   layout["Shadow.late"] = offsetof(ShadowRecord, late);
   layout["Markout.horizon"] = offsetof(MarkoutRecord, horizon);
   layout["Trip.arm"] = offsetof(TripRecord, arm);

@@ -34,8 +34,11 @@ enum class AbstainReason : std::uint8_t {
   kModelFailed = 11,
   kPositionLimit = 12,  ///< acting would take more open lots than the policy allows
   kNotionalLimit = 13,
-  kRateLimit = 14,   ///< more decisions a second than the policy allows
-  kStaleModel = 15,  ///< trained on data older than the policy allows
+  kRateLimit = 14,    ///< more decisions a second than the policy allows
+  kStaleModel = 15,   ///< trained on data older than the policy allows
+  kDeadline = 16,     ///< whoever asked could not have used it in time any more
+  kOverload = 17,     ///< more was asked than can be answered
+  kBreakerOpen = 18,  ///< the version failed too often, and nobody stands in for it
 };
 
 enum class MarkoutStatus : std::uint8_t {
@@ -57,7 +60,20 @@ enum class TripKind : std::uint8_t {
 /// What decides which arm a decision falls to.
 enum class AssignBy : std::uint8_t { kDecision = 0, kInstrument = 1, kAccount = 2, kRequestKey = 3 };
 
+/// Where a decision was asked for.
+enum class DoorKind : std::uint8_t {
+  kFeed = 0,
+  kRest = 1,
+  kWebSocket = 2,
+  kGrpc = 3,
+  kZeroMq = 4,
+  kShared = 5
+};
+
 inline constexpr std::uint32_t kNoVersion = 0;
+/// Of a decision that was asked for without naming a fed instrument: it has no touch, and its mark-out never
+/// comes.
+inline constexpr std::uint32_t kNoInstrument = 0xFFFF'FFFF;
 
 /// First 16 bytes of every record.
 struct RecordHeader {
@@ -68,9 +84,12 @@ struct RecordHeader {
   std::uint64_t index;  ///< position in this worker's journal, from 0, without holes
 };
 
+inline constexpr std::uint32_t kModelName = 0;
+inline constexpr std::uint32_t kInstrumentName = 1;
+
 struct NameRecord {
   RecordHeader header;
-  std::uint32_t kind;  ///< 0 model, 1 instrument
+  std::uint32_t kind;  ///< kModelName, kInstrumentName
   std::uint32_t index;
   char name[104];  ///< UTF-8, zero-padded
 };
@@ -119,7 +138,8 @@ struct DecisionRecord {
   std::uint8_t expected_shadows;  ///< kShadow records that will follow for this decision
   std::uint8_t overridden;        ///< 1: the arm was asked for, not drawn; never judged
   AssignBy assigned_by;           ///< the key that drew the arm
-  std::uint8_t pad[9];
+  DoorKind door;
+  std::uint64_t request_key;  ///< what drew the arm where assigned_by is kRequestKey; else 0
 };
 
 struct ShadowRecord {

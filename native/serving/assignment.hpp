@@ -52,7 +52,7 @@ inline constexpr std::uint16_t kShareParts = 10'000;
 /// What a decision can be assigned by.
 struct AssignmentKeys {
   std::uint64_t decision = 0;
-  std::uint64_t instrument = 0;
+  std::optional<std::uint64_t> instrument;
   std::optional<std::uint64_t> account;
   std::optional<std::uint64_t> request;
 };
@@ -63,7 +63,7 @@ struct AssignmentKey {
 };
 
 [[nodiscard]] inline AssignmentKey key_for(AssignBy wanted, const AssignmentKeys& keys) noexcept {
-  if (wanted == AssignBy::kInstrument) return {keys.instrument, wanted};
+  if (wanted == AssignBy::kInstrument && keys.instrument) return {*keys.instrument, wanted};
   if (wanted == AssignBy::kAccount && keys.account) return {*keys.account, wanted};
   if (wanted == AssignBy::kRequestKey && keys.request) return {*keys.request, wanted};
   return {keys.decision, AssignBy::kDecision};

@@ -22,8 +22,13 @@ struct Counters {
   Counter markouts{0};
   Counter markouts_extra{0};  ///< at other horizons than the label's
   Counter trips{0};
-  Counter overridden{0};   ///< decisions whose arm was asked for
-  Counter keys_absent{0};  ///< decisions assigned by their id for want of the key that the policy names
+  Counter overridden{0};     ///< decisions whose arm was asked for
+  Counter keys_absent{0};    ///< decisions assigned by their id for want of the key that the policy names
+  Counter requests{0};       ///< that reached the engine
+  Counter requests_late{0};  ///< decisions asked for whose deadline passed
+  Counter shadows_shed{0};   ///< not queued because of load
+  Counter shares_shed{0};    ///< requests that the challenger was spared because of load
+  Counter overloads{0};      ///< decisions that nobody was asked for because of load
   Counter feed_connections{0};
   Counter feed_refused{0};
   Counter last_event_ns{0};

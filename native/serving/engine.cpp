@@ -12,7 +12,8 @@ Engine::Engine(Holdings& holdings, const RoutingTable& routing, ShadowRunner& sh
       ring_(decisions),
       counters_(counters),
       worker_(worker),
-      heartbeat_timeout_ns_(heartbeat_timeout_ns) {
+      heartbeat_timeout_ns_(heartbeat_timeout_ns),
+      answers_(kMaxRows) {
   for (ModelState& state : models_) {
     state.drops_seen = decisions.dropped();
   }
@@ -26,6 +27,9 @@ void Engine::on_event(const MarketEvent& event, std::int64_t receive_ns, const B
   InstrumentState& instrument = *feed_[event.instrument];
   MarketEvent own = event;
   own.instrument = instrument.id;
+  instrument.newest = {own.event_ns, own.bid_ticks, own.ask_ticks, own.flags, true};
+  feed_event_ns_ = own.event_ns;
+  feed_at_ns_ = receive_ns;
   add(counters_.events);
   counters_.last_event_ns.store(static_cast<std::uint64_t>(event.event_ns), std::memory_order_relaxed);
   const auto sink = [&](const Markout& markout) { on_markout(markout); };
@@ -76,26 +80,25 @@ void Engine::update_window(FeatureFeed& feed, const MarketEvent& event) noexcept
   }
 }
 
-Engine::Routed Engine::route(const ModelState& state, const InstrumentState& instrument,
-                             std::uint64_t decision_id) const noexcept {
+Engine::Routed Engine::route(const ModelState& state, const Draw& draw) const noexcept {
   const Route& route = state.route;
   const auto phase = static_cast<Phase>(route.phase);
   const bool ready = holdings_.slot(route.model, route.challenger_slot, route.challenger_version) != nullptr;
   const bool can_act = ready && !state.masked && !state.drops_told && !heartbeat_lost_ &&
-                       route.challenger_version != kNoVersion;
+                       !draw.spare_challenger && route.challenger_version != kNoVersion;
   const bool sharing = phase == Phase::kAb || phase == Phase::kPaused;
   const std::uint16_t share = sharing && can_act ? route.share_bps : std::uint16_t{0};
-  const AssignmentKey key = key_for(route.assign_by, {decision_id, instrument.key, account_, std::nullopt});
-  const bool overridden = asked_ != Arm::kNone;
+  const AssignmentKey key = key_for(route.assign_by, draw.keys);
+  const bool overridden = draw.asked != Arm::kNone;
   if (state.masked && state.masked_off.arm == Arm::kChampion) {
     // A bake that a limit ended: the control in the challenger's place answers, or nobody does.
     return {
         Arm::kChallenger, route.challenger_version, route.challenger_slot, kShareParts, overridden, key.by};
   }
   // What may never act is not made to: in a bake the challenger's place holds the old champion as control.
-  const bool challenger = overridden
-                              ? asked_ == Arm::kChallenger && can_act && (sharing || phase == Phase::kShadow)
-                              : falls_to_challenger(key.value, route.salt, share);
+  const bool challenger =
+      overridden ? draw.asked == Arm::kChallenger && can_act && (sharing || phase == Phase::kShadow)
+                 : falls_to_challenger(key.value, route.salt, share);
   if (challenger) {
     return {Arm::kChallenger, route.challenger_version, route.challenger_slot, share, overridden, key.by};
   }
@@ -126,13 +129,17 @@ Terms Engine::terms_of(ModelState& state, InstrumentState& instrument, const Fea
     terms.unfit = AbstainReason::kRateLimit;
   }
   if (terms.unfit == AbstainReason::kNone) {
-    OpenLots& open = instrument.open[plan.index];
-    revalue(instrument, state, open);
-    const double others_value = state.open_values[instrument.currency] - open.value;
-    terms.room = room_of(open, instrument.lot_value, others_value, plan);
+    terms.room = room_at(state, instrument);
   }
   terms.trained_since_ns = trained_since_ns(plan, event.event_ns);
   return terms;
+}
+
+Room Engine::room_at(ModelState& state, InstrumentState& instrument) noexcept {
+  OpenLots& open = instrument.open[state.plan->index];
+  revalue(instrument, state, open);
+  const double others_value = state.open_values[instrument.currency] - open.value;
+  return room_of(open, instrument.lot_value, others_value, *state.plan);
 }
 
 void Engine::decide(InstrumentState& instrument, Binding& binding, const MarketEvent& event,
@@ -142,29 +149,36 @@ void Engine::decide(InstrumentState& instrument, Binding& binding, const MarketE
   check_trips(state);
   DecisionRecord record{};
   record.decision_id = next_decision_id_++;
-  const Routed routed = route(state, instrument, record.decision_id);
+  const Routed routed =
+      route(state, {{record.decision_id, instrument.key, account_, std::nullopt}, asked_, false});
   const LoadedSlot* slot = holdings_.slot(binding.model, routed.slot, routed.version);
   const Terms terms = terms_of(state, instrument, features, event);
-  const Answer answer = answer_of(state, routed, slot, features, terms);
+  const Input input = features.input();
+  const Answer answer = answer_of(state, routed, slot, input, terms);
   const std::int64_t answer_ns = monotonic_ns();
   describe(record, instrument, binding, features, event);
   describe(record, routed, answer);
   record.receive_ns = clock_.wall_ns(receive_ns);
   record.answer_ns = clock_.wall_ns(answer_ns);
   record.late = slot != nullptr && answer_ns - receive_ns > slot->latency_budget_ns ? 1 : 0;
-  send_shadows(state, record, features, terms, answer_ns);
+  send_shadows(state, record, input, terms, answer_ns);
   binding.last_decision_ns = event.event_ns;
   binding.decided = true;
   follow_markouts(instrument, state, record);
   count(state, record);
+  check_answer(state, record, routed, terms);
+}
+
+void Engine::check_answer(ModelState& state, const DecisionRecord& record, const Routed& routed,
+                          const Terms& terms) noexcept {
   // Whoever asks for an arm must not be able to take it off.
   const bool asked = terms.unfit == AbstainReason::kNone && routed.version != kNoVersion &&
-                     answer.abstain != AbstainReason::kNotWarm &&
-                     answer.abstain != AbstainReason::kBadFeature;
+                     record.abstain != AbstainReason::kNotWarm &&
+                     record.abstain != AbstainReason::kBadFeature;
   if (asked && !routed.overridden) {
     const auto limit =
         state.limits.answered(record.arm, record.abstain, record.late != 0, state.plan->late_or_failed_of_64,
-                              shadows_.control_late_or_failed(binding.model));
+                              shadows_.control_late_or_failed(state.plan->index));
     if (limit) {
       trip(state, *limit);
     }
@@ -195,7 +209,7 @@ void Engine::describe(DecisionRecord& record, const Routed& routed, const Answer
 }
 
 Answer Engine::answer_of(const ModelState& state, const Routed& routed, const LoadedSlot* slot,
-                         const FeatureFeed& features, const Terms& terms) noexcept {
+                         const Input& input, const Terms& terms) noexcept {
   if (terms.unfit != AbstainReason::kNone) {
     return abstention(terms.unfit);
   }
@@ -206,17 +220,17 @@ Answer Engine::answer_of(const ModelState& state, const Routed& routed, const Lo
     return abstention(AbstainReason::kModelFailed);
   }
   const std::size_t window = slot->live->window();
-  if (const AbstainReason unfit = features.mark().unfit(window); unfit != AbstainReason::kNone) {
+  if (const AbstainReason unfit = input.mark.unfit(window); unfit != AbstainReason::kNone) {
     return abstention(unfit);
   }
-  if (slot->live->width() != features.engine->width()) {
+  if (slot->live->width() != input.width) {
     return abstention(AbstainReason::kModelFailed);
   }
   if (!fresh(*slot, terms)) {
     return abstention(AbstainReason::kStaleModel);
   }
-  const float* input = window == 1 ? features.vector.data() : features.window->newest(window);
-  return within(terms.room, ask(*slot->live, *slot, input, state.plan->output_abs_max));
+  const float* rows = window == 1 ? input.vector : input.window->newest(window);
+  return within(terms.room, ask(*slot->live, *slot, rows, state.plan->output_abs_max));
 }
 
 void Engine::count(const ModelState& state, const DecisionRecord& record) noexcept {
@@ -224,7 +238,10 @@ void Engine::count(const ModelState& state, const DecisionRecord& record) noexce
   add(counters_.abstentions, record.abstain == AbstainReason::kNone ? 0 : 1);
   add(counters_.late, record.late);
   add(counters_.overridden, record.overridden);
-  add(counters_.keys_absent, record.assigned_by == state.route.assign_by ? 0 : 1);
+  const bool went_by_id =
+      record.assigned_by == AssignBy::kDecision ||
+      (record.assigned_by == AssignBy::kRequestKey && record.request_key == record.decision_id);
+  add(counters_.keys_absent, went_by_id && state.route.assign_by != AssignBy::kDecision ? 1 : 0);
 }
 
 void Engine::check_trips(ModelState& state) noexcept {
@@ -243,8 +260,8 @@ void Engine::check_trips(ModelState& state) noexcept {
   }
 }
 
-void Engine::send_shadows(const ModelState& state, const DecisionRecord& decision,
-                          const FeatureFeed& features, const Terms& terms, std::int64_t answer_ns) noexcept {
+void Engine::send_shadows(const ModelState& state, const DecisionRecord& decision, const Input& input,
+                          const Terms& terms, std::int64_t answer_ns, Load load) noexcept {
   const Route& route = state.route;
   const bool challenger_acts = decision.arm == Arm::kChallenger;
   const std::uint32_t other = challenger_acts ? route.champion_version : route.challenger_version;
@@ -257,25 +274,25 @@ void Engine::send_shadows(const ModelState& state, const DecisionRecord& decisio
   // The decision goes first, so that its shadows' records can only follow it.
   push(RecordType::kDecision, expecting);
   if (other != kNoVersion) {
-    send_shadow(state, decision, features, terms, answer_ns,
-                challenger_acts ? Arm::kChampion : Arm::kChallenger,
-                challenger_acts ? route.champion_slot : route.challenger_slot, other);
+    send_shadow(state, decision, input, terms, answer_ns, challenger_acts ? Arm::kChampion : Arm::kChallenger,
+                challenger_acts ? route.champion_slot : route.challenger_slot, other, load);
   }
   for (std::size_t i = 0; i < kMaxShadows; ++i) {
     if (route.shadow_versions[i] != kNoVersion) {
-      send_shadow(state, decision, features, terms, answer_ns, Arm::kShadow, route.shadow_slots[i],
-                  route.shadow_versions[i]);
+      send_shadow(state, decision, input, terms, answer_ns, Arm::kShadow, route.shadow_slots[i],
+                  route.shadow_versions[i], load);
     }
   }
 }
 
-void Engine::send_shadow(const ModelState& state, const DecisionRecord& decision, const FeatureFeed& features,
+void Engine::send_shadow(const ModelState& state, const DecisionRecord& decision, const Input& input,
                          const Terms& terms, std::int64_t answer_ns, Arm arm, std::uint8_t slot,
-                         std::uint32_t version) noexcept {
+                         std::uint32_t version, Load load) noexcept {
   add(counters_.shadows_expected);
   ShadowJob spare;
   const bool fit = terms.unfit == AbstainReason::kNone;
-  ShadowJob* place = fit ? shadows_.queue().claim() : nullptr;
+  const bool shed = load != Load::kNormal;
+  ShadowJob* place = fit && !shed ? shadows_.queue().claim() : nullptr;
   ShadowJob& job = place != nullptr ? *place : spare;
   job.decision_id = decision.decision_id;
   job.epoch = decision.epoch;
@@ -291,9 +308,9 @@ void Engine::send_shadow(const ModelState& state, const DecisionRecord& decision
   job.terms = terms;
   job.queued_ns = answer_ns;
   if (place != nullptr) {
-    job.features = features.vector;
-    job.width = features.engine->width();
-    job.window = features.mark();
+    std::copy_n(input.vector, input.width, job.features.begin());
+    job.width = input.width;
+    job.window = input.mark;
     shadows_.queue().publish();
     return;
   }
@@ -303,7 +320,7 @@ void Engine::send_shadow(const ModelState& state, const DecisionRecord& decision
     record.abstain = terms.unfit;
     std::fill(std::begin(record.output), std::end(record.output), kNoOutput);
   }
-  add(counters_.shadows_queue_full, fit ? 1 : 0);
+  add(shed ? counters_.shadows_shed : counters_.shadows_queue_full, fit ? 1 : 0);
   push(RecordType::kShadow, record);
 }
 

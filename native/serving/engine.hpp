@@ -19,6 +19,7 @@
 #include "serving/hard_limits.hpp"
 #include "serving/holdings.hpp"
 #include "serving/journal_repair.hpp"
+#include "serving/request.hpp"
 #include "serving/shadow_runner.hpp"
 #include "transport/clock.hpp"
 #include "transport/shared_bus.hpp"
@@ -79,6 +80,27 @@ class Engine {
   /// @param depth the levels right after it; null: the feed tells none.
   void on_event(const MarketEvent& event, std::int64_t receive_ns, const BookDepth* depth = nullptr) noexcept;
 
+  /// Decides on what a door asks: routed, limited, shadowed and journalled like any decision. Where the
+  /// instrument is named and fed, its touch is used and a mark-out follows; else the mark-out is kNever at
+  /// once, and only what the trading system posts can judge the decision.
+  ///
+  /// Rows of one request share one draw. A version asked for by number is overridden, and no shadow follows.
+  ///
+  /// @return the answer's rows are the engine's own, until the next request.
+  InferReply on_request(const InferRequest& request) noexcept;
+
+  /// Index of the served model of that name; none where there is none.
+  [[nodiscard]] std::optional<std::size_t> model_named(std::string_view name) const noexcept;
+
+  /// What a model's routes are as of the newest pass; null: it has none.
+  [[nodiscard]] const Route* route_of(std::size_t model) const noexcept {
+    return models_[model].plan != nullptr && models_[model].routed ? &models_[model].route : nullptr;
+  }
+  [[nodiscard]] const ModelPlan* plan_of(std::size_t model) const noexcept { return models_[model].plan; }
+
+  /// Floats of a vector that the model's held versions read; 0 where none is held.
+  [[nodiscard]] std::size_t width_of(std::size_t model) const noexcept;
+
   [[nodiscard]] std::size_t fed() const noexcept { return feed_.size(); }
 
   /// Decisions so far, this process alone.
@@ -87,6 +109,21 @@ class Engine {
   }
 
  private:
+  /// What versions read at a decision.
+  struct Input {
+    const float* vector;  ///< the newest
+    std::size_t width;
+    FeatureWindow* window;  ///< null: there is but the vector
+    FeatureWindow::Mark mark;
+  };
+
+  /// What draws the arm of a decision.
+  struct Draw {
+    AssignmentKeys keys;
+    Arm asked = Arm::kNone;
+    bool spare_challenger = false;
+  };
+
   struct FeatureFeed {
     FeatureDefinition definition;
     std::unique_ptr<FeatureEngine> engine;
@@ -101,6 +138,9 @@ class Engine {
     [[nodiscard]] FeatureWindow::Mark mark() const noexcept {
       return window != nullptr ? window->mark() : FeatureWindow::Mark();
     }
+    [[nodiscard]] Input input() const noexcept {
+      return {vector.data(), engine != nullptr ? engine->width() : 0, window, mark()};
+    }
   };
 
   /// A model that decides on an instrument.
@@ -111,8 +151,18 @@ class Engine {
     bool decided = false;
   };
 
+  /// The newest event, as far as requests need it.
+  struct Newest {
+    std::int64_t event_ns = 0;
+    std::int64_t bid_ticks = 0;
+    std::int64_t ask_ticks = 0;
+    std::uint16_t flags = 0;
+    bool known = false;  ///< there was one since the feed began
+  };
+
   struct InstrumentState {
     FedInstrument facts;
+    Newest newest;
     std::uint32_t id = 0;
     std::uint64_t key = 0;     ///< assignment by instrument
     std::size_t currency = 0;  ///< index into ModelState::open_values
@@ -140,6 +190,9 @@ class Engine {
     std::vector<double> open_values;  ///< of all instruments, by currency
     std::string named;                ///< as the journal knows it
     std::int64_t horizon_ns = 0;      ///< of the plan; 0 without one
+    /// Of requests' rows, where versions read more than one vector. Never freed: a shadow may still read one.
+    std::vector<std::unique_ptr<FeatureWindow>> windows;
+    FeatureWindow* window = nullptr;
   };
 
   struct Routed {
@@ -168,24 +221,39 @@ class Engine {
                               const BookDepth* depth) noexcept;
   void decide(InstrumentState& instrument, Binding& binding, const MarketEvent& event,
               std::int64_t receive_ns) noexcept;
-  [[nodiscard]] Routed route(const ModelState& state, const InstrumentState& instrument,
-                             std::uint64_t decision_id) const noexcept;
+  [[nodiscard]] Routed route(const ModelState& state, const Draw& draw) const noexcept;
+  [[nodiscard]] InferStatus route_version(const ModelState& state, std::size_t model, std::uint32_t version,
+                                          Routed& routed) const noexcept;
+  [[nodiscard]] InstrumentState* fed_instrument(std::string_view symbol) noexcept;
+  [[nodiscard]] std::int64_t feed_time_ns(std::int64_t monotonic) const noexcept;
+  void decide_row(const InferRequest& request, const Routed& routed, InstrumentState* instrument,
+                  std::size_t row, InferReply& reply) noexcept;
+  [[nodiscard]] Input input_of(ModelState& state, const float* row, std::size_t floats, std::size_t width,
+                               bool& finite) const noexcept;
+  [[nodiscard]] static Terms terms_of(ModelState& state, InstrumentState* instrument,
+                                      const InferRequest& request, const DecisionRecord& record,
+                                      bool finite) noexcept;
+  [[nodiscard]] static Room room_at(ModelState& state, InstrumentState& instrument) noexcept;
+  void keep_window(ModelState& state, std::size_t model);
+  void mark_never(const DecisionRecord& decision) noexcept;
+  void check_answer(ModelState& state, const DecisionRecord& record, const Routed& routed,
+                    const Terms& terms) noexcept;
   [[nodiscard]] static AbstainReason unfit(const InstrumentState& instrument, const FeatureFeed& features,
                                            const MarketEvent& event) noexcept;
   [[nodiscard]] static Terms terms_of(ModelState& state, InstrumentState& instrument,
                                       const FeatureFeed& features, const MarketEvent& event) noexcept;
   [[nodiscard]] static Answer answer_of(const ModelState& state, const Routed& routed, const LoadedSlot* slot,
-                                        const FeatureFeed& features, const Terms& terms) noexcept;
+                                        const Input& input, const Terms& terms) noexcept;
   void describe(DecisionRecord& record, const InstrumentState& instrument, const Binding& binding,
                 const FeatureFeed& features, const MarketEvent& event) const noexcept;
   static void describe(DecisionRecord& record, const Routed& routed, const Answer& answer) noexcept;
   void count(const ModelState& state, const DecisionRecord& record) noexcept;
   void check_trips(ModelState& state) noexcept;
-  void send_shadows(const ModelState& state, const DecisionRecord& decision, const FeatureFeed& features,
-                    const Terms& terms, std::int64_t answer_ns) noexcept;
-  void send_shadow(const ModelState& state, const DecisionRecord& decision, const FeatureFeed& features,
+  void send_shadows(const ModelState& state, const DecisionRecord& decision, const Input& input,
+                    const Terms& terms, std::int64_t answer_ns, Load load = Load::kNormal) noexcept;
+  void send_shadow(const ModelState& state, const DecisionRecord& decision, const Input& input,
                    const Terms& terms, std::int64_t answer_ns, Arm arm, std::uint8_t slot,
-                   std::uint32_t version) noexcept;
+                   std::uint32_t version, Load load) noexcept;
   void follow_markouts(InstrumentState& instrument, ModelState& state,
                        const DecisionRecord& decision) noexcept;
   void follow_markout(MarkoutTracker& tracker, const ModelState& state, const DecisionRecord& decision,
@@ -227,6 +295,10 @@ class Engine {
   std::vector<std::string> currencies_;
   std::optional<std::uint64_t> account_;  ///< the feed's, as a key
   Arm asked_ = Arm::kNone;                ///< by the feed
+  std::int64_t feed_event_ns_ = 0;        ///< of the newest event
+  std::int64_t feed_at_ns_ = 0;           ///< monotonic, when it came; 0: no feed is on
+  bool nowhere_named_ = false;            ///< the journal knows how to spell kNoInstrument
+  std::vector<RowAnswer> answers_;        ///< of the newest request
 };
 
 }  // namespace ringcraft

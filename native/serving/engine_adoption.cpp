@@ -10,8 +10,6 @@ namespace {
 
 /// Decisions of one instrument that may wait for their mark-outs at once.
 constexpr std::size_t kPendingMarkouts = 65'536;
-constexpr std::uint32_t kModelName = 0;
-constexpr std::uint32_t kInstrumentName = 1;
 
 }  // namespace
 
@@ -73,7 +71,9 @@ Engine::InstrumentState& Engine::instrument_of(const std::string& symbol) {
 }
 
 void Engine::end_feed() noexcept {
+  feed_at_ns_ = 0;
   for (const auto& instrument : instruments_) {
+    instrument->newest.known = false;
     const auto sink = [&](const Markout& markout) { on_markout(markout); };
     instrument->tracker->finish(sink);
     if (instrument->extra_tracker != nullptr) {
@@ -90,8 +90,9 @@ void Engine::adopt() {
     adopt_routes();
   }
   adopt_heartbeat(monotonic_ns());
-  for (ModelState& state : models_) {
-    write_owed(state);
+  for (std::size_t i = 0; i < models_.size(); ++i) {
+    write_owed(models_[i]);
+    keep_window(models_[i], i);
   }
 }
 

@@ -3,11 +3,14 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <cstring>
 
@@ -17,8 +20,9 @@ namespace {
 constexpr std::size_t kBufferBytes = std::size_t{2} << 20U;  // a whole control frame and what follows it
 constexpr std::size_t kReadBytes = std::size_t{64} << 10U;
 constexpr std::size_t kPrefixBytes = 5;
-constexpr int kIdleMs = 20;
-constexpr auto kHelloTimeout = std::chrono::seconds(10);
+constexpr std::int64_t kHelloTimeoutNs = 10'000'000'000;
+/// So long a refused publisher may go on sending before the close cuts off why.
+constexpr std::int64_t kLeaveNs = 100'000'000;
 /// Beyond this a double no longer holds every tick, and sums may overflow.
 constexpr std::int64_t kNumberMax = 4'503'599'627'370'496;  // 2^52
 
@@ -51,17 +55,38 @@ std::string json_text(const std::string& text) {
 
 }  // namespace
 
-HelloDesk::Verdict HelloDesk::ask(std::string payload, const std::atomic<bool>& stop) {
-  std::unique_lock lock(mutex_);
+HelloDesk::HelloDesk() : answered_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  if (answered_ < 0) {
+    throw system_failure("hello desk");
+  }
+}
+
+HelloDesk::~HelloDesk() { ::close(answered_); }
+
+void HelloDesk::ask(std::string payload) {
+  const std::lock_guard lock(mutex_);
   question_ = std::move(payload);
   answer_.reset();
+  asked_ns_ = monotonic_ns();
   changed_.notify_all();
-  const auto until = std::chrono::steady_clock::now() + kHelloTimeout;
-  while (!answer_ && !stop.load() && std::chrono::steady_clock::now() < until) {
-    changed_.wait_for(lock, std::chrono::milliseconds(kIdleMs));
+}
+
+std::optional<HelloDesk::Verdict> HelloDesk::verdict() {
+  const std::lock_guard lock(mutex_);
+  if (!answer_ && monotonic_ns() - asked_ns_ < kHelloTimeoutNs) {
+    return std::nullopt;
   }
+  std::uint64_t told = 0;
+  static_cast<void>(::read(answered_, &told, sizeof told));
   question_.reset();
-  return answer_.value_or(Verdict{{}, "the worker is not ready to take a feed"});
+  Verdict verdict = answer_.value_or(Verdict{{}, "the worker is not ready to take a feed"});
+  answer_.reset();
+  return verdict;
+}
+
+void HelloDesk::withdraw() {
+  const std::lock_guard lock(mutex_);
+  question_.reset();
 }
 
 std::optional<std::string> HelloDesk::wait(double timeout_s) {
@@ -72,13 +97,18 @@ std::optional<std::string> HelloDesk::wait(double timeout_s) {
 
 void HelloDesk::answer(Verdict verdict) {
   const std::lock_guard lock(mutex_);
+  if (!question_) {
+    return;  // it came too late
+  }
   answer_ = std::move(verdict);
+  const std::uint64_t told = 1;
+  static_cast<void>(::write(answered_, &told, sizeof told));
   changed_.notify_all();
 }
 
-FeedDoor::FeedDoor(const std::string& host, std::uint16_t port, Engine& engine, Holdings& holdings,
-                   HelloDesk& desk, Counters& counters)
-    : engine_(engine), holdings_(holdings), desk_(desk), counters_(counters), buffer_(kBufferBytes) {
+FeedDoor::FeedDoor(const std::string& host, std::uint16_t port, Engine& engine, HelloDesk& desk,
+                   Counters& counters)
+    : engine_(engine), desk_(desk), counters_(counters), buffer_(kBufferBytes) {
   const std::string where = "feed door " + host + ":" + std::to_string(port);
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -86,7 +116,7 @@ FeedDoor::FeedDoor(const std::string& host, std::uint16_t port, Engine& engine, 
   if (::inet_pton(AF_INET, host.c_str(), &address.sin_addr) != 1) {
     throw std::runtime_error(where + ": expected an IPv4 address");
   }
-  listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   const int yes = 1;
   ::setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
   socklen_t size = sizeof address;
@@ -94,63 +124,124 @@ FeedDoor::FeedDoor(const std::string& host, std::uint16_t port, Engine& engine, 
                          ::bind(listener_, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
                          ::listen(listener_, 16) == 0 &&
                          ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) == 0;
-  if (!listening) {
+  epoll_ = listening ? ::epoll_create1(EPOLL_CLOEXEC) : -1;
+  if (epoll_ < 0) {
     const std::runtime_error failure = system_failure(where);
     ::close(listener_);
     throw failure;
   }
   port_ = ntohs(address.sin_port);
+  watch(listener_);
 }
 
 FeedDoor::~FeedDoor() {
-  if (listener_ >= 0) {
-    ::close(listener_);
-  }
-}
-
-void FeedDoor::come_round() {
-  engine_.adopt();
-  // Nowhere else: the engine keeps the plans it adopted until it adopts again.
-  holdings_.pass(Holdings::kDecisions);
-}
-
-void FeedDoor::run(const std::atomic<bool>& stop) {
-  while (!stop.load(std::memory_order_relaxed)) {
-    come_round();
-    pollfd waiting{listener_, POLLIN, 0};
-    if (::poll(&waiting, 1, kIdleMs) <= 0) {
-      continue;
-    }
-    publisher_ = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
-    if (publisher_ < 0) {
-      continue;
-    }
-    add(counters_.feed_connections);
-    serve(stop);
+  if (publisher_ >= 0) {
     ::close(publisher_);
-    engine_.end_feed();
   }
+  ::close(epoll_);
+  ::close(listener_);
+}
+
+bool FeedDoor::poll() {
+  switch (state_) {
+    case State::kAlone:
+      return let_in();
+    case State::kServing:
+      return serve();
+    case State::kAsking:
+      return hear_verdict();
+    case State::kLeaving:
+      return see_off();
+  }
+  return false;
+}
+
+void FeedDoor::close() {
+  if (state_ != State::kAlone) {
+    hang_up();
+  }
+}
+
+void FeedDoor::watch(int descriptor) {
+  if (watched_ >= 0) {
+    ::epoll_ctl(epoll_, EPOLL_CTL_DEL, watched_, nullptr);
+  }
+  watched_ = descriptor;
+  epoll_event event{};
+  event.events = EPOLLIN;
+  ::epoll_ctl(epoll_, EPOLL_CTL_ADD, descriptor, &event);
+}
+
+bool FeedDoor::let_in() {
+  publisher_ = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (publisher_ < 0) {
+    return false;
+  }
+  add(counters_.feed_connections);
+  const int yes = 1;
+  ::setsockopt(publisher_, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+  begin_ = end_ = events_left_ = 0;
+  introduced_ = false;
+  state_ = State::kServing;
+  watch(publisher_);
+  return true;
+}
+
+bool FeedDoor::serve() {
+  const Got got = read_more();
+  if (got == Got::kNothing) {
+    return false;
+  }
+  if (got == Got::kEnd || !take_frames()) {
+    if (state_ != State::kLeaving) hang_up();
+  }
+  return true;
+}
+
+bool FeedDoor::hear_verdict() {
+  const std::optional<HelloDesk::Verdict> verdict = desk_.verdict();
+  if (!verdict) {
+    return false;
+  }
+  state_ = State::kServing;
+  watch(publisher_);
+  if (!verdict->error.empty()) {
+    static_cast<void>(refuse(verdict->error));
+    return true;
+  }
+  engine_.adopt();
+  engine_.begin_feed(verdict->introduction);
+  introduced_ = true;
+  depth_ = verdict->introduction.depth;
+  events_ = 0;
+  decisions_before_ = engine_.decisions();
+  reply(Kind::kHello, R"({"accepted": true})");
+  if (!take_frames() && state_ != State::kLeaving) hang_up();
+  return true;
+}
+
+bool FeedDoor::see_off() {
+  const ssize_t got = ::recv(publisher_, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+  const bool waits = got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
+  if (!waits || monotonic_ns() >= leaves_ns_) {
+    hang_up();
+    return true;
+  }
+  return got > 0;
+}
+
+void FeedDoor::hang_up() {
+  if (state_ == State::kAsking) {
+    desk_.withdraw();
+  }
+  watch(listener_);
+  ::close(publisher_);
+  publisher_ = -1;
+  state_ = State::kAlone;
   engine_.end_feed();
 }
 
-void FeedDoor::serve(const std::atomic<bool>& stop) {
-  const int yes = 1;
-  ::setsockopt(publisher_, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-  const timeval reply_limit{1, 0};
-  ::setsockopt(publisher_, SOL_SOCKET, SO_SNDTIMEO, &reply_limit, sizeof reply_limit);
-  const timeval idle{0, suseconds_t{kIdleMs} * 1000};
-  ::setsockopt(publisher_, SOL_SOCKET, SO_RCVTIMEO, &idle, sizeof idle);
-  begin_ = end_ = events_left_ = 0;
-  introduced_ = false;
-  while (!stop.load(std::memory_order_relaxed)) {
-    come_round();
-    if (!read_more() || !take_frames(stop)) {
-      return;
-    }
-  }
-}
-
-bool FeedDoor::read_more() {
+FeedDoor::Got FeedDoor::read_more() {
   if (begin_ == end_) {
     begin_ = end_ = 0;
   } else if (buffer_.size() - end_ < kReadBytes) {
@@ -159,16 +250,16 @@ bool FeedDoor::read_more() {
     begin_ = 0;
   }
   const ssize_t got =
-      ::recv(publisher_, buffer_.data() + end_, std::min(kReadBytes, buffer_.size() - end_), 0);
+      ::recv(publisher_, buffer_.data() + end_, std::min(kReadBytes, buffer_.size() - end_), MSG_DONTWAIT);
   if (got < 0) {
-    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+    return errno == EAGAIN || errno == EINTR ? Got::kNothing : Got::kEnd;
   }
   end_ += static_cast<std::size_t>(got);
-  return got > 0;
+  return got > 0 ? Got::kBytes : Got::kEnd;
 }
 
-bool FeedDoor::take_frames(const std::atomic<bool>& stop) {
-  for (;;) {
+bool FeedDoor::take_frames() {
+  while (state_ == State::kServing) {
     if (events_left_ > 0) {
       if (!take_events()) return false;
       if (events_left_ > 0) return true;
@@ -196,21 +287,16 @@ bool FeedDoor::take_frames(const std::atomic<bool>& stop) {
     if (end_ - begin_ < kPrefixBytes + payload) return true;
     std::string text(buffer_.data() + begin_ + kPrefixBytes, payload);
     begin_ += kPrefixBytes + payload;
-    if (!take_control(kind, std::move(text), stop)) return false;
+    if (!take_control(kind, std::move(text))) return false;
   }
+  return true;
 }
 
-bool FeedDoor::take_control(Kind kind, std::string payload, const std::atomic<bool>& stop) {
+bool FeedDoor::take_control(Kind kind, std::string payload) {
   if (kind == Kind::kHello) {
-    HelloDesk::Verdict verdict = desk_.ask(std::move(payload), stop);
-    if (!verdict.error.empty()) return refuse(verdict.error);
-    engine_.adopt();
-    engine_.begin_feed(verdict.introduction);
-    introduced_ = true;
-    depth_ = verdict.introduction.depth;
-    events_ = 0;
-    decisions_before_ = engine_.decisions();
-    reply(Kind::kHello, R"({"accepted": true})");
+    desk_.ask(std::move(payload));
+    state_ = State::kAsking;
+    watch(desk_.fd());
     return true;
   }
   if (kind == Kind::kEnd) {
@@ -247,8 +333,8 @@ bool FeedDoor::refuse(const std::string& why) {
   reply(Kind::kHello, "{\"error\": " + json_text(why) + "}");
   // Unread bytes would turn the close into a reset, and the publisher would never read why.
   ::shutdown(publisher_, SHUT_WR);
-  for (int tries = 0; tries < 5 && ::recv(publisher_, buffer_.data(), buffer_.size(), 0) > 0; ++tries) {
-  }
+  state_ = State::kLeaving;
+  leaves_ns_ = monotonic_ns() + kLeaveNs;
   return false;
 }
 
@@ -258,12 +344,8 @@ void FeedDoor::reply(Kind kind, const std::string& json) const {
   std::memcpy(frame.data(), &length, sizeof length);
   frame[sizeof length] = static_cast<char>(kind);
   frame += json;
-  std::size_t sent = 0;
-  while (sent < frame.size()) {
-    const ssize_t got = ::send(publisher_, frame.data() + sent, frame.size() - sent, MSG_NOSIGNAL);
-    if (got <= 0) return;
-    sent += static_cast<std::size_t>(got);
-  }
+  // A few hundred bytes always find room where the ones before them were read; else nobody reads.
+  static_cast<void>(::send(publisher_, frame.data(), frame.size(), MSG_NOSIGNAL | MSG_DONTWAIT));
 }
 
 }  // namespace ringcraft

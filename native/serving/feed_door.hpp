@@ -12,7 +12,6 @@
 // answered by
 // {"error": "..."} and the connection is closed.
 
-#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
@@ -20,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "serving/door.hpp"
 #include "serving/engine.hpp"
 
 namespace ringcraft {
@@ -29,13 +29,28 @@ inline constexpr std::size_t kFrameBytesMax = std::size_t{1} << 20U;
 /// Where a HELLO waits for the Python side, which knows what an instrument must look like.
 class HelloDesk {
  public:
+  /// @throws std::runtime_error the system gives no eventfd.
+  HelloDesk();
+  ~HelloDesk();
+  HelloDesk(const HelloDesk&) = delete;
+  HelloDesk& operator=(const HelloDesk&) = delete;
+
   struct Verdict {
     Introduction introduction;
     std::string error;  ///< empty: accepted
   };
 
-  /// Hands a HELLO's payload over and waits. Feed thread; set-up, not the decision path.
-  [[nodiscard]] Verdict ask(std::string payload, const std::atomic<bool>& stop);
+  /// Hands a HELLO's payload over. Decision thread, as the next two; set-up, not the decision path.
+  void ask(std::string payload);
+
+  /// The verdict once it is there; none after kHelloTimeout is one too.
+  [[nodiscard]] std::optional<Verdict> verdict();
+
+  /// Nobody waits for the verdict any more.
+  void withdraw();
+
+  /// Readable once there is a verdict.
+  [[nodiscard]] int fd() const noexcept { return answered_; }
 
   /// The payload that waits, none after `timeout_s`.
   [[nodiscard]] std::optional<std::string> wait(double timeout_s);
@@ -47,32 +62,39 @@ class HelloDesk {
   std::condition_variable changed_;
   std::optional<std::string> question_;
   std::optional<Verdict> answer_;
+  std::int64_t asked_ns_ = 0;
+  int answered_ = -1;
 };
 
-class FeedDoor {
+class FeedDoor final : public Door {
  public:
   /// Listens.
   /// @param port 0: any free.
   /// @throws std::runtime_error the address cannot be had.
-  FeedDoor(const std::string& host, std::uint16_t port, Engine& engine, Holdings& holdings, HelloDesk& desk,
-           Counters& counters);
-  ~FeedDoor();
-  FeedDoor(const FeedDoor&) = delete;
-  FeedDoor& operator=(const FeedDoor&) = delete;
+  FeedDoor(const std::string& host, std::uint16_t port, Engine& engine, HelloDesk& desk, Counters& counters);
+  ~FeedDoor() override;
 
   [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
 
-  /// Serves publishers until `stop`.
-  void run(const std::atomic<bool>& stop);
+  bool poll() override;
+  [[nodiscard]] int fd() const noexcept override { return epoll_; }
+  void close() override;
 
  private:
   enum class Kind : std::uint8_t { kHello = 1, kEvents = 2, kEnd = 3 };
+  /// kAsking: a HELLO waits for its verdict. kLeaving: it was refused and may still be sending.
+  enum class State : std::uint8_t { kAlone, kServing, kAsking, kLeaving };
+  enum class Got : std::uint8_t { kNothing, kBytes, kEnd };
 
-  void come_round();
-  void serve(const std::atomic<bool>& stop);
-  [[nodiscard]] bool read_more();
-  [[nodiscard]] bool take_frames(const std::atomic<bool>& stop);
-  [[nodiscard]] bool take_control(Kind kind, std::string payload, const std::atomic<bool>& stop);
+  [[nodiscard]] bool let_in();
+  [[nodiscard]] bool serve();
+  [[nodiscard]] bool hear_verdict();
+  [[nodiscard]] bool see_off();
+  void hang_up();
+  void watch(int descriptor);
+  [[nodiscard]] Got read_more();
+  [[nodiscard]] bool take_frames();
+  [[nodiscard]] bool take_control(Kind kind, std::string payload);
   [[nodiscard]] bool take_events();
   [[nodiscard]] std::size_t event_bytes() const noexcept {
     return sizeof(MarketEvent) + (depth_ ? sizeof(BookDepth) : 0);
@@ -81,11 +103,14 @@ class FeedDoor {
   void reply(Kind kind, const std::string& json) const;
 
   Engine& engine_;
-  Holdings& holdings_;
   HelloDesk& desk_;
   Counters& counters_;
   int listener_ = -1;
   int publisher_ = -1;
+  int epoll_ = -1;
+  int watched_ = -1;
+  State state_ = State::kAlone;
+  std::int64_t leaves_ns_ = 0;
   std::uint16_t port_ = 0;
   bool introduced_ = false;
   bool depth_ = false;  ///< events come with their levels

@@ -32,7 +32,7 @@ struct ShadowJob {
   std::int64_t queued_ns;  ///< monotonic
   std::size_t width;
   FeatureWindow::Mark window;  ///< the rows themselves stay where they are: a late job may find them gone
-  std::array<float, FeatureEngine::kMaxWidth> features;
+  std::array<float, kMaxFeatures> features;  ///< the newest vector: width floats
 };
 
 /// A record that says that a version was never asked.

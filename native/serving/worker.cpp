@@ -56,7 +56,9 @@ Worker::Worker(const WorkerConfig& config)
                 {"next_decision_id", resumption.next_decision_id}};
   counters_.journal_written.store(writer_.next_index());
   counters_.journal_synced.store(writer_.next_index());
-  door_ = std::make_unique<FeedDoor>(config.host, config.port, engine_, holdings_, desk_, counters_);
+  door_ = std::make_unique<FeedDoor>(config.host, config.port, engine_, desk_, counters_);
+  loop_ = std::make_unique<DecisionLoop>(engine_, holdings_, config.busy_poll);
+  loop_->add(*door_);
 }
 
 Worker::~Worker() { stop(); }
@@ -91,7 +93,7 @@ void Worker::stop() {
 
 void Worker::run_decisions() {
   set_niceness(kDecisionNiceness);
-  door_->run(stop_feed_);
+  loop_->run(stop_feed_);
 }
 
 void Worker::run_shadows() {
@@ -169,13 +171,18 @@ std::map<std::string, std::uint64_t> Worker::counters() {
           {"trips", get(counters_.trips)},
           {"epoch", get(counters_.epoch)},
           {"heartbeat_lost", get(counters_.heartbeat_lost)},
+          {"requests", get(counters_.requests)},
+          {"requests_late", get(counters_.requests_late)},
+          {"shares_shed", get(counters_.shares_shed)},
+          {"overloads", get(counters_.overloads)},
           {"feed_connections", get(counters_.feed_connections)},
           {"feed_refused", get(counters_.feed_refused)},
           {"last_event_ns", get(counters_.last_event_ns)},
           {"shadows_expected", get(counters_.shadows_expected)},
           {"shadows_scored", get(counters_.shadows_scored)},
           {"shadows_dropped", get(counters_.shadows_queue_full) + get(counters_.shadows_unready) +
-                                  get(counters_.shadows_overdue)},
+                                  get(counters_.shadows_overdue) + get(counters_.shadows_shed)},
+          {"shadows_dropped_shed", get(counters_.shadows_shed)},
           {"shadows_dropped_queue_full", get(counters_.shadows_queue_full)},
           {"shadows_dropped_unready", get(counters_.shadows_unready)},
           {"shadows_dropped_overdue", get(counters_.shadows_overdue)},

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "serving/decision_loop.hpp"
 #include "serving/engine.hpp"
 #include "serving/feed_door.hpp"
 #include "serving/journal_drain.hpp"
@@ -33,6 +34,7 @@ struct WorkerConfig {
   std::size_t records_per_segment = kSegmentRecords;
   bool lock_memory = false;      ///< keep everything from being paged out
   std::string decisions_path{};  ///< bus that tells of every decision; empty: none
+  bool busy_poll = false;         ///< the decision thread never sleeps
 };
 
 class Worker {
@@ -83,6 +85,7 @@ class Worker {
   std::unique_ptr<BusWriter> told_;
   Engine engine_;
   std::unique_ptr<FeedDoor> door_;
+  std::unique_ptr<DecisionLoop> loop_;
   std::map<std::string, std::uint64_t> recovered_;
   std::atomic<bool> stop_feed_{false};
   std::atomic<bool> stop_shadows_{false};

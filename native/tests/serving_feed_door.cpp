@@ -73,8 +73,8 @@ class Publisher {
 };
 
 /// A worker that takes every feed as one instrument's.
-struct Door {
-  Door() {
+struct OpenDoor {
+  OpenDoor() {
     config.journal_folder = folder.file("journal");
     config.rings_path = folder.file("rings");
     config.routing_path = folder.file("routing");
@@ -91,7 +91,7 @@ struct Door {
       }
     });
   }
-  ~Door() {
+  ~OpenDoor() {
     stop = true;
     python.join();
     worker->stop();
@@ -127,7 +127,7 @@ std::string bytes_of(const std::vector<MarketEvent>& events) {
 }  // namespace
 
 TEST_CASE("a frame that lies about itself or its events is refused by name, and the door stays open") {
-  const Door door;
+  const OpenDoor door;
   MarketEvent unknown = sound_event(0);
   unknown.instrument = 1;
   MarketEvent before_time = sound_event(0);
@@ -157,7 +157,7 @@ TEST_CASE("a frame that lies about itself or its events is refused by name, and 
 }
 
 TEST_CASE("frames in any number of pieces are the same frames") {
-  const Door door;
+  const OpenDoor door;
   const Publisher publisher(door.worker->port());
   publisher.send(1, "[]");
   CHECK(publisher.reply() == R"({"accepted": true})");
@@ -170,7 +170,7 @@ TEST_CASE("frames in any number of pieces are the same frames") {
 }
 
 TEST_CASE("a plan replaced while a batch is decided on is not freed under it") {
-  const Door door;
+  const OpenDoor door;
   const Publisher publisher(door.worker->port());
   publisher.send(1, "[]");
   CHECK(publisher.reply() == R"({"accepted": true})");

@@ -12,6 +12,7 @@ OFFSETS = {
     "MarketEvent.flags": (MARKET_EVENT, "flags"),
     "Epoch.horizon_ns": (journal.EPOCH, "horizon_ns"),
     "Decision.assigned_by": (journal.DECISION, "assigned_by"),
+    "Decision.request_key": (journal.DECISION, "request_key"),
     "Shadow.late": (journal.SHADOW, "late"),
     "Markout.horizon": (journal.MARKOUT, "horizon"),
     "Trip.arm": (journal.TRIP, "arm"),

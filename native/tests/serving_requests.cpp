@@ -1,0 +1,237 @@
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "tests/engine_bench.hpp"
+#include "tests/serving_allocations.hpp"
+
+namespace ringcraft {
+namespace {
+
+constexpr std::size_t kWidth = 4;
+
+/// Answers P(up) - P(down) = its row's sum, divided by `scale`.
+class SumModel final : public Model {
+ public:
+  explicit SumModel(std::size_t window = 1) : Model({window, kWidth, 3, window > 1}, "sum") {}
+
+  bool predict(const float* in, float* out) noexcept override {
+    float sum = 0;
+    for (std::size_t i = 0; i < inputs(); ++i) sum += in[i];
+    out[0] = 0;
+    out[1] = 0;
+    out[2] = sum;
+    return true;
+  }
+};
+
+std::unique_ptr<const LoadedSlot> sums(std::uint32_t version, std::size_t window = 1) {
+  LoadedSlot slot;
+  slot.version = version;
+  slot.threshold = 0.5;
+  slot.latency_budget_ns = 1'000'000'000;
+  slot.live = std::make_shared<SumModel>(window);
+  slot.shadow = std::make_shared<SumModel>(window);
+  return std::make_unique<const LoadedSlot>(std::move(slot));
+}
+
+struct Asked : Bench {
+  Asked() {
+    holdings.put(0, 0, sums(1));
+    holdings.put(0, 1, sums(2));
+    engine.adopt();
+  }
+
+  [[nodiscard]] InferRequest request(std::size_t count = 1) const {
+    InferRequest asked;
+    asked.rows = rows.data();
+    asked.row_floats = kWidth;
+    asked.count = count;
+    asked.receive_ns = monotonic_ns();
+    return asked;
+  }
+
+  [[nodiscard]] DecisionRecord last() { return records<DecisionRecord>(RecordType::kDecision).back(); }
+  [[nodiscard]] MarkoutRecord last_markout() { return records<MarkoutRecord>(RecordType::kMarkout).back(); }
+
+  std::vector<float> rows = std::vector<float>(kMaxRows * kWidth * 4, 1.0F);
+};
+
+}  // namespace
+
+TEST_CASE(
+    "a request is a decision like any: routed, shadowed, journalled, and never marked without a touch") {
+  Asked bench;
+  const InferReply reply = bench.engine.on_request(bench.request());
+  REQUIRE(reply.status == InferStatus::kAnswered);
+  REQUIRE(reply.rows.size() == 1);
+  CHECK(reply.outputs == 3);
+  CHECK(reply.rows[0].action == 1);
+  CHECK(reply.rows[0].output[2] == 4.0F);
+  const DecisionRecord decision = bench.last();
+  CHECK(decision.decision_id == reply.rows[0].decision_id);
+  CHECK(decision.version == reply.version);
+  CHECK(decision.door == DoorKind::kRest);
+  CHECK(decision.instrument == kNoInstrument);
+  CHECK(decision.expected_shadows == 1);
+  REQUIRE(bench.shadows.queue().front() != nullptr);
+  CHECK(bench.shadows.queue().front()->width == kWidth);
+  CHECK(bench.last_markout().decision_id == decision.decision_id);
+  CHECK(bench.last_markout().status == MarkoutStatus::kNever);
+}
+
+TEST_CASE("requests allocate nothing") {
+  Asked bench;
+  static_cast<void>(bench.engine.on_request(bench.request()));
+  const std::uint64_t before = allocations_of_this_thread();
+  for (int i = 0; i < 1000; ++i) {
+    static_cast<void>(bench.engine.on_request(bench.request(4)));
+  }
+  CHECK(allocations_of_this_thread() == before);
+}
+
+TEST_CASE("by request key a key keeps its arm, and a request without one goes by its id and is counted") {
+  Asked bench;
+  Route route = ab_route();
+  route.assign_by = AssignBy::kRequestKey;
+  route.salt = 7;
+  bench.routing.publish({route});
+  std::array<int, 2> arms{};
+  for (std::uint64_t key = 1; key <= 200; ++key) {
+    InferRequest asked = bench.request();
+    asked.key = splitmix64(key);
+    const Arm expected = falls_to_challenger(*asked.key, 7, 5000) ? Arm::kChallenger : Arm::kChampion;
+    for (int again = 0; again < 3; ++again) {
+      CHECK(bench.engine.on_request(asked).arm == expected);
+    }
+    const DecisionRecord decision = bench.last();
+    CHECK(decision.assigned_by == AssignBy::kRequestKey);
+    CHECK(decision.request_key == *asked.key);
+    ++arms[static_cast<std::size_t>(expected)];
+  }
+  CHECK(std::min(arms[0], arms[1]) > 60);
+  CHECK(bench.counters.keys_absent.load() == 0);
+  const InferReply reply = bench.engine.on_request(bench.request());
+  const Arm by_id =
+      falls_to_challenger(reply.rows[0].decision_id, 7, 5000) ? Arm::kChallenger : Arm::kChampion;
+  CHECK(reply.arm == by_id);
+  CHECK(bench.last().assigned_by == AssignBy::kDecision);
+  CHECK(bench.counters.keys_absent.load() == 1);
+}
+
+TEST_CASE("rows of one request share one draw, and say so") {
+  Asked bench;
+  const InferReply reply = bench.engine.on_request(bench.request(3));
+  REQUIRE(reply.rows.size() == 3);
+  const auto decisions = bench.records<DecisionRecord>(RecordType::kDecision);
+  for (const DecisionRecord& decision : decisions) {
+    CHECK(decision.version == reply.version);
+    CHECK(decision.assigned_by == AssignBy::kRequestKey);
+    CHECK(decision.request_key == decisions[0].decision_id);
+  }
+}
+
+TEST_CASE("a version asked for by number answers, is overridden and brings no shadow") {
+  Asked bench;
+  InferRequest asked = bench.request();
+  asked.version = 2;
+  CHECK(bench.engine.on_request(asked).arm == Arm::kChallenger);
+  CHECK(bench.last().overridden == 1);
+  CHECK(bench.last().expected_shadows == 0);
+  asked.version = 3;
+  CHECK(bench.engine.on_request(asked).status == InferStatus::kUnknownVersion);
+  bench.routing.publish({ab_route()});
+  asked.version = kNoVersion;
+  asked.asked = Arm::kChallenger;
+  CHECK(bench.engine.on_request(asked).version == 2);
+  CHECK(bench.last().overridden == 1);
+}
+
+TEST_CASE("a request that names a fed instrument uses its touch, keeps to its limits and is marked out") {
+  Asked bench;
+  ModelPlan limited = plan();
+  limited.position_lots_max = 1;
+  bench.holdings.plan(0, std::make_unique<const ModelPlan>(limited));
+  bench.engine.adopt();
+  InferRequest asked = bench.request();
+  asked.instrument = "A:B";
+  static_cast<void>(bench.engine.on_request(asked));
+  CHECK(bench.last().instrument == kNoInstrument);  // nothing was fed yet
+  const MarketEvent event = event_at(0);
+  bench.engine.on_event(event, monotonic_ns());
+  asked.receive_ns = monotonic_ns();
+  CHECK(bench.engine.on_request(asked).rows[0].abstain == AbstainReason::kNone);
+  const DecisionRecord decision = bench.last();
+  CHECK(decision.bid_ticks == event.bid_ticks);
+  CHECK(decision.event_ns >= event.event_ns);
+  CHECK(decision.event_ns < event.event_ns + 1'000'000'000);
+  CHECK(bench.engine.on_request(asked).rows[0].abstain == AbstainReason::kPositionLimit);
+  for (std::int64_t i = 1; i < 20; ++i) {
+    bench.engine.on_event(event_at(i), monotonic_ns());
+  }
+  const auto markouts = bench.records<MarkoutRecord>(RecordType::kMarkout);
+  const auto marked = std::find_if(markouts.begin(), markouts.end(), [&](const MarkoutRecord& one) {
+    return one.decision_id == decision.decision_id;
+  });
+  REQUIRE(marked != markouts.end());
+  CHECK(marked->status == MarkoutStatus::kOk);
+  CHECK(marked->resolved_event_ns == decision.event_ns + limited.horizon_ns);
+  MarketEvent halted = event_at(20);
+  halted.flags = kHalted;
+  bench.engine.on_event(halted, monotonic_ns());
+  CHECK(bench.engine.on_request(asked).rows[0].abstain == AbstainReason::kHalted);
+}
+
+TEST_CASE("what cannot be answered is refused or abstained from with its reason") {
+  Asked bench;
+  InferRequest asked = bench.request();
+  asked.model = 3;
+  CHECK(bench.engine.on_request(asked).status == InferStatus::kUnknownModel);
+  asked = bench.request();
+  asked.row_floats = kWidth + 1;
+  CHECK(bench.engine.on_request(asked).status == InferStatus::kBadRow);
+  asked = bench.request(0);
+  CHECK(bench.engine.on_request(asked).status == InferStatus::kBadCount);
+  asked = bench.request();
+  asked.deadline_ns = monotonic_ns() - 1;
+  CHECK(bench.engine.on_request(asked).rows[0].abstain == AbstainReason::kDeadline);
+  asked = bench.request();
+  asked.load = Load::kNobody;
+  CHECK(bench.engine.on_request(asked).rows[0].abstain == AbstainReason::kOverload);
+  asked = bench.request();
+  asked.load = Load::kNoChallenger;
+  for (int i = 0; i < 32; ++i) {
+    CHECK(bench.engine.on_request(asked).arm == Arm::kChampion);
+  }
+  CHECK(bench.counters.shadows_shed.load() == 32);
+  bench.rows[1] = std::nanf("");
+  CHECK(bench.engine.on_request(bench.request()).rows[0].abstain == AbstainReason::kBadFeature);
+}
+
+TEST_CASE("a window in a request is read by every version as far as it reads back") {
+  Asked bench;
+  ModelPlan windowed = plan();
+  windowed.window = 3;
+  bench.holdings.plan(0, std::make_unique<const ModelPlan>(windowed));
+  bench.holdings.put(0, 0, sums(1, 1));
+  bench.holdings.put(0, 1, sums(2, 3));
+  bench.engine.adopt();
+  for (std::size_t i = 0; i < 3 * kWidth; ++i) {
+    bench.rows[i] = static_cast<float>(i / kWidth);
+  }
+  InferRequest asked = bench.request();
+  asked.row_floats = 3 * kWidth;
+  asked.asked = Arm::kChampion;
+  CHECK(bench.engine.on_request(asked).rows[0].output[2] == 8.0F);  // the newest vector: four twos
+  asked.asked = Arm::kChallenger;
+  CHECK(bench.engine.on_request(asked).rows[0].output[2] == 12.0F);
+  while (bench.shadows.run_once() > 0) {
+  }
+  CHECK(bench.counters.shadows_scored.load() == 2);
+}
+
+}  // namespace ringcraft
