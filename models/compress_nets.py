@@ -1,48 +1,113 @@
-"""Smaller nets: hidden units that say little are cut out and the rest fine-tuned, then weights become int8."""
+"""Smaller dense nets: units that say little pruned, students taught by the net, weights and activations in int8."""
 
-import logging
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from itertools import pairwise
 
 import numpy as np
-import onnx
+import torch
+from msgspec import structs
 from numpy.typing import NDArray
 from onnx import ModelProto
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from torch import nn
 
 from models.compression import Candidate
 from models.dataset import Dataset
 from models.families.dense import DenseModel, Layer
-from models.families.mlp import MlpConfig, fine_tune
-from models.onnx_graph import INPUT, shortened
+from models.families.mlp import MlpConfig, learn, linear
+from models.int8_graph import dense_int8, static, stored
+from models.int8_learning import int8_tuned
 from models.parity import INT8_TOLERANCE
+from models.scaling import Scaling
 
-KEPT_SHARES = (1.0, 0.5, 0.25)
+PRUNED_SIZES = (0.25, 0.15)
+"""Of the original's bytes, at most: how much is cut. The first is as little as is asked for."""
+AWARE_SIZE = 0.2
+"""The same before rounding nodes are added around every layer."""
+STUDENT_SIZES = (0.25, 0.12)
 CALIBRATION_ROWS = 1024
-FINE_TUNE_EPOCHS = 4
+TUNING_EPOCHS = 6
+STUDENT_EPOCHS = 20
+_STORED = "weights kept as int8"
+_STATIC = "hidden layers' weights and activations int8"
 
 
 def net_candidates(model: DenseModel, learnt_from: Dataset, config: MlpConfig, seed: int) -> list[Candidate]:
-    """Return pruned forms of `model`, in float32 and statically quantized to int8 (calibrated on training rows)."""
+    """Return `model` pruned, distilled and quantized: after training, calibrated on its rows, and while it learns.
+
+    Whatever learns again learns what `model` says, not the labels: it stays close to it, row by row, which labels'
+    noise would not let it.
+    """
     return list(_candidates(model, learnt_from, config, seed))
 
 
 def _candidates(model: DenseModel, learnt_from: Dataset, config: MlpConfig, seed: int) -> Iterator[Candidate]:
     rows = learnt_from.features
     calibration = rows[np.linspace(0, len(rows) - 1, CALIBRATION_ROWS).astype(np.intp)]
-    again = MlpConfig(config.hidden, config.learning_rate, config.weight_decay, FINE_TUNE_EPOCHS, config.batch_rows)
-    for share in KEPT_SHARES:
-        net, steps = model, tuple[str, ...]()
-        if share < 1.0:
-            cut = prune_units(model, calibration, share)
-            net = fine_tune(cut, rows, learnt_from.classes, again, seed)
-            widths = " and ".join(str(bias.size) for _, bias in net.layers[:-1])
-            steps = (f"hidden units pruned to {widths}, {FINE_TUNE_EPOCHS} epochs of fine-tuning",)
-            yield Candidate(steps, net.to_onnx())
-        int8 = quantize(net.to_onnx(), calibration)
-        yield Candidate((*steps, "hidden layers' weights and activations int8, static"), int8, INT8_TOLERANCE)
+    wanted, whole = model.scores(rows), model.to_onnx().ByteSize()
+    tuning, learning = (structs.replace(config, epochs=n, weight_decay=0.0) for n in (TUNING_EPOCHS, STUDENT_EPOCHS))
+    yield Candidate((f"{_STATIC}, calibrated after training",), quantize(model, calibration), INT8_TOLERANCE)
+    yield Candidate((_STORED,), stored(model.to_onnx()), INT8_TOLERANCE)
+    for size in PRUNED_SIZES:
+        cut = _pruned_to(size * whole, model, calibration)
+        if cut is not None:
+            net = learn(cut.scaling, [linear(layer) for layer in cut.layers], rows, wanted, tuning, seed)
+            yield Candidate(
+                (f"hidden units pruned to {_widths(cut)}, tuned to the original", _STORED), _stored(net), INT8_TOLERANCE
+            )
+    cut = _pruned_to(AWARE_SIZE * whole, model, calibration)
+    if cut is not None:
+        aware, scales = int8_tuned(cut, rows, wanted, tuning, seed)
+        graph = dense_int8(aware.scaling, aware.layers, scales)
+        steps = (f"hidden units pruned to {_widths(cut)}", f"{_STATIC}, tuned to the original while rounded")
+        yield Candidate(steps, graph, INT8_TOLERANCE)
+    for width in dict.fromkeys(_widest(size * whole, config.hidden, rows.shape[1]) for size in STUDENT_SIZES):
+        if width:
+            net = student(model, rows, wanted, [width], learning, seed)
+            yield Candidate((f"distilled into one hidden layer of {width}", _STORED), _stored(net), INT8_TOLERANCE)
+
+
+def _pruned_to(most_bytes: float, model: DenseModel, features: NDArray[np.float32]) -> DenseModel | None:
+    """Return `model` with as many hidden units as fit into `most_bytes` with int8 weights; None: not even two."""
+    most = max(bias.size for _, bias in model.layers[:-1])
+    for units in range(most, 1, -1):
+        cut = prune_units(model, features, units / most)
+        if _stored(cut).ByteSize() <= most_bytes:
+            return cut
+    return None
+
+
+def _widest(most_bytes: float, most: int, inputs: int) -> int:
+    """Return the units of one hidden layer that fit into `most_bytes` with int8 weights; 0: not even two."""
+    scaling = Scaling(np.zeros(inputs, np.float32), np.ones(inputs, np.float32))
+    for units in range(most, 1, -1):
+        pairs = pairwise((inputs, units, 3))
+        layers = tuple((np.ones(pair, np.float32), np.zeros(pair[1], np.float32)) for pair in pairs)
+        if _stored(DenseModel(scaling, layers, "mlp")).ByteSize() <= most_bytes:
+            return units
+    return 0
+
+
+def _stored(net: DenseModel) -> ModelProto:
+    return stored(net.to_onnx())
+
+
+def student(
+    model: DenseModel,
+    features: NDArray[np.float32],
+    wanted: NDArray[np.float32],
+    hidden: list[int],
+    config: MlpConfig,
+    seed: int,
+) -> DenseModel:
+    """Return a net of the widths `hidden`, taught the shares `wanted` (n, 3), that reads `model`'s normalisation.
+
+    Source:
+        Hinton, Vinyals, Dean (2015), arXiv 1503.02531, with a temperature of 1.
+    """
+    torch.manual_seed(seed)
+    widths = (features.shape[1], *hidden, 3)
+    layers = [nn.Linear(a, b) for a, b in pairwise(widths)]
+    return learn(model.scaling, layers, features, wanted, config, seed)
 
 
 def prune_units(model: DenseModel, features: NDArray[np.float32], share: float) -> DenseModel:
@@ -61,44 +126,15 @@ def prune_units(model: DenseModel, features: NDArray[np.float32], share: float) 
     return DenseModel(model.scaling, tuple(layers), model.name)
 
 
-class _Rows(CalibrationDataReader):  # type: ignore[misc]  # the library publishes no types
-    def __init__(self, features: NDArray[np.float32]) -> None:
-        self._batches = iter([{INPUT: features}])
-
-    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-        return next(self._batches, None)
-
-
-def quantize(model: ModelProto, calibration: NDArray[np.float32]) -> ModelProto:
-    """Return `model` with its hidden layers in int8 (QDQ form), ranges taken from the rows `calibration`.
+def quantize(model: DenseModel, calibration: NDArray[np.float32]) -> ModelProto:
+    """Return `model` with its hidden layers in int8 (QDQ), ranges taken from the rows `calibration`.
 
     The last layer stays float32: it is small, and one int8 step of a logit is several hundredths of a probability.
     """
-    last = [node.name for node in model.graph.node if node.op_type == "Gemm"][-1]
-    with tempfile.TemporaryDirectory() as folder, _root_log_level(logging.ERROR):
-        source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
-        onnx.save(model, source)
-        quantize_static(
-            str(source),
-            str(target),
-            _Rows(calibration),
-            quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=["Gemm", "Relu"],
-            nodes_to_exclude=[last],
-            activation_type=QuantType.QInt8,
-            weight_type=QuantType.QInt8,
-            # Seven bits: without VNNI, processors add pairs of products in 16 bits, and eight overflow there.
-            reduce_range=True,
-        )
-        return shortened(onnx.load(target))
+    graph = model.to_onnx()
+    last = [node.name for node in graph.graph.node if node.op_type == "Gemm"][-1]
+    return static(graph, calibration, kept=[last])
 
 
-@contextmanager
-def _root_log_level(level: int) -> Iterator[None]:
-    # The library advises, through the root logger, a shape inference that these graphs do not need.
-    root, before = logging.getLogger(), logging.getLogger().level
-    root.setLevel(level)
-    try:
-        yield
-    finally:
-        root.setLevel(before)
+def _widths(net: DenseModel) -> str:
+    return " and ".join(str(bias.size) for _, bias in net.layers[:-1])

@@ -1,6 +1,7 @@
 """Every exported graph has one shape: float32 `features`, (batch, d) or windows (batch, w, d), in; (batch, k) out."""
 
 from collections.abc import Sequence
+from string import ascii_letters
 from typing import Any, Final
 
 import numpy as np
@@ -121,17 +122,24 @@ def _live_nodes(nodes: Sequence[NodeProto]) -> list[NodeProto]:
 
 
 def shortened(model: ModelProto) -> ModelProto:
-    """Return `model` with inner tensors renamed t0, t1 and so on, and without node names: a small net is half names."""
+    """Return `model` with one-letter names and without what says only what holds anyway: a small net is half names."""
     graph = model.graph
     names = [value for node in graph.node for value in (*node.input, *node.output)]
     inner = [value for value in dict.fromkeys(names) if value and value not in (INPUT, OUTPUT)]
-    short = {old: f"t{index}" for index, old in enumerate(inner)} | {INPUT: INPUT, OUTPUT: OUTPUT}
+    short = {old: _letters(index) for index, old in enumerate(inner)} | {INPUT: INPUT, OUTPUT: OUTPUT}
+    graph.name = "g"
     for node in graph.node:
         node.name = ""
         node.input[:] = [short.get(value, value) for value in node.input]
         node.output[:] = [short.get(value, value) for value in node.output]
+        if node.op_type == "Softmax" and [(a.name, a.i) for a in node.attribute] == [("axis", 1)]:
+            del node.attribute[:]  # of two axes, the last: what the operator takes by itself
     for tensor in graph.initializer:
         tensor.name = short.get(tensor.name, tensor.name)
     # Left over from before the rewriting, and wrong by now.
     del graph.value_info[:]
     return checked(graph)
+
+
+def _letters(index: int) -> str:
+    return ascii_letters[index % 52] + (str(index // 52) if index >= 52 else "")

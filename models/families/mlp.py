@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from msgspec import Struct
+from numpy.typing import NDArray
 from torch import nn
 
 from models.families.dense import DenseModel, Layer
@@ -58,18 +59,27 @@ class Mlp:
         torch.manual_seed(seed)
         widths = (features.shape[1], config.hidden, config.hidden, 3)
         layers = [nn.Linear(a, b) for a, b in pairwise(widths)]
-        return _learn(Scaling.of(features), layers, features, classes, config, seed)
+        return learn(Scaling.of(features), layers, features, classes, config, seed)
 
 
-def fine_tune(model: DenseModel, features: Features, classes: Classes, config: MlpConfig, seed: int) -> DenseModel:
-    """Return `model` after more learning from where it stands, its widths and normalisation kept."""
-    layers = [_linear(layer) for layer in model.layers]
-    return _learn(model.scaling, layers, features, classes, config, seed)
-
-
-def _learn(
-    scaling: Scaling, layers: Sequence[nn.Linear], features: Features, classes: Classes, config: MlpConfig, seed: int
+def learn(
+    scaling: Scaling,
+    layers: Sequence[nn.Linear],
+    features: Features,
+    targets: Classes | NDArray[np.float32],
+    config: MlpConfig,
+    seed: int,
 ) -> DenseModel:
+    """Return `layers`, with ReLU between them, after `config.epochs` from where they stand.
+
+    Args:
+        scaling: of the features; stays as it is.
+        layers: each reads what the one before gives; the last gives three logits.
+        features: rows (n, d).
+        targets: classes (n,), or shares of the three classes (n, 3) to be taught.
+        config: epochs, rates and batches; its width is not read.
+        seed: of the order of the rows.
+    """
     torch.set_num_threads(THREADS)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     stack: list[nn.Module] = [layers[0]]
@@ -77,7 +87,7 @@ def _learn(
         stack += [nn.ReLU(), layer]
     net = nn.Sequential(*stack).to(device)
     rows = torch.from_numpy(scaling.apply(features)).to(device)
-    targets = torch.from_numpy(classes.astype(np.int64)).to(device)
+    wanted = torch.from_numpy(targets.astype(np.int64 if targets.ndim == 1 else np.float32)).to(device)
     shuffle = torch.Generator().manual_seed(seed)
     batch_rows = max(32, min(config.batch_rows, len(rows) // MIN_STEPS))
     batches = -(-len(rows) // batch_rows)
@@ -87,14 +97,15 @@ def _learn(
         order = torch.randperm(len(rows), generator=shuffle).to(device)
         for chosen in torch.split(order, batch_rows):
             optimiser.zero_grad(set_to_none=True)
-            loss = nn.functional.cross_entropy(net(rows[chosen]), targets[chosen])
+            loss = nn.functional.cross_entropy(net(rows[chosen]), wanted[chosen])
             loss.backward()  # type: ignore[no-untyped-call]  # torch publishes no type for it
             optimiser.step()
             rate.step()
     return DenseModel(scaling, tuple(_arrays(layer) for layer in layers), "mlp")
 
 
-def _linear(layer: Layer) -> nn.Linear:
+def linear(layer: Layer) -> nn.Linear:
+    """Return the layer as PyTorch has it."""
     weights, bias = layer
     made = nn.Linear(*weights.shape)
     with torch.no_grad():
