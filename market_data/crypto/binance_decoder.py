@@ -49,6 +49,7 @@ class BinanceDecoder:
         self._sync: Synchroniser[_Levels] = Synchroniser()
         self._after_gap = False
         self._quote_id = -1
+        self._shows_quote = False
         self._trades = ""  # trade or aggTrade, whichever came first: both tell of the same trades
         self._clock_ns = 0  # the venue's, as far as it is known
         self._ahead_ns = 0  # the venue's clock less ours, at the last message that had both
@@ -173,7 +174,7 @@ class BinanceDecoder:
             self._lose(receive_ns)
             return
         self._after_gap = False
-        self._feed.prefer_quote(self.outrun or self._quote_id > self._sync.last_id)
+        self._prefer_quote(self.outrun or self._quote_id > self._sync.last_id)
         self._record(receive_ns)
 
     def _take_ticker(self, receive_ns: int, message: Ticker) -> None:
@@ -189,7 +190,7 @@ class BinanceDecoder:
             self._lose(receive_ns)
             return
         newer = not sound or self.outrun or message.u > self._sync.last_id
-        self._feed.prefer_quote(newer)
+        self._prefer_quote(newer)
         if not newer:
             self.skipped["quote_before_book"] += message.u < self._sync.last_id
         elif (self._feed.touch(), self._flags()) != self._shown:
@@ -259,14 +260,19 @@ class BinanceDecoder:
         self.gaps += 1
         self._after_gap, self.outrun = True, False
         self._feed.clear()
-        self._feed.prefer_quote(self._quote_id >= 0)
+        self._prefer_quote(self._quote_id >= 0)
         self._record(receive_ns)
 
     def _record(self, receive_ns: int, *, trade_ticks: int = 0, trade_lots: int = 0) -> None:
         flags = self._flags()
         self._shown = (self._feed.touch(), flags)
-        sequence = max(self._quote_id, self._sync.last_id, 0)
+        # Of what is shown: where the book has outrun its snapshot that is the quote, which may be older than the book.
+        sequence = max(self._quote_id if self._shows_quote else self._sync.last_id, 0)
         self._feed.record(self._clock_ns or receive_ns, receive_ns, sequence, flags, trade_ticks, trade_lots)
+
+    def _prefer_quote(self, shown: bool) -> None:
+        self._shows_quote = shown
+        self._feed.prefer_quote(shown)
 
     def _flags(self) -> int:
         flags = 0
