@@ -6,7 +6,7 @@ Strongest first: arguments, RINGCRAFT_* variables (RINGCRAFT_SERVING__CONSOLE_PO
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from data_contracts.errors import UsageError
@@ -133,18 +133,43 @@ class NotifySettings(BaseModel, frozen=True, extra="forbid"):
     queue_max: int = Field(default=1000, ge=1, description="Notices that wait; the oldest ones beyond are given up.")
 
 
-class ScheduledTraining(BaseModel, frozen=True, extra="forbid"):
-    """A training flow that runs by the clock."""
+class ScheduledFlow(BaseModel, frozen=True, extra="forbid"):
+    """A flow that runs by the clock, or when something happens."""
 
     name: str = Field(min_length=1, description="Deployment, as Prefect's UI shows it.")
-    cron: str = Field(min_length=9, description="Five cron fields, UTC, for example: 0 2 * * *")
-    source: Path = Field(description="Recording: file or folder.")
+    flow: Literal["train", "retrain", "drift", "retention"] = Field(
+        default="train", description="retrain publishes only what beats the champion; drift looks; retention cleans up."
+    )
+    cron: str | None = Field(
+        default=None,
+        min_length=9,
+        description="Five cron fields, UTC, for example: 0 2 * * *; absent: events alone.",
+    )
+    on: tuple[Literal["rollback", "drift"], ...] = Field(
+        default=(), description="What starts it besides: a rollback of the model, drift of it found by a flow or live."
+    )
+    source: Path | None = Field(default=None, description="Recording: file or folder.")
     format: str | None = Field(default=None, description="Of the recording; absent: detected.")
     instrument: str | None = Field(default=None, description="VENUE:SYMBOL where the source holds several.")
-    model: str = Field(min_length=1, description="Registered model that gets the versions.")
+    model: str | None = Field(default=None, min_length=1, description="Registered model that gets the versions.")
     horizon_s: float = Field(default=5.0, gt=0, description="Of the label, in event time.")
     trials: int = Field(default=10, ge=1, description="Optuna trials a family.")
     alias: str | None = Field(default=None, description="Alias the best new version gets, for example challenger.")
+    reference: Path | None = Field(default=None, description="Of drift; absent: what made the champion.")
+    alpha: float = Field(default=0.05, gt=0, lt=1, description="Of drift: chance of any false alarm a run.")
+    keep_days: float = Field(default=30.0, gt=0, description="Of retention: younger versions and runs stay.")
+    keep_versions: int = Field(default=10, ge=1, description="Of retention: newest versions a model that stay.")
+    dry_run: bool = Field(default=False, description="Of retention: say what would go, and leave it.")
+
+    @model_validator(mode="after")
+    def _complete(self) -> "ScheduledFlow":
+        if self.flow != "retention" and (self.source is None or self.model is None):
+            raise ValueError(f"flow {self.flow}: expected source and model")
+        if self.cron is None and not self.on:
+            raise ValueError("expected cron, or on")
+        if self.on and self.flow not in ("train", "retrain"):
+            raise ValueError(f"on: goes with train and retrain, got flow {self.flow}")
+        return self
 
 
 class Settings(BaseSettings):
@@ -167,7 +192,8 @@ class Settings(BaseSettings):
     kafka: KafkaSettings = KafkaSettings()
     notify: NotifySettings = NotifySettings()
     prefect_port: int = Field(default=4200, ge=1, le=65_535, description="Prefect server that `up` starts.")
-    schedules: tuple[ScheduledTraining, ...] = Field(default=(), description="Flows that run by the clock.")
+    schedules: tuple[ScheduledFlow, ...] = Field(default=(), description="Flows that run by the clock or on an event.")
+    learners: int = Field(default=1, ge=1, description="Steps that learn at a time, of all flows of `schedule`.")
 
     @classmethod
     def settings_customise_sources(

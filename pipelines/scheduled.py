@@ -1,11 +1,16 @@
-"""Training by the clock: a flow whose parameters are plain values, as a Prefect deployment needs them."""
+"""Flows by the clock or by an event: parameters are plain values, as a Prefect deployment needs them."""
 
 from pathlib import Path
+from typing import Any
 
 from prefect import flow
 
+from data_contracts.errors import UsageError
 from pipelines.flows import Given, train_flow
-from pipelines.request import TrainedVersion, TrainRequest
+from pipelines.request import TrainedVersion, TrainRequest, changed
+from pipelines.retention import RetentionRequest, retention_flow
+from pipelines.retrain import drift_flow, request_of, retrain_flow, sentence
+from pipelines.steps.drift import DriftRequest
 from registry.mlflow_registry import MlflowRegistry
 
 
@@ -26,21 +31,100 @@ def scheduled_training(
     Returns:
         Version by family.
     """
-    request = TrainRequest(
-        source=source,
-        format=format_name,
-        instrument=instrument,
-        model=model,
-        horizon_ns=round(horizon_s * 1e9),
-        trials=trials,
-        mlflow_uri=mlflow_uri,
-        work=str(Path(work)),
-    )
+    request = _request(source, model, mlflow_uri, work, format_name, instrument, horizon_s, trials)
     registry = MlflowRegistry(mlflow_uri, timeout_s=60.0)
     result = train_flow(request, Given(registry=registry))
     if alias:
         registry.move_alias(model, alias, best(result.versions).version)
     return {each.family: each.version for each in result.versions}
+
+
+@flow(name="scheduled retraining", flow_run_name="scheduled retraining of {model}")
+def scheduled_retraining(
+    source: str,
+    model: str,
+    mlflow_uri: str,
+    work: str,
+    format_name: str | None = None,
+    instrument: str | None = None,
+    horizon_s: float = 5.0,
+    trials: int = 10,
+    alias: str | None = None,
+    against: str = "champion",
+) -> dict[str, str]:
+    """Train as the version at `against` was trained, on what is at `source` now, and publish what beats it.
+
+    Returns:
+        By family the new version, or why there is none.
+    """
+    registry = MlflowRegistry(mlflow_uri, timeout_s=60.0)
+    request = _request(source, model, mlflow_uri, work, format_name, instrument, horizon_s, trials)
+    former = _former(f"models:/{model}@{against}", registry)
+    if former is not None:
+        where = {name: getattr(request, name) for name in ("source", "format", "mlflow_uri", "work")}
+        request = changed(former, **where, instrument=instrument or former.instrument)
+    result, _ = retrain_flow(request, Given(registry=registry), against, alias)
+    return {each.family: f"version {each.version}" for each in result.versions} | result.refused
+
+
+@flow(name="scheduled drift", flow_run_name="scheduled drift of {model}")
+def scheduled_drift(
+    source: str,
+    model: str,
+    mlflow_uri: str,
+    reference: str | None = None,
+    format_name: str | None = None,
+    instrument: str | None = None,
+    alpha: float = 0.05,
+    against: str = "champion",
+) -> str:
+    """Compare what is at `source` with `reference`, default what the version at `against` was made from.
+
+    Returns:
+        What was found, in a sentence; Prefect is told of a drift by an event.
+
+    Raises:
+        UsageError: no reference, and no version to take it from.
+    """
+    registry, uri = MlflowRegistry(mlflow_uri, timeout_s=60.0), f"models:/{model}@{against}"
+    former = _former(uri, registry)
+    if reference is None and former is None:
+        raise UsageError(f"drift: expected a reference, or a version of {model} that holds the alias {against}")
+    request = DriftRequest(
+        reference=reference or (former.source if former else ""),
+        source=source,
+        format=format_name,
+        instrument=instrument,
+        alpha=alpha,
+    )
+    return sentence(drift_flow(request, uri if former else None, Given(registry=registry)))
+
+
+@flow(name="scheduled retention", flow_run_name="scheduled retention")
+def scheduled_retention(
+    mlflow_uri: str,
+    experiment: str = "ringcraft",
+    keep_days: float = 30.0,
+    keep_versions: int = 10,
+    dry_run: bool = False,
+    work: list[str] | None = None,
+) -> dict[str, Any]:
+    """Clean up what is old and pointed at by nothing.
+
+    Returns:
+        How many versions, runs and folders went.
+    """
+    result = retention_flow(
+        RetentionRequest(
+            mlflow_uri=mlflow_uri,
+            experiment=experiment,
+            keep_days=keep_days,
+            keep_versions=keep_versions,
+            dry_run=dry_run,
+            work=tuple(work or ()),
+        )
+    )
+    return {"versions": len(result.versions), "runs": len(result.runs), "folders": len(result.folders)}
 
 
 def best(versions: tuple[TrainedVersion, ...]) -> TrainedVersion:
@@ -52,3 +136,32 @@ def net_pnl_bps(version: TrainedVersion) -> float:
     """Return PnL after costs in bps a decision on held-out rows; minus infinity where it is unknown."""
     value = version.metrics["net_pnl_bps"].value
     return value if value is not None else float("-inf")
+
+
+def _request(
+    source: str,
+    model: str,
+    mlflow_uri: str,
+    work: str,
+    format_name: str | None,
+    instrument: str | None,
+    horizon_s: float,
+    trials: int,
+) -> TrainRequest:
+    return TrainRequest(
+        source=source,
+        format=format_name,
+        instrument=instrument,
+        model=model,
+        horizon_ns=round(horizon_s * 1e9),
+        trials=trials,
+        mlflow_uri=mlflow_uri,
+        work=str(Path(work)),
+    )
+
+
+def _former(uri: str, registry: MlflowRegistry) -> TrainRequest | None:
+    try:
+        return request_of(uri, registry)
+    except UsageError:  # a version made elsewhere: it is compared with, and cannot be repeated
+        return None

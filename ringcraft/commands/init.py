@@ -7,7 +7,7 @@ import click
 from pydantic import BaseModel
 
 from data_contracts.errors import UsageError
-from data_contracts.settings import SETTINGS_FILE, ScheduledTraining, ServedModel, Settings
+from data_contracts.settings import SETTINGS_FILE, ScheduledFlow, ServedModel, Settings
 
 POLICY_FILE = "policy.toml"
 
@@ -40,7 +40,7 @@ def settings_template() -> str:
     )
     tables = [_table(name, kind) for name, kind in _sections()]
     model = _repeated("serving.models", ServedModel, "A model that the tier follows; repeat for more.")
-    schedule = _repeated("schedules", ScheduledTraining, "Training that runs by the clock; repeat for more.")
+    schedule = _repeated("schedules", ScheduledFlow, "Flows by the clock or on an event; repeat for more.")
     return "\n".join([head, *_lines(Settings), "", *tables, model, schedule])
 
 

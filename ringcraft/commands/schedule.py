@@ -7,7 +7,7 @@ import click
 from pydantic import ValidationError
 
 from data_contracts.errors import MissingDependencyError, UsageError
-from data_contracts.settings import ScheduledTraining, Settings, load_settings
+from data_contracts.settings import Settings, load_settings
 from ringcraft.commands.options import config_option
 from ringcraft.prefect_home import keep_prefect_in
 from ringcraft.terminal import out
@@ -17,7 +17,7 @@ from ringcraft.terminal import out
 @config_option
 @click.option("--list", "only_list", is_flag=True, help="Say what would be served; serve nothing.")
 def schedule(config: Path | None, only_list: bool) -> None:
-    """Serve the training flows of ringcraft.toml, [[schedules]], as Prefect deployments with cron, until Ctrl-C.
+    """Serve the flows of ringcraft.toml, [[schedules]], as Prefect deployments with cron and events, until Ctrl-C.
 
     Needs a Prefect server: `ringcraft up` starts one, or set PREFECT_API_URL. Ctrl-C and SIGTERM end it with exit
     code 0; a run that is under way then is given up.
@@ -26,7 +26,9 @@ def schedule(config: Path | None, only_list: bool) -> None:
     if not settings.schedules:
         raise UsageError("schedules: expected at least one [[schedules]] in ringcraft.toml, got none")
     for entry in settings.schedules:
-        out.print(f"{entry.name}: {entry.cron}: {entry.model} from {entry.source}")
+        when = ", ".join(filter(None, (entry.cron, *(f"on {what}" for what in entry.on))))
+        what = f"{entry.model} from {entry.source}" if entry.model else "runs and versions"
+        out.print(f"{entry.name}: {when}: {entry.flow}: {what}")
     if only_list:
         return
     keep_prefect_in(settings.state_dir)
@@ -49,42 +51,17 @@ def _require_server(api_url: str) -> None:
 
 
 def _serve(settings: Settings) -> None:
-    from prefect.deployments.runner import RunnerDeployment
-    from prefect.types.entrypoint import EntrypointType
-
-    from pipelines.scheduled import scheduled_training
+    from pipelines.deployments import deployment_of, limit_learners
     from ringcraft.prefect_runner import run_until_told
 
-    deployments: list[RunnerDeployment] = []
+    limit_learners(settings.learners)
+    deployments = []
     for entry in settings.schedules:
         try:
-            # By module: the process of a run finds it wherever it and this command were started.
-            deployment = scheduled_training.to_deployment(
-                name=entry.name,
-                cron=entry.cron,
-                entrypoint_type=EntrypointType.MODULE_PATH,
-                parameters=_parameters(entry, settings),
-            )
+            deployments.append(deployment_of(entry, settings))
         except ValueError as error:  # pydantic's: the cron fields
             raise UsageError(f"schedules: {entry.name}: cron: got {entry.cron!r}: {_reason(error)}") from None
-        if not isinstance(deployment, RunnerDeployment):
-            raise TypeError("Prefect gave a coroutine although no event loop runs")
-        deployments.append(deployment)
     run_until_told(deployments)
-
-
-def _parameters(entry: ScheduledTraining, settings: Settings) -> dict[str, object]:
-    return {
-        "source": str(entry.source.resolve()),
-        "format_name": entry.format,
-        "instrument": entry.instrument,
-        "model": entry.model,
-        "horizon_s": entry.horizon_s,
-        "trials": entry.trials,
-        "alias": entry.alias,
-        "mlflow_uri": settings.mlflow.uri,
-        "work": str((settings.state_dir / "training" / entry.name).resolve()),
-    }
 
 
 def _reason(error: ValueError) -> str:

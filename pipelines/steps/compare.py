@@ -1,0 +1,75 @@
+"""Whether a retrained version beats the one it would follow, on rows neither has learnt from."""
+
+from pathlib import Path
+
+import numpy as np
+from msgspec import Struct
+
+from data_contracts.manifest import MODEL_FILE, Estimate, Manifest, verify_files
+from models.bootstrap import block_length, estimate
+from models.dataset import Dataset
+from models.metrics import Scores, log_losses, mean
+from models.parity import run_onnx
+from models.trading import actions, pnl_bps
+
+MIN_ROWS = 500
+
+
+class Comparison(Struct, frozen=True, kw_only=True):
+    """Paired differences, new less stale, a row, with their 95 % intervals."""
+
+    rows: int
+    log_loss: Estimate
+    net_pnl_bps: Estimate
+    better: bool
+    reason: str
+
+
+def compare_versions(new: Path, stale: Path, held_out: Dataset, *, seed: int) -> Comparison:
+    """Compare two versions' folders on those of the held-out rows that came after all the stale one's data.
+
+    The new one is better if its log loss is lower by more than chance, and its PnL after costs is not lower by more
+    than chance: 95 % intervals of the paired moving-block bootstrap.
+    """
+    mine, theirs = verify_files(new), verify_files(stale)
+    if (
+        mine.feature_hash != theirs.feature_hash
+        or mine.window != theirs.window
+        or len({m.rule.kind for m in (mine, theirs)}) > 1
+    ):
+        return _not_compared(0, "they read other features, or answer otherwise")
+    seen = max((one.last_event_ns for one in theirs.data), default=0)
+    rows = held_out.rows(held_out.event_ns > seen)
+    if len(rows) < MIN_ROWS:
+        return _not_compared(len(rows), f"expected {MIN_ROWS} rows newer than the stale one's data, got {len(rows)}")
+    scores = [run_onnx((folder / MODEL_FILE).read_bytes(), rows.features) for folder in (new, stale)]
+    loss = log_losses(scores[0], rows.classes) - log_losses(scores[1], rows.classes)
+    earned = _earned(mine, scores[0], rows) - _earned(theirs, scores[1], rows)
+    block = block_length(rows.event_ns, rows.horizon_ns)
+    ones = np.ones(len(rows))
+    log_loss, pnl = (
+        estimate(np.column_stack([values, ones]), mean, block=block, seed=seed) for values in (loss, earned)
+    )
+    lower = log_loss.high is not None and log_loss.high < 0
+    earns = pnl.high is not None and pnl.high >= 0
+    said = f"log loss {_said(log_loss)}, PnL {_said(pnl)} bps a decision against the stale one, on {len(rows):,} rows"
+    return Comparison(rows=len(rows), log_loss=log_loss, net_pnl_bps=pnl, better=lower and earns, reason=said)
+
+
+def _reads(manifest: Manifest, name: str) -> object:
+    return getattr(manifest, name)
+
+
+def _earned(manifest: Manifest, scores: Scores, rows: Dataset) -> np.ndarray:
+    return pnl_bps(rows, actions(scores, manifest.rule.threshold))
+
+
+def _not_compared(rows: int, why: str) -> Comparison:
+    unknown = Estimate(value=None)
+    return Comparison(rows=rows, log_loss=unknown, net_pnl_bps=unknown, better=False, reason=f"not compared: {why}")
+
+
+def _said(difference: Estimate) -> str:
+    if difference.value is None or difference.low is None or difference.high is None:
+        return "unknown"
+    return f"{difference.value:+.4f} ({difference.low:+.4f} to {difference.high:+.4f})"

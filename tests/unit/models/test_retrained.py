@@ -1,0 +1,83 @@
+"""A retrained version replaces a stale one only where it is shown to be better, on rows neither has learnt from."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from planted_data import planted
+
+from data_contracts.manifest import DataRange, DecisionRule, Label
+from market_data.feature_sets import feature_set
+from models.families import family
+from pipelines.package import package
+from pipelines.steps.compare import compare_versions
+
+FEATURES = feature_set("quotes_v1")
+WIDTH = len(FEATURES.features)
+
+
+def version(folder: Path, sign: float, *, last_event_ns: int = 0, set_name: str = "quotes_v1") -> Path:
+    rows = planted(rows=4000, width=len(feature_set(set_name).features), edge=sign, seed=1)
+    kind = family("logistic")
+    package(
+        folder,
+        kind.fit(rows.features, rows.classes, kind.default(), 1).to_onnx(),
+        model="m",
+        family="logistic",
+        feature_set=feature_set(set_name),
+        rule=DecisionRule(kind="up_minus_down", threshold=0.2),
+        label=Label(kind="mid_move", horizon_ns=2_000_000_000),
+        golden_inputs=rows.features[:8],
+        data=(
+            DataRange(
+                source="a",
+                instrument="V:S",
+                fingerprint="a" * 64,
+                first_event_ns=0,
+                last_event_ns=last_event_ns,
+                events=1,
+            ),
+        ),
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("versions")
+    return {
+        "fresh": version(root / "fresh", 1.0),
+        "stale": version(root / "stale", -1.0),
+        "newer": version(root / "newer", -1.0, last_event_ns=10**15),
+        "other": version(root / "other", 1.0, set_name="touch_v1"),
+    }
+
+
+HELD_OUT = planted(rows=3000, width=WIDTH, edge=1.0, seed=2)
+
+
+def test_version_that_learnt_what_holds_now_beats_one_that_learnt_the_opposite(folders: dict[str, Path]) -> None:
+    found = compare_versions(folders["fresh"], folders["stale"], HELD_OUT, seed=1)
+    assert found.better
+    assert found.log_loss.high is not None
+    assert found.log_loss.high < 0
+    assert "on 2,999 rows" in found.reason
+    assert not compare_versions(folders["stale"], folders["fresh"], HELD_OUT, seed=1).better
+
+
+def test_equal_version_is_not_better(folders: dict[str, Path]) -> None:
+    found = compare_versions(folders["fresh"], folders["fresh"], HELD_OUT, seed=1)
+    assert not found.better
+    assert found.log_loss.value == pytest.approx(0.0)
+
+
+def test_what_the_stale_one_may_have_learnt_from_is_not_judged_on(folders: dict[str, Path]) -> None:
+    found = compare_versions(folders["fresh"], folders["newer"], HELD_OUT, seed=1)
+    assert not found.better
+    assert found.reason == "not compared: expected 500 rows newer than the stale one's data, got 0"
+
+
+def test_version_of_other_features_is_not_compared(folders: dict[str, Path]) -> None:
+    found = compare_versions(folders["fresh"], folders["other"], HELD_OUT, seed=1)
+    assert found.reason == "not compared: they read other features, or answer otherwise"
+    assert np.isnan(found.log_loss.value or np.nan)

@@ -1,0 +1,53 @@
+"""What starts a scheduled flow, and what settings refuse."""
+
+from pathlib import Path
+
+import pytest
+
+from data_contracts.errors import UsageError
+from data_contracts.settings import ScheduledFlow, load_settings
+
+
+def settings_file(tmp_path: Path, entry: str) -> Path:
+    path = tmp_path / "ringcraft.toml"
+    path.write_text(f"[[schedules]]\nname = 'n'\n{entry}\n")
+    return path
+
+
+def test_events_that_start_retraining_are_those_of_its_model() -> None:
+    from pipelines.deployments import triggers_of
+
+    entry = ScheduledFlow(name="again", flow="retrain", on=("rollback", "drift"), source=Path("a"), model="tilt")
+    triggers = triggers_of(entry)
+    assert [sorted(one.expect) for one in triggers] == [
+        ["ringcraft.rollout.rolled_back"],
+        ["ringcraft.drift.found"],
+        ["ringcraft.alarm"],
+    ]
+    assert {one.match.model_dump()["prefect.resource.id"] for one in triggers} == {"ringcraft.model.tilt"}
+    assert triggers[2].match.model_dump()["ringcraft.guardrail"] == "drift"
+
+
+@pytest.mark.parametrize("flow", ["train", "retrain", "drift", "retention"])
+def test_every_flow_has_parameters_that_it_takes(flow: str, tmp_path: Path) -> None:
+    from pipelines.deployments import deployment_of
+
+    what = "source = 'a'\nmodel = 'm'" if flow != "retention" else ""
+    settings = load_settings(settings_file(tmp_path, f"flow = '{flow}'\ncron = '0 2 * * *'\n{what}"))
+    deployment = deployment_of(settings.schedules[0], settings)
+    assert deployment.name == "n"
+    assert deployment.concurrency_limit == 1
+    assert [str(one.schedule.cron) for one in deployment.schedules] == ["0 2 * * *"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ("cron = '0 2 * * *'", "expected source and model"),
+        ("source = 'a'\nmodel = 'm'", "expected cron, or on"),
+        ("flow = 'drift'\nsource = 'a'\nmodel = 'm'\non = ['drift']", "goes with train and retrain"),
+    ],
+)
+def test_entry_that_cannot_run_is_refused(entry: str, says: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=says):
+        load_settings(settings_file(tmp_path, entry))
