@@ -12,7 +12,7 @@ NATIVE := $(shell find native -name '*.cpp' -o -name '*.hpp' -o -name CMakeLists
 CXX_FILES = $(shell git ls-files 'native/*.cpp' 'native/*.hpp')
 SANITIZED := build/native-sanitize
 FUZZ := build/fuzz
-FUZZERS := books capture dbn itch50 levels moldudp64
+FUZZERS := books capture dbn itch50 levels moldudp64 onnx
 # Each fuzzer's time in `make fuzz`; `make test` gives each three seconds.
 SECONDS_EACH ?= 600
 
@@ -112,7 +112,7 @@ check: setup ## format, lint, types, arrows
 	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/tidy
 
 bench: setup ## what is measured, each against a peer in the same run
-	@for name in feed features inference guardrails; do $(BIN)/ringcraft bench $$name; done
+	@for name in feed features engine guardrails; do $(BIN)/ringcraft bench $$name; done
 
 format: setup ## rewrite files in the project's style
 	$(BIN)/ruff format .

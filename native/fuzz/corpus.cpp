@@ -9,6 +9,7 @@
 
 #include "market_data/market_tape.hpp"
 #include "tests/captures.hpp"
+#include "tests/onnx_writer.hpp"
 
 namespace ringcraft {
 namespace {
@@ -54,7 +55,47 @@ void put_levels(Data& out, std::mt19937_64& random) {
   }
 }
 
+/// One small file of each kind of model.
+std::vector<std::string> model_files() {
+  OnnxWriter dense({-1, 4}, {-1, 3});
+  dense.constant("mean", {4}, {1, 2, 3, 4});
+  dense.constant("w", {4, 3}, std::vector<float>(12, 0.5F));
+  dense.node("Sub", {"features", "mean"}, {"c"});
+  dense.node("MatMul", {"c", "w"}, {"m"});
+  dense.node("Softmax", {"m"}, {"output"}, OnnxWriter::integer("axis", 1));
+
+  OnnxWriter trees({-1, 4}, {-1, 1});
+  trees.node(
+      "TreeEnsembleRegressor", {"features"}, {"output"},
+      OnnxWriter::integers("nodes_treeids", {0, 0, 0}) + OnnxWriter::integers("nodes_nodeids", {0, 1, 2}) +
+          OnnxWriter::integers("nodes_featureids", {2, 0, 0}) +
+          OnnxWriter::reals("nodes_values", {0.5F, 0, 0}) +
+          OnnxWriter::texts("nodes_modes", {"BRANCH_LT", "LEAF", "LEAF"}) +
+          OnnxWriter::integers("nodes_truenodeids", {1, 0, 0}) +
+          OnnxWriter::integers("nodes_falsenodeids", {2, 0, 0}) +
+          OnnxWriter::integers("target_treeids", {0, 0}) + OnnxWriter::integers("target_nodeids", {1, 2}) +
+          OnnxWriter::integers("target_ids", {0, 0}) + OnnxWriter::reals("target_weights", {1, -1}),
+      "ai.onnx.ml");
+
+  OnnxWriter window({-1, 3, 2}, {-1, 2});
+  window.constant("w", {1, 8, 2}, std::vector<float>(16, 0.25F));
+  window.constant("r", {1, 8, 2}, std::vector<float>(16, 0.125F));
+  window.node("Transpose", {"features"}, {"t"}, OnnxWriter::integers("perm", {1, 0, 2}));
+  window.node("LSTM", {"t", "w", "r"}, {"", "h"}, OnnxWriter::integer("hidden_size", 2));
+  window.node("Flatten", {"h"}, {"output"}, OnnxWriter::integer("axis", 2));
+
+  OnnxWriter conv({-1, 4, 2}, {-1, 4});
+  conv.constant("c", {1, 4, 3}, std::vector<float>(12, 0.5F));
+  conv.node("Conv", {"features", "c"}, {"y"}, OnnxWriter::integers("pads", {2, 2}));
+  conv.node("MaxPool", {"y"}, {"p"}, OnnxWriter::integers("kernel_shape", {1}));
+  conv.node("Flatten", {"p"}, {"output"});
+  return {dense.bytes(), trees.bytes(), window.bytes(), conv.bytes()};
+}
+
 void write(Corpus& corpus) {
+  for (const std::string& file : model_files()) {
+    corpus.add("onnx", Data(file.begin(), file.end()));
+  }
   std::mt19937_64 random(1);
   for (std::uint64_t seed = 1; seed <= 4; ++seed) {
     const Data tape = write_market_tape({seed, static_cast<std::uint16_t>(seed), 60 * seed, 40, 1});

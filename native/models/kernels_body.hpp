@@ -258,20 +258,39 @@ RINGCRAFT_INLINE Floats reduced(Reduction kind, Floats sum, Floats x) noexcept {
   return kind == Reduction::kMax ? at_least(sum, x) : kind == Reduction::kMin ? at_most(sum, x) : sum + x;
 }
 
+RINGCRAFT_INLINE float reduced_one(Reduction kind, float sum, float x) noexcept {
+  return kind == Reduction::kMax   ? (x > sum ? x : sum)
+         : kind == Reduction::kMin ? (x < sum ? x : sum)
+                                   : sum + x;
+}
+
+/// Over numbers that lie side by side.
+RINGCRAFT_INLINE float along(Reduction kind, const float* x, std::size_t count) noexcept {
+  float result = x[0];
+  std::size_t i = 1;
+  if (count >= kLanes) {
+    Floats lanes = load(x);
+    for (i = kLanes; i + kLanes <= count; i += kLanes) {
+      lanes = reduced(kind, lanes, load(x + i));
+    }
+    result = lanes[0];
+    for (std::size_t lane = 1; lane < kLanes; ++lane) {
+      result = reduced_one(kind, result, lanes[lane]);
+    }
+  }
+  for (; i < count; ++i) {
+    result = reduced_one(kind, result, x[i]);
+  }
+  return result;
+}
+
 void reduce(Reduction kind, const float* x, float* y, std::size_t outer, std::size_t count,
             std::size_t inner) noexcept {
   const float share = kind == Reduction::kMean ? 1.0F / static_cast<float>(count) : 1.0F;
   for (std::size_t o = 0; o < outer; ++o, x += count * inner, y += inner) {
     for (std::size_t i = 0; i < inner; i += kLanes) {
       if (inner == 1) {
-        float sum = x[0];
-        for (std::size_t j = 1; j < count; ++j) {
-          const float next = x[j];
-          sum = kind == Reduction::kMax   ? (next > sum ? next : sum)
-                : kind == Reduction::kMin ? (next < sum ? next : sum)
-                                          : sum + next;
-        }
-        y[0] = sum * share;
+        y[0] = along(kind, x, count) * share;
         continue;
       }
       Floats sum = load(x + i);

@@ -182,6 +182,10 @@ RINGCRAFT_INLINE void band(const Rows& product, std::size_t m, const float* a, c
 
 void run_rows(const Rows& product, const float* a, const float* b, float* c) noexcept {
   std::size_t m = 0;
+  // One vector wide, four rows would wait for their own sums: eight hide it.
+  for (; product.n <= kLanes && m + 8 <= product.m; m += 8) {
+    block<8, 1>(product, m, 0, a, b, c);
+  }
   for (; m + 4 <= product.m; m += 4) {
     band<4>(product, m, a, b, c);
   }

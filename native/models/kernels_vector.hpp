@@ -4,6 +4,10 @@
 // Everything here is in an unnamed namespace and inlined: a function that the linker shared between files
 // compiled for different processors could end up running on the wrong one. Hence no standard library either.
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 #include "models/kernels.hpp"
 
 #define RINGCRAFT_INLINE inline __attribute__((always_inline))
@@ -39,18 +43,36 @@ RINGCRAFT_INLINE void store_some(float* to, Floats vector, std::size_t count) no
   }
 }
 
-RINGCRAFT_INLINE Floats splat(float value) noexcept { return Floats{} + value; }
+RINGCRAFT_INLINE Floats splat(float value) noexcept { return value - Floats{}; }
 
 RINGCRAFT_INLINE Ints as_ints(Floats vector) noexcept { return __builtin_bit_cast(Ints, vector); }
 RINGCRAFT_INLINE Floats as_floats(Ints vector) noexcept { return __builtin_bit_cast(Floats, vector); }
 
 RINGCRAFT_INLINE Floats choose(Ints mask, Floats yes, Floats no) noexcept {
+#if defined(__AVX2__) && !defined(__AVX512F__)
+  return Floats(_mm256_blendv_ps(__m256(no), __m256(yes), __m256(mask)));
+#else
   return as_floats((mask & as_ints(yes)) | (~mask & as_ints(no)));
+#endif
 }
 
-/// NaN in x stays; as ONNX wants of Clip, Relu, Max.
-RINGCRAFT_INLINE Floats at_least(Floats x, Floats low) noexcept { return choose(x < low, low, x); }
-RINGCRAFT_INLINE Floats at_most(Floats x, Floats high) noexcept { return choose(x > high, high, x); }
+// One instruction where there is one; of two operands of which one is NaN it gives the second.
+// NaN in x stays, as ONNX wants of Clip, Relu and Max.
+RINGCRAFT_INLINE Floats at_least(Floats x, Floats low) noexcept {
+#if defined(__AVX2__) && !defined(__AVX512F__)
+  return Floats(_mm256_max_ps(__m256(low), __m256(x)));
+#else
+  return choose(x < low, low, x);
+#endif
+}
+
+RINGCRAFT_INLINE Floats at_most(Floats x, Floats high) noexcept {
+#if defined(__AVX2__) && !defined(__AVX512F__)
+  return Floats(_mm256_min_ps(__m256(high), __m256(x)));
+#else
+  return choose(x > high, high, x);
+#endif
+}
 
 RINGCRAFT_INLINE float sum_of(Floats vector) noexcept {
   float sum = 0;
@@ -66,8 +88,9 @@ RINGCRAFT_INLINE Floats rounded(Floats x) noexcept {
   return (x + magic) - magic;
 }
 
-/// e^x within 2 units in the last place: x = n ln 2 + r, polynomial in r (Cephes, expf).
-RINGCRAFT_INLINE Floats exp_of(Floats x) noexcept {
+/// e^x within 2 units in the last place for x in -87..88, and what it is at the nearer end elsewhere:
+/// x = n ln 2 + r, polynomial in r (Cephes, expf).
+RINGCRAFT_INLINE Floats bounded_exp(Floats x) noexcept {
   const Floats bounded = at_most(at_least(x, splat(-87.0F)), splat(88.0F));
   const Floats n = rounded(bounded * 1.44269504088896341F);
   const Floats r = (bounded - n * 0.693359375F) + n * 2.12194440e-4F;
@@ -79,14 +102,17 @@ RINGCRAFT_INLINE Floats exp_of(Floats x) noexcept {
   p = p * r + 5.0000001201e-1F;
   p = p * (r * r) + r + 1.0F;
   const Ints power = (__builtin_convertvector(n, Ints) + 127) << 23;
-  const Floats value = p * as_floats(power);
-  return choose(x < splat(-87.0F), splat(0.0F), value);
+  return p * as_floats(power);
 }
 
-RINGCRAFT_INLINE Floats sigmoid_of(Floats x) noexcept { return 1.0F / (1.0F + exp_of(-x)); }
+RINGCRAFT_INLINE Floats exp_of(Floats x) noexcept {
+  return choose(x < splat(-87.0F), splat(0.0F), bounded_exp(x));
+}
+
+RINGCRAFT_INLINE Floats sigmoid_of(Floats x) noexcept { return 1.0F / (1.0F + bounded_exp(-x)); }
 
 /// Within 2e-7 of tanh.
-RINGCRAFT_INLINE Floats tanh_of(Floats x) noexcept { return 1.0F - 2.0F / (exp_of(x + x) + 1.0F); }
+RINGCRAFT_INLINE Floats tanh_of(Floats x) noexcept { return 1.0F - 2.0F / (bounded_exp(x + x) + 1.0F); }
 
 /// Within 2e-7 of erf: Abramowitz and Stegun 7.1.26.
 RINGCRAFT_INLINE Floats erf_of(Floats x) noexcept {
@@ -97,7 +123,7 @@ RINGCRAFT_INLINE Floats erf_of(Floats x) noexcept {
   p = p * t + 1.421413741F;
   p = p * t - 0.284496736F;
   p = p * t + 0.254829592F;
-  const Floats value = 1.0F - p * t * exp_of(-(size * size));
+  const Floats value = 1.0F - p * t * bounded_exp(-(size * size));
   return choose(x < splat(0.0F), -value, value);
 }
 

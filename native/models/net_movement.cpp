@@ -361,6 +361,21 @@ void add_constant(NetBuilder& net, const OnnxNode& node) {
   }
 }
 
+void add_constant_of_shape(NetBuilder& net, const OnnxNode& node) {
+  OnnxTensor tensor;
+  tensor.element = Element::kFloat;
+  tensor.sizes = net.integers(node, 0);
+  const std::size_t count = count_of(sane(node, tensor.sizes));
+  const OnnxAttribute* value = node.find("value");
+  if (value != nullptr && value->tensor.count() != 1) refuse_net("ConstantOfShape: expected one value");
+  if (value != nullptr && value->tensor.element != Element::kFloat) {
+    net.constant_integers(node.outputs[0], tensor.sizes, Sizes(count, value->tensor.integers[0]));
+    return;
+  }
+  tensor.reals.assign(count, value == nullptr ? 0.0F : value->tensor.reals[0]);
+  net.constant(node.outputs[0], tensor);
+}
+
 void add_shape(NetBuilder& net, const OnnxNode& node) {
   const Sizes sizes = net.in(node, 0).sizes;
   const auto rank = static_cast<std::int64_t>(sizes.size());
@@ -400,6 +415,7 @@ constexpr Named kMovements[] = {{"Transpose", add_transpose},
                                 {"Pad", add_pad},
                                 {"Constant", add_constant},
                                 {"Shape", add_shape},
+                                {"ConstantOfShape", add_constant_of_shape},
                                 {"Identity", add_same},
                                 {"Dropout", add_same},
                                 {"Cast", add_cast}};

@@ -15,7 +15,7 @@ BENCHES: Final = {
     "feed": "feed messages a second: decoding against a memory scan, books against itch-book; packets; a long day",
     "features": "feature vectors a second, native against the numpy reference",
     "reaction": "seconds from an alias moved in MLflow to its version in shadow",
-    "inference": "one row through ONNX Runtime's C API against its Python session",
+    "engine": "one row through our kernels against ONNX Runtime's C API, and PyTorch for nets of the book",
     "rollouts": "rollouts on a live tier against what they must show; minutes, with --experiment one of them",
     "guardrails": "equal versions taken off, and how long bad ones last, against the goals",
 }

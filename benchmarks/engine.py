@@ -1,0 +1,182 @@
+"""One row at a time: our kernels against ONNX Runtime's C API and PyTorch, same model file, same rows, in turn.
+
+Everything runs in one thread on one core. A figure is the median over ROUNDS of each round's quantile; the spread is
+that of the rounds' ratios. Windows come in two ways: as a stream, where each is the one before moved on by a vector, and
+afresh, where no two have anything in common.
+"""
+
+import os
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from benchmarks import engine_graphs as graphs
+from benchmarks.report import percentile_row, ratio
+from native import onnxruntime_library
+from native._native import Model, OnnxModel, load_kernel
+
+ROUNDS: Final = 15
+ROWS: Final = 400
+PLOT: Final = Path("build") / "bench" / "engine.png"
+_RUN_NS: Final = 20_000_000
+"""About so long each engine runs in a round."""
+
+Floats = NDArray[np.float32]
+
+
+class Case(NamedTuple):
+    """A graph, how its rows come, and what is wanted."""
+
+    name: str
+    write: Callable[[Path], Any]
+    """Writes the model; returns a PyTorch module of the same weights, or None."""
+    streamed: bool = False
+    goal: float = 0.0
+    """Times faster than ONNX Runtime at p50, or than PyTorch where the case has it; 0: none is stated."""
+    p99_goal_us: float = 0.0
+
+
+def _graph(model: Callable[[], onnx.ModelProto]) -> Callable[[Path], None]:
+    return lambda path: onnx.save(model(), path)
+
+
+def _book_net(name: str, window: int) -> Callable[[Path], Any]:
+    def write(path: Path) -> Any:  # noqa: ANN401  torch publishes no type that the exporter keeps to
+        import torch
+
+        from benchmarks.lob_nets import FEATURES, BinCtabl, DeepLob
+
+        torch.manual_seed(1)
+        net = (BinCtabl(window) if name == "BiN-CTABL" else DeepLob()).eval()
+        batch = {0: "batch"}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                net,
+                (torch.zeros(1, window, FEATURES),),
+                str(path),
+                input_names=["features"],
+                output_names=["output"],
+                dynamic_axes={"features": batch, "output": batch},
+                opset_version=17,
+                dynamo=False,
+            )
+        return net
+
+    return write
+
+
+CASES: Final = (
+    Case("trees 100 x depth 6, 32 features", _graph(lambda: graphs.forest(100, 6, 32)), goal=5),
+    Case("trees of the GBT_A shape (64 features, 12,700 nodes)", _graph(lambda: graphs.forest(100, 6, 64)),
+         p99_goal_us=0.8),
+    Case("dense 64-64-64-3", _graph(graphs.dense), goal=5),
+    Case("LSTM 16 x 16, hidden 32, stream", _graph(lambda: graphs.lstm(16, 16, (32,))), streamed=True, goal=2),
+    Case("LSTM 16 x 16, hidden 32, afresh", _graph(lambda: graphs.lstm(16, 16, (32,))), goal=2),
+    Case("LSTM of the LSTM_A shape (50 x 100, 2 x 100), stream", _graph(lambda: graphs.lstm(50, 100, (100, 100))),
+         streamed=True, goal=2, p99_goal_us=4.7),
+    Case("BiN-CTABL, window 16 x 40", _book_net("BiN-CTABL", 16), goal=20),
+    Case("DeepLOB, window 50 x 40", _book_net("DeepLOB", 50), goal=20),
+)  # fmt: skip
+
+
+def run() -> list[dict[str, Any]]:
+    """Measure every case; write the plot to PLOT."""
+    with tempfile.TemporaryDirectory() as folder, _one_core():
+        rows = [row for index, case in enumerate(CASES) for row in _measure(case, Path(folder) / f"{index}.onnx")]
+    _plot(rows)
+    return rows
+
+
+def _measure(case: Case, path: Path) -> list[dict[str, Any]]:
+    net = case.write(path)
+    kernel, reference = load_kernel(str(path)), OnnxModel(str(path), onnxruntime_library())
+    rows = _rows(kernel, streamed=case.streamed)
+    np.testing.assert_allclose(kernel.predict(rows), reference.predict(rows), rtol=0, atol=1e-4)
+    quantiles = [(_quantiles_us(kernel, rows), _quantiles_us(reference, rows)) for _ in range(ROUNDS)]
+    name = f"{case.name}, {kernel.tier}"
+    results = []
+    for at, quantile in enumerate(("p50", "p99")):
+        pairs = [(float(ours[at]), float(peer[at])) for ours, peer in quantiles]
+        row = ratio(name, pairs, peer_name="onnxruntime, C API", unit=f"us {quantile}", smaller_wins=True)
+        if case.goal and quantile == "p50" and net is None:
+            row["goal"] = case.goal
+        results.append(row)
+    if net is not None:
+        pairs = [(float(_quantiles_us(kernel, rows)[0]), _torch_p50_us(net, kernel, rows)) for _ in range(ROUNDS)]
+        row = ratio(name, pairs, peer_name="PyTorch, eager", unit="us p50", smaller_wins=True)
+        results.append(row | {"goal": case.goal})
+    if case.p99_goal_us:
+        p99s = [float(ours[1]) for ours, _ in quantiles]
+        results.append(percentile_row(name, p99s, goal=case.p99_goal_us, unit="us p99"))
+    return results
+
+
+def _rows(model: Model, *, streamed: bool) -> Floats:
+    random = np.random.default_rng(5)
+    if not streamed:
+        return random.standard_normal((ROWS, model.inputs)).astype(np.float32)
+    vectors = random.standard_normal((ROWS + model.window, model.width)).astype(np.float32)
+    return np.stack([vectors[start : start + model.window].ravel() for start in range(ROWS)])
+
+
+def _quantiles_us(model: Model, rows: Floats) -> NDArray[np.float64]:
+    once = model.latencies_ns(rows[:20], 1)  # warm again after the other engine
+    few = rows[: max(20, min(len(rows), int(_RUN_NS / max(float(np.median(once)), 1.0))))]
+    repeats = max(1, int(_RUN_NS / max(float(np.median(once)), 1.0)) // len(few))
+    quantiles: NDArray[np.float64] = np.quantile(model.latencies_ns(few, repeats), (0.5, 0.99)) / 1e3
+    return quantiles
+
+
+def _torch_p50_us(net: Any, model: Model, rows: Floats) -> float:  # noqa: ANN401
+    import torch
+
+    torch.set_num_threads(1)
+    windows = torch.from_numpy(rows[:60].reshape(-1, 1, model.window, model.width))
+    taken = []
+    with torch.inference_mode():
+        net(windows[0])
+        for window in windows:
+            start = time.perf_counter_ns()
+            net(window)
+            taken.append(time.perf_counter_ns() - start)
+    return float(np.median(taken)) / 1e3
+
+
+@contextmanager
+def _one_core() -> Iterator[None]:
+    # Other threads of the process keep their cores; this one is moved back.
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _plot(rows: list[dict[str, Any]]) -> None:
+    """Draw how many times faster each kernel is, with the spread."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    shown = [row for row in rows if row["peer_name"] != "the goal" and row["unit"] == "us p50"]
+    figure = Figure(figsize=(9, 0.55 * len(shown) + 1.2), layout="constrained")
+    axes = FigureCanvasAgg(figure).figure.add_subplot()
+    middle = np.array([row["ratio"] for row in shown])
+    spread = np.array([[row["ratio"] - row["low"] for row in shown], [row["high"] - row["ratio"] for row in shown]])
+    places = np.arange(len(shown))[::-1]
+    axes.barh(places, middle, xerr=spread, color="#4477aa", ecolor="#222222", height=0.6)
+    axes.set_yticks(places, [f"{row['name']}\nagainst {row['peer_name']}" for row in shown], fontsize=7)
+    axes.axvline(1, color="#222222", linewidth=0.8)
+    axes.set_xscale("log")
+    axes.set_xlabel("times faster at p50, batch 1; whiskers: slowest and fastest round")
+    PLOT.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(PLOT, dpi=120)
