@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import onnx
 import optuna
 import pytest
 
@@ -11,7 +12,20 @@ from models.families import NAMES, family
 from models.onnx_graph import INPUT, OUTPUT
 from models.parity import FLOAT_TOLERANCE, check_parity, golden_inputs, window_of
 from models.windows import Windows
+from native import onnxruntime_library
+from native._native import OnnxModel, kernel_isa, load_kernel
 
+KERNELS = {
+    "majority": "dense",
+    "logistic": "dense",
+    "xgboost": "trees",
+    "mlp": "dense",
+    "lstm": "lstm",
+    "deeplob": "lstm",
+    "binctabl": "dense",
+    "mlplob": "dense",
+}
+"""What serves each family."""
 WIDTH = 6
 WINDOW = 8
 
@@ -82,6 +96,17 @@ def test_exported_graph_keeps_the_convention_and_the_scores(kind, fitted, rows):
     check_parity(graph, fitted.scores, golden_inputs(rows[0]), tolerance=FLOAT_TOLERANCE)
     assert window_of(graph) == (WINDOW if kind.window > 1 else 1)
     assert graph.ByteSize() < 300_000
+
+
+def test_the_engine_has_a_kernel_for_the_exported_graph(kind, fitted, rows, tmp_path):
+    path = tmp_path / "model.onnx"
+    onnx.save(fitted.to_onnx(), path)
+    inputs = golden_inputs(rows[0])
+    flat = np.ascontiguousarray(inputs.reshape(len(inputs), -1))
+    kernel = load_kernel(str(path))
+    assert kernel.tier == f"{KERNELS[kind.name]}-{kernel_isa()}"
+    expected = OnnxModel(str(path), onnxruntime_library()).predict(flat)
+    np.testing.assert_allclose(kernel.predict(flat), expected, rtol=0, atol=1e-5)
 
 
 def test_learning_families_beat_the_class_shares(kind, rows):
