@@ -1,6 +1,6 @@
 """Studies of one instrument's days under several labels, with everything that was tried counted together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from msgspec import Struct
@@ -54,8 +54,8 @@ class Section:
 
 def make_sections(
     days: Sequence[Recording], labels: Labels, setting: Setting, on_step: Callable[[str], None]
-) -> list[Section]:
-    """Return a section a label, of recordings of one instrument, oldest first.
+) -> Iterator[Section]:
+    """Yield a section a label as it is done, of recordings of one instrument, oldest first.
 
     Raises:
         UsageError: too few days or rows.
@@ -64,7 +64,6 @@ def make_sections(
     features = complete(feature_set_of(setting.feature_set)) if setting.feature_set else default_feature_set(days)
     runs = len(labels) * len(setting.families)
     tried = runs * setting.tuning_trials + (runs - len(setting.families)) * len(setting.seeds)
-    made = []
     for label, horizon_s in labels:
         title = _title(label, horizon_s)
         on_step(f"{title}: rows")
@@ -98,18 +97,15 @@ def make_sections(
             trials=tried,
             on_step=_named(title, on_step),
         )
-        made.append(
-            Section(
-                instrument=days[0].instrument.symbol,
-                title=title,
-                ranges=tuple(_range(day) for day in days),
-                study=study,
-                fee_bps=days[0].instrument.fee_bps,
-                embargo_s=embargo_ns / 1e9,
-                configurations={name: str(config) for name, config in chosen.items()},
-            )
+        yield Section(
+            instrument=days[0].instrument.symbol,
+            title=title,
+            ranges=tuple(_range(day) for day in days),
+            study=study,
+            fee_bps=days[0].instrument.fee_bps,
+            embargo_s=embargo_ns / 1e9,
+            configurations={name: str(config) for name, config in chosen.items()},
         )
-    return made
 
 
 def _named(title: str, on_step: Callable[[str], None]) -> Callable[[str], None]:

@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "up": ("ringcraft.commands.up", "Run MLflow, the serving tier, scheduled flows and the console together."),
     "train": ("ringcraft.commands.train", "Train, validate, compress and publish models from a recording."),
     "evaluate": ("ringcraft.commands.evaluate", "Hold models to recordings of several days, with costs and controls."),
+    "backtest": ("ringcraft.commands.backtest", "Trade decisions against recorded depth: queue, latency, fees."),
     "fit-features": ("ringcraft.commands.fit_features", "Fit a feature set on a recording: Stoikov's microprice."),
     "drift": ("ringcraft.commands.drift", "Compare recordings: features, predictions, earnings, the feed itself."),
     "retention": ("ringcraft.commands.retention", "Clean up old versions and runs that nothing points at."),

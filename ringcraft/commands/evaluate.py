@@ -110,9 +110,10 @@ def evaluate(
             def on_step(text: str, of: str = days[0].instrument.symbol) -> None:
                 bars.update(bar, note=f"{of}: {text}")
 
-            sections += make_sections(days, labels, setting, on_step)
-    if report is not None:
-        report.write_text(write_report("What the models are worth after costs", setting, sections))
+            for section in make_sections(days, labels, setting, on_step):
+                sections.append(section)
+                if report is not None:  # after each, so that a long run that is ended leaves what was done
+                    report.write_text(write_report("What the models are worth after costs", setting, sections))
     if as_json:
         print_json([_plain(section) for section in sections])
         return

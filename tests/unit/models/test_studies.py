@@ -45,7 +45,7 @@ def day(number: int) -> Recording:
 @pytest.fixture(scope="module")
 def sections():
     labels = [(LabelConfig(horizon_events=1, threshold_bps=0.0), 0.0), (LabelConfig(), 2.0)]
-    return make_sections([day(number) for number in range(4)], labels, SETTING, lambda _: None)
+    return list(make_sections([day(number) for number in range(4)], labels, SETTING, lambda _: None))
 
 
 def test_days_before_are_learnt_from_and_the_first_tested_day_is_not_reported(sections):
@@ -72,7 +72,7 @@ def test_page_says_that_a_move_within_the_spread_is_worth_nothing(sections):
 
 def test_too_few_days_are_refused():
     with pytest.raises(UsageError, match="more than 1 days with rows, got 1"):
-        make_sections([day(0)], [(LabelConfig(), 2.0)], SETTING, lambda _: None)
+        list(make_sections([day(0)], [(LabelConfig(), 2.0)], SETTING, lambda _: None))
 
 
 def test_choice_counts_its_trials_and_does_no_worse_than_the_default():
