@@ -24,6 +24,7 @@ Found = TypeVar("Found")
 MODEL: Final = "planted"
 STATUS: Final = "ringcraft.status"
 REASON: Final = "ringcraft.reason"
+EVIDENCE: Final = "ringcraft.evidence"
 _PATIENCE_S: Final = 240.0
 _LOOK_S: Final = 0.02
 _ASK_S: Final = 0.2
@@ -105,7 +106,7 @@ class LiveTier:
         return found[0]
 
     def written_back(self, version: int, entry: Entry) -> None:
-        """Wait until the end stands in MLflow: nobody holds the alias, and the version's tags say why.
+        """Wait until the end stands in MLflow: nobody holds the alias, the version's tags say why, evidence is there.
 
         Asked of MLflow only now and then, since it is the tier that it should answer.
         """
@@ -113,6 +114,10 @@ class LiveTier:
         self.until(lambda: "challenger" not in self.registry.aliases(MODEL), "the alias to go", every_s=_ASK_S)
         self.until(
             lambda: said in self.registry.version(MODEL, version).tags.get(REASON, ""), "the reason", every_s=_ASK_S
+        )
+        page = f"rollout-{entry.rollout_id}.html"  # the last of the evidence to be written
+        self.until(
+            lambda: self.registry.version(MODEL, version).tags.get(EVIDENCE, "").endswith(page), page, every_s=_ASK_S
         )
 
     @property
