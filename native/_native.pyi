@@ -628,6 +628,7 @@ class Worker:
         lock_memory: bool = False,
         decisions_path: str = "",
         busy_poll: bool = False,
+        door_path: str = "",
     ) -> None: ...
     @property
     def feed_port(self) -> int: ...
@@ -759,3 +760,35 @@ class BusReader:
     def writer_lives(self) -> bool: ...
     @property
     def replaced(self) -> bool: ...
+
+# --- client ------------------------------------------------------------------
+
+class SharedClient:
+    """A lane of a worker's shared-memory door; see native/client/ringcraft_client.hpp. One thread at a time."""
+
+    def __init__(self, path: str) -> None: ...
+    def ask(
+        self,
+        model: str,
+        rows: NDArray[np.float32],
+        *,
+        version: int = 0,
+        arm: int = 255,
+        instrument: str = "",
+        key: str = "",
+        door: int = 5,
+        deadline_ns: int = 0,
+        timeout_s: float = 1.0,
+        spin_s: float = 20e-6,
+    ) -> tuple[int, str, int, int, int, NDArray[np.uint64], NDArray[np.int8], NDArray[np.uint8], NDArray[np.float32]]:
+        """Return status, reason, version, arm, worker ns; of each row decision id, action, abstain reason, outputs."""
+
+    def round_trips_ns(
+        self, model: str, rows: NDArray[np.float32], repeats: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Ask again and again; return each round trip and what the worker spent of it."""
+
+    @property
+    def served(self) -> bool: ...
+    @property
+    def lane(self) -> int: ...

@@ -34,6 +34,11 @@ def door(worker: str) -> str:
     return f"{worker}.door.shm"
 
 
+def of_worker(worker: str) -> tuple[str, ...]:
+    """Return the names of everything that a worker shares, for path()."""
+    return rings(worker), decisions(worker), door(worker), f"{door(worker)}.bell"
+
+
 def journal_folder(state_dir: Path, worker: str) -> Path:
     """Return the folder of a worker's journal segments."""
     return state_dir / "journal" / worker

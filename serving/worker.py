@@ -129,6 +129,7 @@ class PreparedWorker:
                     lock_memory=serving.lock_memory,
                     decisions_path=str(shared_memory.path(self._state_dir, shared_memory.decisions(name))),
                     busy_poll=serving.busy_poll,
+                    door_path=str(shared_memory.path(self._state_dir, shared_memory.door(name))),
                     shadow_deadline_ns=serving.shadow_deadline_ms * 1_000_000,
                     heartbeat_timeout_ns=serving.heartbeat_timeout_ms * 1_000_000,
                 )

@@ -39,22 +39,23 @@
 namespace ringcraft::client {
 
 inline constexpr std::uint64_t kMagic = 0x0001'524F'4F44'4352ULL;
-inline constexpr std::size_t kLanes = 32;  ///< clients at once
-inline constexpr std::size_t kModelBytes = 128;
-inline constexpr std::size_t kRowsMax = 64;        ///< of a question
+inline constexpr std::size_t kLanes = 32;          ///< clients at once
+inline constexpr std::size_t kModelBytes = 128;    ///< of a name; shorter by one at least, as the next
+inline constexpr std::size_t kTextBytes = 64;      ///< of an instrument, and of a key
+inline constexpr std::size_t kRowsMax = 256;       ///< of a question
 inline constexpr std::size_t kFloatsMax = 16'384;  ///< of all its rows
-inline constexpr std::size_t kOutputsMax = 64;     ///< of a row
+inline constexpr std::size_t kOutputsMax = 4;      ///< of a row; the first, where a model gives more
 inline constexpr std::size_t kReasonBytes = 120;
 inline constexpr off_t kServerByte = 1 << 20;  ///< the worker's lock; lane n's is byte n
 
 /// What became of a question as a whole; each row's own fate is in its abstain reason.
 enum class Status : std::uint32_t {
   kOk = 0,
-  kUnknownModel = 1,    ///< no model of that name
-  kUnknownVersion = 2,  ///< not held ready, or none asked for and none serves
-  kBadShape = 3,        ///< not whole rows of the model's width
-  kLate = 4,            ///< the deadline had passed; nobody was asked
-  kRefused = 5,         ///< a limit, or the worker does not take requests now
+  kUnknownModel = 1,    ///< no model of that name is served
+  kUnknownVersion = 2,  ///< it is not held ready
+  kBadShape = 3,        ///< not whole rows of the model's width, or more than a lane takes
+  kTakenOff = 4,        ///< a hard limit took the version off
+  kNotReady = 5,        ///< no version of the model is ready yet
   kRestarted = 6,       ///< the worker was started anew meanwhile: ask again
   kTimeout = 7,         ///< nothing came in the time that the client gave; made by the client
 };
@@ -62,14 +63,15 @@ enum class Status : std::uint32_t {
 /// Written by the client, whole before `stamp`.
 struct Request {
   alignas(64) std::atomic<std::uint64_t> stamp;  ///< number of the question
-  std::array<char, kModelBytes> model;           ///< zero-padded
+  std::array<char, kModelBytes> model;           ///< zero-padded, as the next
+  std::array<char, kTextBytes> instrument;       ///< empty: none
+  std::array<char, kTextBytes> key;              ///< of an assignment by request; empty: none
   std::int64_t deadline_ns;                      ///< CLOCK_MONOTONIC; 0: none
-  std::uint64_t key;                             ///< of the assignment by request, where has_key
   std::uint32_t version;                         ///< 0: as routed
   std::uint32_t rows;
   std::uint32_t floats;  ///< of all rows
-  std::uint8_t has_key;
-  std::uint8_t arm;  ///< 0 champion, 1 challenger, 255 as drawn
+  std::uint8_t arm;      ///< 0 champion, 1 challenger, 255 as drawn
+  std::uint8_t door;     ///< where it came in first: 2 WebSocket, 3 gRPC, 4 ZeroMQ, 5 here
   alignas(64) std::array<float, kFloatsMax> values;
 };
 
@@ -82,7 +84,7 @@ struct Reply {
   std::uint32_t rows;
   std::uint32_t outputs;  ///< of a row
   std::uint8_t arm;
-  std::int64_t model_ns;                          ///< what the worker spent on the question
+  std::int64_t worker_ns;                         ///< from the look that found the question to the answer
   std::array<std::uint64_t, kRowsMax> decisions;  ///< ids, as in the journal and on the decisions' bus
   std::array<std::int8_t, kRowsMax> actions;      ///< +1 buy, 0 flat, -1 sell
   std::array<std::uint8_t, kRowsMax> reasons;     ///< why a row is an abstention; 0: it is none
@@ -144,9 +146,10 @@ struct Question {
   std::uint32_t rows = 1;
   std::uint32_t version = 0;  ///< 0: as routed
   std::uint8_t arm = 255;     ///< 255: as drawn
-  bool has_key = false;
-  std::uint64_t key = 0;
-  std::int64_t deadline_ns = 0;             ///< CLOCK_MONOTONIC; 0: none
+  std::uint8_t door = 5;      ///< for doors that are processes of their own
+  std::string_view instrument{};
+  std::string_view key{};                   ///< what an assignment by request goes by
+  std::int64_t deadline_ns = 0;             ///< CLOCK_MONOTONIC; a later answer is an abstention; 0: none
   std::int64_t timeout_ns = 1'000'000'000;  ///< of the client: kTimeout after
   std::int64_t spin_ns = 20'000;            ///< looked for without sleep; then the client sleeps
 };
@@ -159,7 +162,7 @@ struct Answer {
   std::uint8_t arm = 255;
   std::uint32_t rows = 0;
   std::uint32_t outputs = 0;  ///< of a row
-  std::int64_t model_ns = 0;
+  std::int64_t worker_ns = 0;
   std::span<const std::uint64_t> decisions;
   std::span<const std::int8_t> actions;
   std::span<const std::uint8_t> reasons;
@@ -205,9 +208,11 @@ class Client {
   /// @return the answer; kTimeout where none came, kBadShape where the question does not fit a lane.
   Answer ask(const Question& question) noexcept {
     if (question.rows < 1 || question.rows > kRowsMax || question.values.size() > kFloatsMax ||
-        question.values.size() % question.rows != 0 || question.model.size() >= kModelBytes) {
-      return Answer::without_rows(Status::kBadShape,
-                                  "expected 1 to 64 rows of one width, 16384 numbers at most");
+        question.values.size() % question.rows != 0 || question.model.size() >= kModelBytes ||
+        question.instrument.size() >= kTextBytes || question.key.size() >= kTextBytes) {
+      return Answer::without_rows(
+          Status::kBadShape,
+          "expected 1 to 256 rows of one width, 16384 numbers and names of 63 bytes at most");
     }
     const std::int64_t until_ns = now_ns() + question.timeout_ns;
     if (!wait(asked_, question.spin_ns, until_ns))
@@ -266,15 +271,20 @@ class Client {
     return lane.reply.stamp.load(std::memory_order_acquire) == stamp;
   }
 
+  template <std::size_t kBytes>
+  static void copy(std::string_view text, std::array<char, kBytes>& into) noexcept {
+    std::fill(std::copy(text.begin(), text.end(), into.begin()), into.end(), '\0');
+  }
+
   void write(const Question& question) noexcept {
     Request& request = lane_->request;
-    request.model.fill('\0');
-    std::copy(question.model.begin(), question.model.end(), request.model.begin());
+    copy(question.model, request.model);
+    copy(question.instrument, request.instrument);
+    copy(question.key, request.key);
     request.deadline_ns = question.deadline_ns;
-    request.key = question.key;
-    request.has_key = question.has_key ? 1 : 0;
     request.version = question.version;
     request.arm = question.arm;
+    request.door = question.door;
     request.rows = question.rows;
     request.floats = static_cast<std::uint32_t>(question.values.size());
     std::copy(question.values.begin(), question.values.end(), request.values.begin());
@@ -335,7 +345,7 @@ class Client {
             .arm = reply.arm,
             .rows = static_cast<std::uint32_t>(rows),
             .outputs = static_cast<std::uint32_t>(outputs),
-            .model_ns = reply.model_ns,
+            .worker_ns = reply.worker_ns,
             .decisions = {reply.decisions.data(), rows},
             .actions = {reply.actions.data(), rows},
             .reasons = {reply.reasons.data(), rows},

@@ -136,7 +136,7 @@ void bind_worker(nb::module_& module) {
              std::uint8_t worker, int core, std::int64_t heartbeat_timeout_ns, std::size_t ring_records,
              std::size_t shadow_queue, std::size_t records_per_segment, int shadow_core,
              std::int64_t shadow_deadline_ns, bool lock_memory, const std::string& decisions_path,
-             bool busy_poll) {
+             bool busy_poll, const std::string& door_path) {
             const WorkerConfig config{journal_folder,
                                       rings_path,
                                       routing_path,
@@ -152,7 +152,8 @@ void bind_worker(nb::module_& module) {
                                       records_per_segment,
                                       lock_memory,
                                       decisions_path,
-                                      busy_poll};
+                                      busy_poll,
+                                      door_path};
             const nb::gil_scoped_release unlocked;
             new (self) Worker(config);
           },
@@ -161,8 +162,8 @@ void bind_worker(nb::module_& module) {
           nb::arg("heartbeat_timeout_ns") = 2'000'000'000, nb::arg("ring_records") = 65'536,
           nb::arg("shadow_queue") = 16'384, nb::arg("records_per_segment") = kSegmentRecords,
           nb::arg("shadow_core") = -1, nb::arg("shadow_deadline_ns") = 2'000'000'000,
-          nb::arg("lock_memory") = false, nb::arg("decisions_path") = "",
-          nb::arg("busy_poll") = false)
+          nb::arg("lock_memory") = false, nb::arg("decisions_path") = "", nb::arg("busy_poll") = false,
+          nb::arg("door_path") = "")
       .def_prop_ro("feed_port", &Worker::port)
       .def_prop_ro("recovered", &Worker::recovered)
       .def("counters", &Worker::counters)

@@ -59,6 +59,10 @@ Worker::Worker(const WorkerConfig& config)
   door_ = std::make_unique<FeedDoor>(config.host, config.port, engine_, desk_, counters_);
   loop_ = std::make_unique<DecisionLoop>(engine_, holdings_, config.busy_poll);
   loop_->add(*door_);
+  if (!config.door_path.empty()) {
+    shared_door_ = std::make_unique<SharedDoor>(config.door_path, engine_, config.busy_poll);
+    loop_->add(*shared_door_);
+  }
 }
 
 Worker::~Worker() { stop(); }

@@ -15,6 +15,7 @@
 #include "serving/engine.hpp"
 #include "serving/feed_door.hpp"
 #include "serving/journal_drain.hpp"
+#include "serving/shared_door.hpp"
 
 namespace ringcraft {
 
@@ -34,7 +35,8 @@ struct WorkerConfig {
   std::size_t records_per_segment = kSegmentRecords;
   bool lock_memory = false;      ///< keep everything from being paged out
   std::string decisions_path{};  ///< bus that tells of every decision; empty: none
-  bool busy_poll = false;         ///< the decision thread never sleeps
+  bool busy_poll = false;        ///< the decision thread never sleeps
+  std::string door_path{};       ///< shared-memory door; empty: none
 };
 
 class Worker {
@@ -85,6 +87,7 @@ class Worker {
   std::unique_ptr<BusWriter> told_;
   Engine engine_;
   std::unique_ptr<FeedDoor> door_;
+  std::unique_ptr<SharedDoor> shared_door_;
   std::unique_ptr<DecisionLoop> loop_;
   std::map<std::string, std::uint64_t> recovered_;
   std::atomic<bool> stop_feed_{false};

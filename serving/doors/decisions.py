@@ -22,6 +22,8 @@ from serving.lineup import LINEUP_FILE, STATUS_FILE, Lineup, WorkerStatus, read_
 
 _BATCH: Final = 1024
 _INSTRUMENT: Final = 1
+NO_INSTRUMENT: Final = 0xFFFF_FFFF
+"""Of a decision that was asked for without naming an instrument that is fed."""
 _FIELDS: Final = ("decision_id", "event_ns", "receive_ns", "answer_ns", "bid_ticks", "ask_ticks", "version", "epoch")
 
 
@@ -90,6 +92,11 @@ class DecisionFeed:
         """Whether a worker writes to the bus."""
         return self._bus.writer_lives
 
+    @property
+    def replaced(self) -> bool:
+        """Whether the tier was ended, or begun anew: whoever follows on opens another feed."""
+        return self._bus.replaced
+
     def read(self, *, timeout_s: float, spin_s: float = 0.0) -> NDArray[Any]:
         """Return decisions not read yet, oldest first, shape (n,), the journal's DECISION; none where none came.
 
@@ -142,6 +149,8 @@ class DecisionFeed:
         ]
 
     def _name(self, kind: int, index: int) -> str:
+        if (kind, index) == (_INSTRUMENT, NO_INSTRUMENT):
+            return ""
         if (kind, index) not in self._names:
             self._learn_names()
         return self._names.get((kind, index), "")

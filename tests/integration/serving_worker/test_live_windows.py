@@ -17,8 +17,6 @@ from data_contracts.market_event import EventFlag
 from data_contracts.recording import Recording
 from market_data.feature_sets import TOUCH_V1
 from market_data.features import compute_features
-from native import onnxruntime_library
-from native._native import OnnxModel
 from pipelines.package import package, package_own
 from serving.journal import Journal, read_journal
 from serving.latency import measure_decisions
@@ -106,7 +104,7 @@ def by_hand(recording: Recording, folder: Path, window: int) -> np.ndarray:
     """What a version says at each event, shape (n, 3); NaN where it has no whole window of one session."""
     features, ready = compute_features(recording, TOUCH_V1)
     said = np.full((len(recording), 3), np.nan, np.float32)
-    model = OnnxModel(str(folder / "model.onnx"), onnxruntime_library())
+    model = prepare_version(folder, model=MODEL, live=TOUCH_V1).live  # the engine that serving chooses
     for session in (range(EVENTS_A_SESSION), range(EVENTS_A_SESSION, 2 * EVENTS_A_SESSION)):
         rows = [row for row in session if ready[row]]
         for last in range(window - 1, len(rows)):

@@ -246,8 +246,8 @@ class Tier:
         self.still()
         if self.process is not None:
             self.kill()
-        others = (shared_memory.decisions("worker-0"), shared_memory.door("worker-0"))
-        for path in (self.routing_path, self.rings_path, *(shared_memory.path(self.state, name) for name in others)):
+        shared = (shared_memory.path(self.state, name) for name in shared_memory.of_worker("worker-0"))
+        for path in (self.routing_path, *shared):
             path.unlink(missing_ok=True)
 
 
