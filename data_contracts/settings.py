@@ -48,6 +48,13 @@ class ServingSettings(BaseModel, frozen=True, extra="forbid"):
         default=2000, ge=1, description="A shadow score that waited longer is dropped and counted."
     )
     allow_arm_override: bool = Field(default=False, description="A feed may ask for an arm; for tests, never judged.")
+    doors: tuple[Literal["grpc", "websocket", "zeromq"], ...] = Field(
+        default=(), description="Doors in processes of their own, over the worker's shared memory."
+    )
+    grpc_port: int = Field(default=8081, ge=0, le=65_535, description="Open Inference Protocol; 0: any free.")
+    zeromq_port: int = Field(default=8082, ge=0, le=65_535, description="Questions over ZeroMQ; 0: any free.")
+    zeromq_publish_port: int = Field(default=8084, ge=0, le=65_535, description="Decisions over ZeroMQ; 0: any free.")
+    websocket_port: int = Field(default=8085, ge=0, le=65_535, description="WebSocket; 0: any free.")
     models: tuple[ServedModel, ...] = Field(default=(), description="Models that are followed.")
     policy: Path = Field(default=Path("policy.toml"), description="Rollout policy.")
 

@@ -60,13 +60,15 @@ def must_be_free(what: str, port: int, host: str = HOST) -> None:
 
 
 def serving_ports_must_be_free(serving: ServingSettings) -> None:
-    """Return where the tier's feed and console can listen.
+    """Return where the tier's feed, console and doors can listen.
 
     Raises:
         UsageError: one of them is taken.
     """
     must_be_free("serving.feed_port", serving.feed_port, serving.host)
     must_be_free("serving.console_port", serving.console_port, serving.host)
+    for door in serving.doors:
+        must_be_free(f"serving.{door}_port", getattr(serving, f"{door}_port"), serving.host)
 
 
 def _bind(host: str, port: int) -> int | OSError:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -192,7 +192,7 @@ class Supervisor:
     def _clean_up(self) -> None:
         """Take the shared memory away, unless something in it is not in the journal yet."""
         if self._drain():
-            for name in (shared_memory.rings(WORKER), shared_memory.ROUTING, shared_memory.decisions(WORKER)):
+            for name in (shared_memory.ROUTING, *shared_memory.of_worker(WORKER)):
                 shared_memory.path(self._state_dir, name).unlink(missing_ok=True)
         (self._state_dir / SUPERVISOR_FILE).unlink(missing_ok=True)
 
@@ -219,11 +219,12 @@ def _die_with_parent() -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def child_commands(config: Path | None) -> dict[str, list[str]]:
+def child_commands(config: Path | None, doors: Iterable[str] = ()) -> dict[str, list[str]]:
     """Return the command of each child; `config` is handed on."""
     arguments = [] if config is None else ["--config", str(config)]
     python = sys.executable
     return {
         CONTROLLER: [python, "-m", "ringcraft.processes.controller", *arguments],
         WORKER: [python, "-m", "ringcraft.processes.worker", *arguments],
+        **{f"door-{name}": [python, "-m", f"ringcraft.processes.{name}_door", *arguments] for name in doors},
     }

@@ -17,7 +17,7 @@ log = structlog.get_logger()
 def supervise(settings: Settings, config: Path | None) -> None:
     """Run worker and controller until SIGTERM or SIGINT; both stop with it, within five seconds."""
     stop = stop_on_signals()
-    Supervisor(settings, child_commands(config)).run(stop)
+    Supervisor(settings, child_commands(config, settings.serving.doors)).run(stop)
 
 
 def main() -> int:

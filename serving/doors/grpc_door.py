@@ -1,0 +1,228 @@
+"""The Open Inference Protocol v2 over gRPC, with Triton's stream: a thin door on the worker's shared memory.
+
+Tensors come raw or as contents, all of a request one way; they go out raw, as Triton's do. A reply holds the model's
+output and, row by row, what was decided on it.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+import grpc
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from data_contracts.errors import UsageError
+from serving.doors.asking import Asker, Door, RefusedError, Request
+from serving.doors.grpc_messages import MESSAGES, SERVICE
+from serving.doors.grpc_tensors import TensorError, add_outputs, input_rows, wanted_outputs
+from serving.doors.repository import INPUT, OUTPUT
+from serving.doors.shared_client import Status
+from serving.doors.tallies import Tallies
+
+THREADS: Final = 16
+_MESSAGE_BYTES: Final = 1 << 20
+_DEADLINE_MAX_S: Final = 3600.0
+_EXTENSIONS: Final = ("statistics", "model_repository(index)")
+_CODES: Final = {
+    Status.UNKNOWN_MODEL: grpc.StatusCode.NOT_FOUND,
+    Status.UNKNOWN_VERSION: grpc.StatusCode.NOT_FOUND,
+    Status.BAD_SHAPE: grpc.StatusCode.INVALID_ARGUMENT,
+    Status.TAKEN_OFF: grpc.StatusCode.FAILED_PRECONDITION,
+    Status.NOT_READY: grpc.StatusCode.UNAVAILABLE,
+    Status.RESTARTED: grpc.StatusCode.UNAVAILABLE,
+    Status.TIMEOUT: grpc.StatusCode.DEADLINE_EXCEEDED,
+}
+
+log = structlog.get_logger()
+
+
+class InferenceService:
+    """The protocol's methods; each takes a request and its context and returns a reply."""
+
+    def __init__(self, state_dir: Path) -> None:
+        """Serve what the worker of the tier in `state_dir` holds."""
+        self._asker = Asker(state_dir, Door.GRPC)
+        self._tallies = Tallies()
+
+    def handler(self) -> grpc.GenericRpcHandler:
+        """Return what a gRPC server calls."""
+        unary = {
+            "ServerLive": self.server_live,
+            "ServerReady": self.server_ready,
+            "ModelReady": self.model_ready,
+            "ServerMetadata": self.server_metadata,
+            "ModelMetadata": self.model_metadata,
+            "ModelInfer": self.model_infer,
+            "ModelStatistics": self.model_statistics,
+            "RepositoryIndex": self.repository_index,
+        }
+        handlers = {name: _unary(name, method) for name, method in unary.items()}
+        handlers["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(
+            self.model_stream_infer,
+            request_deserializer=MESSAGES["ModelInferRequest"].FromString,
+            response_serializer=MESSAGES["ModelStreamInferResponse"].SerializeToString,
+        )
+        return grpc.method_handlers_generic_handler(SERVICE, handlers)
+
+    def server_live(self, _request: Any, _context: grpc.ServicerContext) -> Any:  # noqa: ANN401
+        """Return that this process lives."""
+        return MESSAGES["ServerLiveResponse"](live=True)
+
+    def server_ready(self, _request: Any, _context: grpc.ServicerContext) -> Any:  # noqa: ANN401
+        """Return whether the worker answers and every model has a version that is verified and warm."""
+        return MESSAGES["ServerReadyResponse"](ready=self._asker.ready)
+
+    def model_ready(self, request: Any, _context: grpc.ServicerContext) -> Any:  # noqa: ANN401
+        """Return whether the version, or any, is verified and warm."""
+        found = self._asker.repository.versions(request.name, _version(request.version))
+        return MESSAGES["ModelReadyResponse"](ready=bool(found))
+
+    def server_metadata(self, _request: Any, _context: grpc.ServicerContext) -> Any:  # noqa: ANN401
+        """Return what serves."""
+        try:
+            known = version("ringcraft")
+        except PackageNotFoundError:
+            known = ""
+        return MESSAGES["ServerMetadataResponse"](name="ringcraft", version=known, extensions=_EXTENSIONS)
+
+    def model_metadata(self, request: Any, _context: grpc.ServicerContext) -> Any:  # noqa: ANN401
+        """Return a model's versions, and its tensors."""
+        held = self._asker.held(request.name, _version(request.version))
+        versions = self._asker.repository.versions(request.name, _version(request.version))
+        reply = MESSAGES["ModelMetadataResponse"](
+            name=request.name, versions=[str(one.version) for one in versions], platform=f"ringcraft_{held.tier}"
+        )
+        reply.inputs.add(name=INPUT, datatype="FP32", shape=held.input_shape)
+        reply.outputs.add(name=OUTPUT, datatype="FP32", shape=(-1, held.outputs))
+        for name, datatype in (("action", "INT8"), ("abstain", "BYTES"), ("decision_id", "UINT64")):
+            reply.outputs.add(name=name, datatype=datatype, shape=(-1,))
+        return reply
+
+    def model_infer(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ANN401
+        """Return the decisions on a request's rows."""
+        started_ns = time.monotonic_ns()
+        left_s = context.time_remaining()  # centuries where the client set none
+        wanted = wanted_outputs(request)
+        rows: NDArray[np.float32] = input_rows(request)
+        try:
+            answer = self._asker.ask(
+                Request(
+                    model=request.model_name,
+                    rows=rows,
+                    version=_version(request.model_version),
+                    deadline_s=left_s if left_s is not None and left_s < _DEADLINE_MAX_S else None,
+                    **_parameters(request),
+                )
+            )
+        except RefusedError:
+            self._tallies.failed(request.model_name, time.monotonic_ns() - started_ns)
+            raise
+        reply = MESSAGES["ModelInferResponse"](
+            model_name=request.model_name, model_version=str(answer.version), id=request.id
+        )
+        reply.parameters["arm"].string_param = answer.arm.name.lower()
+        add_outputs(reply, answer, wanted)
+        self._tallies.answered(request.model_name, answer, time.monotonic_ns() - started_ns)
+        return reply
+
+    def model_stream_infer(self, requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
+        """Answer each request of a stream in order; a bad one gets its error and the stream goes on."""
+        for request in requests:
+            reply = MESSAGES["ModelStreamInferResponse"]()
+            try:
+                reply.infer_response.CopyFrom(self.model_infer(request, context))
+            except (RefusedError, TensorError) as error:
+                reply.error_message = str(error)
+                # So that whoever asked knows which it was.
+                reply.infer_response.id = request.id
+                reply.infer_response.model_name = request.model_name
+            yield reply
+
+    def model_statistics(self, request: Any, _context: grpc.ServicerContext) -> Any:  # noqa: ANN401
+        """Return what this door has asked, of one model or of all."""
+        reply = MESSAGES["ModelStatisticsResponse"]()
+        models = [request.name] if request.name else sorted(self._asker.repository.models())
+        for model in models:
+            self._asker.held(model, _version(request.version))
+            for number, tally in self._tallies.of(model):
+                if request.version in ("", str(number)):
+                    tally.write(reply.model_stats.add(name=model, version=str(number)))
+        return reply
+
+    def repository_index(self, request: Any, _context: grpc.ServicerContext) -> Any:  # noqa: ANN401
+        """Return every version that the worker was told to hold."""
+        reply = MESSAGES["RepositoryIndexResponse"]()
+        for model, held in sorted(self._asker.repository.models().items()):
+            for one in held:
+                if one.ready or not request.ready:
+                    state = "READY" if one.ready else "UNAVAILABLE"
+                    reply.models.add(name=model, version=str(one.version), state=state, reason=one.reason)
+        return reply
+
+
+def serve_grpc(state_dir: Path, *, host: str, port: int, stop: threading.Event, opened: Callable[[int], None]) -> None:
+    """Serve until `stop` is set.
+
+    Args:
+        state_dir: of the tier.
+        host: address to listen on.
+        port: 0: any free.
+        stop: ends it; calls under way have a second.
+        opened: told the port.
+
+    Raises:
+        UsageError: the port cannot be had.
+    """
+    options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", _MESSAGE_BYTES)]
+    server = grpc.server(ThreadPoolExecutor(THREADS, thread_name_prefix="grpc"), options=options)
+    server.add_generic_rpc_handlers((InferenceService(state_dir).handler(),))
+    try:
+        taken = server.add_insecure_port(f"{host}:{port}")
+    except RuntimeError as error:
+        raise UsageError(f"gRPC door: port {port} on {host}: expected a free one, got: {error}") from None
+    server.start()
+    opened(taken)
+    log.info("grpc_door_opened", port=taken)
+    stop.wait()
+    server.stop(1.0).wait()
+
+
+def _unary(name: str, method: Callable[[Any, grpc.ServicerContext], Any]) -> grpc.RpcMethodHandler:
+    def answer(request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ANN401
+        try:
+            return method(request, context)
+        except RefusedError as error:
+            context.abort(_CODES.get(error.status, grpc.StatusCode.INTERNAL), str(error))
+        except TensorError as error:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+
+    return grpc.unary_unary_rpc_method_handler(
+        answer,
+        request_deserializer=MESSAGES[f"{name}Request"].FromString,
+        response_serializer=MESSAGES[f"{name}Response"].SerializeToString,
+    )
+
+
+def _version(text: str) -> int:
+    if text and not (text.isascii() and text.isdigit() and 0 < int(text) < 2**32):
+        raise TensorError(f"model version: expected a positive number or none, got {text!r}")
+    return int(text) if text else 0
+
+
+def _parameters(request: Any) -> dict[str, str]:  # noqa: ANN401
+    """Return what a request's parameters say of routing."""
+    said = {}
+    for name in ("instrument", "key", "arm"):
+        if name in request.parameters:
+            said[name] = request.parameters[name].string_param
+            if not 0 < len(said[name].encode()) < 64:
+                raise TensorError(f"parameter {name}: expected a text of 1 to 63 bytes")
+    if said.get("arm", "champion") not in ("champion", "challenger"):
+        raise TensorError(f"parameter arm: expected champion or challenger, got {said['arm']!r}")
+    return said

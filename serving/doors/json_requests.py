@@ -1,0 +1,95 @@
+"""Questions and answers in JSON, for doors that speak it: the same words behind each."""
+
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+import numpy as np
+from msgspec import Meta, Struct
+from numpy.typing import NDArray
+
+from data_contracts.errors import UsageError
+from serving.doors.asking import Request
+from serving.doors.shared_client import Answer
+
+Text = Annotated[str, Meta(min_length=1, max_length=60)]
+_DIMENSIONS_MAX: Final = 3
+
+
+class Ask(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A question; see Request."""
+
+    model: Annotated[str, Meta(min_length=1, max_length=127)]
+    rows: list[Any] | None = None
+    """n vectors of d numbers, or n windows of w such vectors; None: they come beside, as bytes."""
+    shape: (
+        Annotated[list[Annotated[int, Meta(ge=1, le=16_384)]], Meta(min_length=2, max_length=_DIMENSIONS_MAX)] | None
+    ) = None
+    """Of rows that come as bytes."""
+    id: str | int | None = None
+    """Comes back with the answer."""
+    version: Annotated[int, Meta(ge=0, lt=2**32)] = 0
+    instrument: Text | None = None
+    key: Text | None = None
+    arm: Literal["champion", "challenger"] | None = None
+    deadline_ms: Annotated[float, Meta(gt=0, le=60_000)] | None = None
+
+
+def request_of(ask: Ask, content: bytes | memoryview | None = None) -> Request:
+    """Return what is asked.
+
+    Args:
+        ask: the question.
+        content: its rows as little-endian float32, where they do not lie in `ask`.
+
+    Raises:
+        UsageError: rows that are no numbers, of several widths, or of another size than stated.
+    """
+    return Request(
+        model=ask.model,
+        rows=_listed(ask.rows) if content is None else _packed(ask.shape, content),
+        version=ask.version,
+        instrument=ask.instrument or "",
+        key=ask.key or "",
+        arm=ask.arm or "",
+        deadline_s=None if ask.deadline_ms is None else ask.deadline_ms / 1e3,
+    )
+
+
+def answer_to(ask: Ask, answer: Answer) -> dict[str, Any]:
+    """Return the answer to a question, for JSON; an output that is no number is null."""
+    return {
+        "id": ask.id,
+        "model": ask.model,
+        "version": answer.version,
+        "arm": answer.arm.name.lower(),
+        "decision_ids": answer.decision_ids.tolist(),
+        "actions": answer.actions.tolist(),
+        "abstains": answer.reasons(),
+        "outputs": [[value if np.isfinite(value) else None for value in row] for row in answer.outputs.tolist()],
+    }
+
+
+def reading(error: Exception) -> str:
+    """Return what was wrong with a message, in one line."""
+    return str(error).splitlines()[0]
+
+
+def _listed(rows: list[Any] | None) -> NDArray[np.float32]:
+    try:
+        array = np.array(rows or [], dtype=np.float32)
+    except (TypeError, ValueError, OverflowError):
+        raise UsageError("rows: expected vectors of one width, or windows of one length, all numbers") from None
+    if not 2 <= array.ndim <= _DIMENSIONS_MAX:
+        raise UsageError(f"rows: expected a list of vectors or of windows, got {array.ndim} levels")
+    return array
+
+
+def _packed(shape: list[int] | None, content: bytes | memoryview) -> NDArray[np.float32]:
+    if shape is None:
+        raise UsageError("shape: expected that of the rows beside, got none")
+    if len(content) != 4 * int(np.prod(shape)):
+        raise UsageError(f"rows: expected {4 * int(np.prod(shape))} bytes for shape {shape}, got {len(content)}")
+    return np.frombuffer(content, "<f4").reshape(shape)
+
+
+DECODER: Final = msgspec.json.Decoder(Ask)

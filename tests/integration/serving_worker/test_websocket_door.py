@@ -1,0 +1,117 @@
+"""The WebSocket door: questions, decisions as they are taken, market events in."""
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from door_kit import ROWS, by_hand, door, worker
+from websockets.sync.client import ClientConnection, connect
+from worker_kit import IF, MODEL, Tier, serve_all, touch_events
+
+COUNT = 300
+FIELDS = (
+    "event_ns",
+    "receive_ns",
+    "sequence",
+    "bid_ticks",
+    "bid_lots",
+    "ask_ticks",
+    "ask_lots",
+    "trade_ticks",
+    "trade_lots",
+)
+
+
+@pytest.fixture(scope="module")
+def running(versions: dict[int, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tier]:
+    with worker(tmp_path_factory.mktemp("websocket"), versions, websocket_port=0) as tier:
+        yield tier
+
+
+@pytest.fixture(scope="module")
+def address(running: Tier) -> Iterator[str]:
+    with door(running, "websocket") as ports:
+        yield f"ws://127.0.0.1:{ports['port']}"
+
+
+@pytest.fixture
+def client(address: str) -> Iterator[ClientConnection]:
+    with connect(address, compression=None) as made:
+        yield made
+
+
+def send(client: ClientConnection, op: str, **said: object) -> None:
+    client.send(json.dumps({"op": op} | said))
+
+
+def receive(client: ClientConnection) -> dict[str, Any]:
+    return json.loads(client.recv(timeout=10))
+
+
+def asked(client: ClientConnection, **changes: object) -> dict[str, Any]:
+    send(client, "ask", **({"model": MODEL, "rows": ROWS.tolist()} | changes))
+    return receive(client)
+
+
+def test_question_is_answered_and_a_bad_one_says_why(client: ClientConnection, versions: dict[int, Path]) -> None:
+    answer = asked(client, id="q")
+    assert (answer["op"], answer["id"], answer["version"]) == ("answer", "q", 1)
+    np.testing.assert_array_equal(np.array(answer["outputs"], np.float32), by_hand(versions[1]))
+    assert "unknown model" in asked(client, model="another")["error"]
+    client.send("{")
+    assert receive(client)["op"] == "error"
+    send(client, "dance")
+    assert "dance" in receive(client)["error"]
+    assert asked(client)["op"] == "answer"
+
+
+def test_events_in_decisions_out_and_resumed_behind_the_last(client: ClientConnection, address: str) -> None:
+    before = asked(client)["decision_ids"][-1]
+    send(client, "subscribe", instruments=[IF.symbol])
+    assert receive(client)["op"] == "subscribed"
+    send(client, "feed", instruments=[msgspec.to_builtins(IF)])
+    assert receive(client) == {"op": "fed"}
+    rows = touch_events(COUNT)[list(FIELDS)].tolist()
+    events = [dict(zip(FIELDS, row, strict=True)) for row in rows]
+    for start in range(0, COUNT, 100):
+        send(client, "events", events=events[start : start + 100])
+    send(client, "end")
+    said = [receive(client) for _ in range(COUNT + 1)]
+    assert [one for one in said if one["op"] == "ended"] == [{"op": "ended", "events": COUNT, "decisions": COUNT}]
+    told = [one for one in said if one["op"] == "decision"]
+    assert [one["decision_id"] for one in told] == list(range(before + 1, before + 1 + COUNT))
+    assert [one["event_ns"] for one in told] == [event["event_ns"] for event in events]
+    assert {one["instrument"] for one in told} == {IF.symbol}
+    assert [one["abstain"] for one in told] == ["not_warm"] * 199 + [""] * (COUNT - 199)
+
+    with connect(address, compression=None) as other:
+        send(other, "subscribe", after=before + 250)
+        assert receive(other)["op"] == "subscribed"
+        resumed = [receive(other) for _ in range(COUNT - 250)]
+    assert resumed == told[250:]
+
+
+def test_slow_consumer_holds_nobody_up(running: Tier, address: str) -> None:
+    small = socket.socket()
+    small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    small.connect(("127.0.0.1", int(address.rpartition(":")[2])))
+    reads_none = connect(address, sock=small, compression=None, max_queue=1)
+    with reads_none as slow, connect(address, compression=None) as quick:
+        for one in (slow, quick):
+            send(one, "subscribe")
+            assert receive(one)["op"] == "subscribed"
+        # More than the sockets between take, and nobody reads the slow one's.
+        count = 1500
+        serve_all(running, touch_events(count, start=10_000))
+        last = 0
+        for _ in range(count):
+            told = receive(quick)
+            assert told["op"] == "decision"
+            assert last in (0, told["decision_id"] - 1)
+            last = told["decision_id"]
+        assert asked(quick)["op"] in ("answer", "decision")
