@@ -26,8 +26,10 @@ from models.scaling import CLIP, Scaling
 
 STEPS: Final = 127
 """int8 levels on either side of zero."""
-_LEAST: Final = 24
+LEAST_WEIGHTS: Final = 24
 """Elements under which a scale and a node cost more than int8 saves."""
+MATRIX_AXES: Final = 2
+"""Dimensions over 1 that make a constant a matrix."""
 
 Floats = NDArray[np.float32]
 
@@ -53,7 +55,7 @@ def stored(model: ModelProto) -> ModelProto:
     del graph.node[:], graph.initializer[:]
     for tensor in model.graph.initializer:
         values = numpy_helper.to_array(tensor)
-        if values.dtype != np.float32 or sum(size > 1 for size in values.shape) < 2 or values.size < _LEAST:
+        if values.dtype != np.float32 or not _matrix(values):
             graph.initializer.append(tensor)
             continue
         name, scale = tensor.name, scale_of(values)
@@ -62,6 +64,10 @@ def stored(model: ModelProto) -> ModelProto:
         graph.node.append(helper.make_node("DequantizeLinear", [f"{name}_q", f"{name}_s"], [name]))
     graph.node.extend(model.graph.node)
     return shortened(checked(graph))
+
+
+def _matrix(values: NDArray[np.float32]) -> bool:
+    return sum(size > 1 for size in values.shape) >= MATRIX_AXES and values.size >= LEAST_WEIGHTS
 
 
 def dense_int8(

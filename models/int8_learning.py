@@ -1,6 +1,7 @@
 """Quantization-aware training: layers that compute in float what the exported graph will compute in int8."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from models.families.dense import DenseModel
 from models.families.mlp import MlpConfig, learn, linear
 from models.families.port import Features
-from models.int8_graph import STEPS, activation_scales
+from models.int8_graph import LEAST_WEIGHTS, MATRIX_AXES, STEPS, activation_scales
 
 CALIBRATION_ROWS = 1024
 """About so many rows tell how far activations reach."""
@@ -52,3 +53,31 @@ def int8_tuned(
     *hidden, last = (linear(layer) for layer in model.layers)
     layers = [*(Int8Linear(layer, scale) for layer, scale in zip(hidden, scales, strict=True)), last]
     return learn(model.scaling, layers, features, targets, config, seed), scales
+
+
+@contextmanager
+def int8_seen(net: nn.Module) -> Iterator[None]:
+    """Let every pass through `net` see its weight matrices as they will come back from int8; learning stays in float.
+
+    The rounded weights are there during the forward pass alone: gradients reach the float ones as if nothing were
+    rounded.
+    """
+    floats: list[tuple[nn.Parameter, Tensor]] = []
+
+    def round_all(*_: object) -> None:
+        for weights in net.parameters():
+            if sum(size > 1 for size in weights.shape) >= MATRIX_AXES and weights.numel() >= LEAST_WEIGHTS:
+                floats.append((weights, weights.data))
+                weights.data = fake_int8(weights.data)
+
+    def give_back(*_: object) -> None:
+        while floats:
+            weights, kept = floats.pop()
+            weights.data = kept
+
+    hooks = [net.register_forward_pre_hook(round_all), net.register_forward_hook(give_back, always_call=True)]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

@@ -1,24 +1,31 @@
 """Making a fitted model smaller where it can be shown not to be worse."""
 
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from onnx import ModelProto
 from onnx.reference import ReferenceEvaluator
 
-from data_contracts.manifest import Compression
+from data_contracts.manifest import MODEL_FILE, Compression
 from models.compression import Candidate, Choice, choose
 from models.compression_front import NONE_QUALIFIED_NOTE, report
+from models.families import family
 from models.families.dense import DenseModel
 from models.families.mlp import MlpConfig
 from models.latency import compare
 from models.onnx_graph import INPUT
 from models.parity import FLOAT_TOLERANCE, Floats, check_parity, golden_inputs, run_onnx
 from models.trading import carried_over
+from native._native import OnnxError, load_kernel
 from pipelines.steps.dataset import Prepared
 from pipelines.steps.fit import FittedFamily
 
 TIMED_ROWS = 300
+WINDOW_FAMILIES = ("lstm", "deeplob", "binctabl", "mlplob")
 
 
 @dataclass(frozen=True)
@@ -37,8 +44,8 @@ class Compressed:
 def compress(fitted: FittedFamily, prepared: Prepared, *, seed: int) -> Compressed:
     """Return the smallest graph that is not inferior on the held-out rows, after parity on golden vectors.
 
-    The exported original is held against the family's own scores; a compressed graph against onnx's reference
-    evaluator, since no other engine knows its rounded weights.
+    The exported original is held against the family's own scores; a compressed graph, whose rounded weights the
+    family does not know, against a second engine.
 
     Raises:
         ParityError: two engines disagree.
@@ -70,6 +77,12 @@ def _candidates(fitted: FittedFamily, prepared: Prepared, seed: int) -> list[Can
         from models.compress_nets import net_candidates
 
         return net_candidates(fitted.model, prepared.learn, fitted.config, seed)
+    if fitted.family in WINDOW_FAMILIES:
+        from models.compress_windows import window_candidates
+
+        return window_candidates(
+            _as(fitted.model), _as(family(fitted.family)), prepared.learn, _as(fitted.config), seed
+        )
     return []
 
 
@@ -77,11 +90,14 @@ def _as(model: object) -> Any:  # noqa: ANN401  the family's name says which cla
     return model
 
 
-def _reference(model: ModelProto) -> Any:  # noqa: ANN401  a callable from rows to outputs
-    evaluator: Any = ReferenceEvaluator(model)
-
-    def outputs(features: Floats) -> Floats:
-        said: Floats = evaluator.run(None, {INPUT: features})[0]
-        return said
-
-    return outputs
+def _reference(model: ModelProto) -> Callable[[Floats], Floats]:
+    """Return our own kernels where they know the graph, else onnx's reference evaluator, as a function of rows."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / MODEL_FILE
+        path.write_bytes(model.SerializeToString())
+        try:
+            kernel = load_kernel(str(path))
+        except OnnxError:
+            evaluator: Any = ReferenceEvaluator(model)
+            return lambda rows: evaluator.run(None, {INPUT: rows})[0]
+    return lambda rows: kernel.predict(np.ascontiguousarray(rows.reshape(len(rows), -1)))
