@@ -48,7 +48,7 @@ class TreeModel final : public Model {
   const Kernels& kernels_;
   std::unique_ptr<const PackedTrees> holder_;
   const PackedTrees& packed_;
-  Aligned<std::int32_t> keys_;
+  Aligned<std::uint32_t> keys_;
 };
 
 class NetModel final : public Model {

@@ -41,26 +41,33 @@ enum class Binary : std::uint8_t { kAdd, kSub, kMul, kDiv, kMin, kMax };
 
 enum class Reduction : std::uint8_t { kSum, kMean, kMax, kMin };
 
-/// A split or a leaf of packed trees: from it, one goes to `low` where the feature's key is below `key`, else
-/// to the node after `low`. A leaf leads to itself: no key is as large as its own.
+/// A split: a row whose feature's key is below `key` goes one way, else the other. Which nodes those are
+/// follows from the layout of its group.
 struct TreeNode {
-  std::int32_t key;
-  std::uint32_t link;  ///< low << 8 | feature
+  std::uint32_t key;
+  std::uint32_t link;  ///< linked: place of the first of two children << 8 | feature; full: the feature
 };
 
 inline constexpr std::size_t kTreesInFlight = 8;
+inline constexpr std::uint32_t kFullLevels = 8;  ///< deepest tree that is laid out in full
 
 /// Eight trees that are walked side by side and add to one output.
+///
+/// Full: each tree has a node for every split that its levels could hold, number 1 the root, below number i
+/// the numbers 2 i + 1 (below the key) and 2 i (not); then its leaves in the same order. All of one level
+/// count. Linked: below a node come two neighbours, the first for rows below the key; a leaf leads to itself.
 struct TreeGroup {
-  std::uint32_t roots[kTreesInFlight];
+  std::uint32_t roots[kTreesInFlight];  ///< places of the trees in `nodes`
   std::uint32_t levels;
   std::uint32_t output;
+  std::uint32_t first_leaf;  ///< full: place of the first tree's leaves
+  bool full;
 };
 
 struct Trees {
   const TreeNode* nodes = nullptr;
-  const float* leaves = nullptr;              ///< by node
-  const std::uint8_t* missing_low = nullptr;  ///< by node: whether a missing value goes to `low`
+  const float* leaves = nullptr;              ///< linked: by node; full: after those, by tree and leaf
+  const std::uint8_t* missing_low = nullptr;  ///< by node: whether a missing value counts as below the key
   const TreeGroup* groups = nullptr;
   std::size_t group_count = 0;
   std::size_t features = 0;
@@ -128,7 +135,7 @@ struct Kernels {
 
   /// @param keys trees.features of scratch, padded.
   /// @param sums outputs; added to.
-  void (*trees)(const Trees& trees, const float* row, std::int32_t* keys, float* sums) noexcept;
+  void (*trees)(const Trees& trees, const float* row, std::uint32_t* keys, float* sums) noexcept;
 
   /// @param one_by_one sum every row in the same order wherever it stands, so that rows can be kept.
   void (*linear)(const Linear& layer, const float* x, std::size_t x_row, float* y, std::size_t y_row,

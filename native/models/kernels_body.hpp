@@ -2,87 +2,11 @@
 // RINGCRAFT_VECTOR_BYTES, RINGCRAFT_KERNELS (the table's name) and RINGCRAFT_ISA (its text).
 
 #include "models/kernels_products.hpp"
+#include "models/kernels_trees.hpp"
 #include "models/kernels_vector.hpp"
 
 namespace ringcraft {
 namespace {
-
-/// A float's bits as an integer of the same order; NaN comes out above every number.
-RINGCRAFT_INLINE Ints ordered_keys(Floats x) noexcept {
-  const Ints bits = as_ints(x + 0.0F);  // -0 becomes 0
-  return bits ^ ((bits >> 31) & 0x7FFFFFFF);
-}
-
-RINGCRAFT_INLINE bool fill_keys(const float* row, std::int32_t* keys, std::size_t features) noexcept {
-  Ints missing{};
-  std::size_t i = 0;
-  for (; i + kLanes <= features; i += kLanes) {
-    const Floats x = load(row + i);
-    missing |= x != x;
-    const Ints key = ordered_keys(x);
-    __builtin_memcpy(keys + i, &key, sizeof key);
-  }
-  if (i < features) {
-    float rest[kLanes] = {};
-    for (std::size_t j = i; j < features; ++j) {
-      rest[j - i] = row[j];
-    }
-    const Floats x = load(rest);
-    missing |= x != x;
-    const Ints key = ordered_keys(x);
-    __builtin_memcpy(keys + i, &key, sizeof key);
-  }
-  std::int32_t any = 0;
-  for (std::size_t lane = 0; lane < kLanes; ++lane) {
-    any |= missing[lane];
-  }
-  return any != 0;
-}
-
-/// One tree for a row in which something is missing.
-RINGCRAFT_INLINE float careful_leaf(const Trees& trees, std::uint32_t at, std::uint32_t levels,
-                                    const float* row, const std::int32_t* keys) noexcept {
-  for (std::uint32_t level = 0; level < levels; ++level) {
-    const TreeNode node = trees.nodes[at];
-    const std::uint32_t feature = node.link & 0xFFU;
-    const bool missing = row[feature] != row[feature];
-    const bool high = missing ? trees.missing_low[at] == 0 : keys[feature] >= node.key;
-    at = (node.link >> 8U) + static_cast<std::uint32_t>(high);
-  }
-  return trees.leaves[at];
-}
-
-void sum_trees(const Trees& trees, const float* row, std::int32_t* keys, float* sums) noexcept {
-  const bool missing = fill_keys(row, keys, trees.features);
-  const TreeNode* const nodes = trees.nodes;
-  for (std::size_t g = 0; g < trees.group_count; ++g) {
-    const TreeGroup& group = trees.groups[g];
-    float sum = 0;
-    if (missing) {
-      for (const std::uint32_t root : group.roots) {
-        sum += careful_leaf(trees, root, group.levels, row, keys);
-      }
-    } else {
-      std::uint32_t at[kTreesInFlight];
-#pragma GCC unroll 8
-      for (std::size_t i = 0; i < kTreesInFlight; ++i) {
-        at[i] = group.roots[i];
-      }
-      for (std::uint32_t level = 0; level < group.levels; ++level) {
-#pragma GCC unroll 8
-        for (std::size_t i = 0; i < kTreesInFlight; ++i) {
-          const TreeNode node = nodes[at[i]];
-          at[i] = (node.link >> 8U) + static_cast<std::uint32_t>(keys[node.link & 0xFFU] >= node.key);
-        }
-      }
-#pragma GCC unroll 8
-      for (std::size_t i = 0; i < kTreesInFlight; ++i) {
-        sum += trees.leaves[at[i]];
-      }
-    }
-    sums[group.output] += sum;
-  }
-}
 
 RINGCRAFT_INLINE Floats unary_of(Unary kind, Floats x, float a, float b) noexcept {
   switch (kind) {

@@ -11,14 +11,15 @@ namespace {
 
 constexpr std::uint32_t kMaxNodes = 1U << 24U;  // links hold 24 bits
 constexpr std::uint32_t kMaxLevels = 64;
-constexpr std::int32_t kLeafKey = std::numeric_limits<std::int32_t>::max();
+constexpr std::uint32_t kLeafKey = std::numeric_limits<std::uint32_t>::max();  // no number's key is as large
+constexpr std::uint32_t kAlwaysFull = 6;  // levels; up to kFullLevels where a tree is dense enough
 
 [[noreturn]] void refuse(const std::string& why) { throw OnnxError("trees: " + why); }
 
 /// As ordered_keys() of the kernels makes it.
-std::int32_t ordered_key(float value) {
-  const auto bits = std::bit_cast<std::int32_t>(value + 0.0F);
-  return bits ^ ((bits >> 31) & 0x7FFFFFFF);
+std::uint32_t ordered_key(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value + 0.0F);
+  return bits ^ ((bits >> 31U) != 0 ? 0xFFFFFFFFU : 0x80000000U);
 }
 
 }  // namespace
@@ -26,13 +27,22 @@ std::int32_t ordered_key(float value) {
 /// The node's columns, and the way from them to packed trees.
 struct PackedTrees::Reader {
   struct Split {
-    std::int32_t key = kLeafKey;
+    std::uint32_t key = kLeafKey;
     std::uint32_t feature = 0;
     std::uint32_t low = 0;  // rows of the columns
     std::uint32_t high = 0;
     bool missing_low = false;
     bool leaf = true;
     std::vector<std::pair<std::uint32_t, float>> weights;  // output, value
+  };
+
+  /// A tree's part that adds to one output.
+  struct Grown {
+    bool linked;
+    std::uint32_t output;
+    std::uint32_t levels;
+    std::uint32_t root;   // row of its root
+    std::uint32_t place;  // linked: where it lies
   };
 
   Reader(const OnnxNode& from, PackedTrees& into) : node(from), packed(into) {
@@ -217,7 +227,7 @@ struct PackedTrees::Reader {
     const bool inclusive = mode == "BRANCH_LEQ" || mode == "BRANCH_GT";
     if (!opposite && mode != "BRANCH_LEQ" && mode != "BRANCH_LT") refuse("mode " + mode);
     split.key =
-        ordered_key(value) + (inclusive ? 1 : 0);  // an infinity's key is far from the largest integer
+        ordered_key(value) + (inclusive ? 1U : 0U);  // an infinity's key is far from the largest integer
     if (opposite) {
       std::swap(split.low, split.high);
       split.missing_low = !split.missing_low;
@@ -265,7 +275,9 @@ struct PackedTrees::Reader {
       }
     }
     for (const std::uint32_t output : outputs) {
-      laid_out.emplace_back(output, level.back(), lay_out(rows, output));
+      const std::uint32_t levels = std::max(level.back(), 1U);
+      const bool full = levels <= kAlwaysFull || (levels <= kFullLevels && (1U << levels) <= 2 * rows.size());
+      grown.push_back({!full, output, levels, root, full ? 0 : lay_out(rows, output)});
     }
   }
 
@@ -280,35 +292,77 @@ struct PackedTrees::Reader {
       next_child += split.leaf ? 0 : 2;
       packed.nodes_.push_back({split.key, static_cast<std::uint32_t>(low << 8U) | split.feature});
       packed.missing_low_.push_back(split.leaf || split.missing_low ? 1 : 0);
-      float leaf = 0;
-      for (const auto& [to, weight] : split.weights) {
-        leaf += split.leaf && to == output ? weight : 0.0F;
-      }
-      packed.leaves_.push_back(leaf);
+      packed.leaves_.push_back(leaf_value(split, output));
     }
     return static_cast<std::uint32_t>(first);
   }
 
-  /// Trees of one output and like depth, eight at a time.
+  /// Puts a tree down in full, number `at` of it and all below; below a leaf all leaves are that one's.
+  void lay_out_full(const Grown& tree, std::uint32_t row, std::uint32_t levels, std::size_t at,
+                    std::size_t nodes, std::size_t leaves) {
+    const Split& split = splits[row];
+    const std::size_t size = std::size_t{1} << tree.levels;
+    if (levels == 0) {
+      packed.leaves_[leaves + at - size] = leaf_value(split, tree.output);
+      return;
+    }
+    packed.nodes_[nodes + at] = {split.leaf ? 0 : split.key, split.feature};
+    packed.missing_low_[nodes + at] = split.missing_low ? 1 : 0;
+    lay_out_full(tree, split.leaf ? row : split.low, levels - 1, 2 * at + 1, nodes, leaves);
+    lay_out_full(tree, split.leaf ? row : split.high, levels - 1, 2 * at, nodes, leaves);
+  }
+
+  static float leaf_value(const Split& split, std::uint32_t output) {
+    float value = 0;
+    for (const auto& [to, weight] : split.weights) {
+      value += split.leaf && to == output ? weight : 0.0F;
+    }
+    return value;
+  }
+
+  /// Trees of one output and like depth, eight at a time; where there are fewer, the rest add nothing.
   void group() {
-    std::stable_sort(laid_out.begin(), laid_out.end(), [](const auto& one, const auto& other) {
-      return std::tie(std::get<0>(one), std::get<1>(one)) < std::tie(std::get<0>(other), std::get<1>(other));
+    std::stable_sort(grown.begin(), grown.end(), [](const Grown& one, const Grown& other) {
+      return std::tie(one.linked, one.output, one.levels) <
+             std::tie(other.linked, other.output, other.levels);
     });
-    if (laid_out.empty()) return;
-    const auto nothing = static_cast<std::uint32_t>(packed.nodes_.size());  // a tree that adds nothing
-    packed.nodes_.push_back({kLeafKey, nothing << 8U});
+    packed.nodes_.push_back({kLeafKey, static_cast<std::uint32_t>(packed.nodes_.size()) << 8U});
     packed.leaves_.push_back(0);
     packed.missing_low_.push_back(1);
-    std::size_t filled = kTreesInFlight;
-    for (const auto& [output, levels, first] : laid_out) {
-      if (filled == kTreesInFlight || packed.groups_.back().output != output) {
-        TreeGroup fresh{{}, 0, output};
-        std::fill(std::begin(fresh.roots), std::end(fresh.roots), nothing);
-        packed.groups_.push_back(fresh);
-        filled = 0;
+    const auto nothing = static_cast<std::uint32_t>(packed.nodes_.size() - 1);
+    for (std::size_t first = 0; first < grown.size();) {
+      std::size_t last = first;
+      while (last < grown.size() && last - first < kTreesInFlight &&
+             grown[last].linked == grown[first].linked && grown[last].output == grown[first].output) {
+        ++last;
       }
-      packed.groups_.back().roots[filled++] = first;
-      packed.groups_.back().levels = levels;
+      TreeGroup group{{}, grown[last - 1].levels, grown[first].output, 0, !grown[first].linked};
+      std::fill(std::begin(group.roots), std::end(group.roots), nothing);
+      if (group.full) {
+        put_full(group, first, last);
+      } else {
+        for (std::size_t i = first; i < last; ++i) group.roots[i - first] = grown[i].place;
+      }
+      packed.groups_.push_back(group);
+      first = last;
+    }
+  }
+
+  void put_full(TreeGroup& group, std::size_t first, std::size_t last) {
+    const std::size_t size = std::size_t{1} << group.levels;
+    const std::size_t nodes = padded(packed.nodes_.size(), kSlack);
+    const std::size_t leaves = padded(packed.leaves_.size(), kSlack);
+    if (nodes + kTreesInFlight * size > kMaxNodes) refuse("too many nodes");
+    packed.nodes_.resize(nodes + kTreesInFlight * size);
+    packed.missing_low_.resize(packed.nodes_.size());
+    packed.leaves_.resize(leaves + kTreesInFlight * size);
+    group.first_leaf = static_cast<std::uint32_t>(leaves);
+    for (std::size_t i = 0; i < kTreesInFlight; ++i) {
+      group.roots[i] = static_cast<std::uint32_t>(nodes + i * size);
+      if (first + i >= last) continue;
+      Grown tree = grown[first + i];
+      tree.levels = group.levels;
+      lay_out_full(tree, tree.root, group.levels, 1, nodes + i * size, leaves + i * size);
     }
   }
 
@@ -318,8 +372,7 @@ struct PackedTrees::Reader {
   std::vector<Split> splits;
   std::vector<bool> below_another;  // what is below no other is a root
   std::map<std::pair<std::int64_t, std::int64_t>, std::uint32_t> places;
-  std::vector<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t>>
-      laid_out;  // output, levels, first node
+  std::vector<Grown> grown;
 };
 
 PackedTrees::PackedTrees(const OnnxNode& node) {
