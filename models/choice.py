@@ -21,6 +21,7 @@ class Choice(NamedTuple):
 def choose(name: str, rows: Dataset, *, trials: int, seed: int, folds: int = 2) -> Choice:
     """Return the best of `trials` configurations by walk-forward log loss on `rows` alone, the default among them."""
     kind = family(name)
+    rows = rows.seen_through(kind.window)
     default = kind.default()
     if trials <= 1 or not default.__struct_fields__:
         return Choice(default, 1)

@@ -10,6 +10,7 @@ from data_contracts.recording import Recording
 from market_data.feature_sets import complete, default_feature_set, feature_set_of
 from models.choice import choose
 from models.dataset import build_dataset
+from models.families import family
 from models.folds import walk_forward_days
 from models.labels import LabelConfig
 from models.study import Study, run_study
@@ -74,6 +75,7 @@ def make_sections(
             entry_latency_ns=round(setting.latency_ms * 1e6),
             min_interval_ns=round(setting.interval_s * _SECOND_NS),
             label=label,
+            window=max(family(name).window for name in setting.families),
         )
         embargo_ns = max(rows.horizon_ns, 60 * _SECOND_NS)
         folds = walk_forward_days(

@@ -85,7 +85,7 @@ def run_study(
     """Return every family's and baseline's figures on the tested days, with controls.
 
     Args:
-        rows: all decisions, oldest first.
+        rows: all decisions, oldest first; as far back as the longest window of the families.
         labels: what they look like.
         folds: two at least; the first serves to choose thresholds.
         families: configurations by family, chosen without the folds' test rows.
@@ -97,7 +97,8 @@ def run_study(
     for name, config in families.items():
         for seed in seeds:
             on_step(f"{name}, seed {seed}")
-            walked.setdefault(name, []).append(walk(rows, folds, _fit(name, config, seed)))
+            seen = rows.seen_through(family(name).window)
+            walked.setdefault(name, []).append(walk(seen, folds, _fit(name, config, seed)))
     plain = {}
     for name in BASELINES:
         on_step(f"baseline {name}")
@@ -132,11 +133,11 @@ def run_study(
         results.append(Result(name, pooled, by_seed, findings(pooled, others, labels)))
     return Study(
         labels=labels,
-        tested=every[0].rows,
+        tested=plain[BASELINES[0]].rows,
         results=tuple(results),
         baselines=tuple(Result(name, found, (found,), ()) for name, found in baselines.items()),
         control=figures(dealt),
-        leak_caught=catches_leak(every[0].rows),
+        leak_caught=catches_leak(plain[BASELINES[0]].rows),
         trials=tried,
     )
 

@@ -81,3 +81,16 @@ def test_choice_counts_its_trials_and_does_no_worse_than_the_default():
     assert chosen.trials == 3
     assert choose("majority", rows, trials=3, seed=1).trials == 1
     assert choose("logistic", rows, trials=3, seed=1) == chosen
+
+
+@pytest.mark.long
+def test_family_that_reads_windows_is_held_to_the_same_rows_as_the_others():
+    import msgspec
+
+    asked = msgspec.structs.replace(SETTING, families=("logistic", "binctabl"), seeds=(1,))
+    (section,) = make_sections([day(number) for number in range(3)], [(LabelConfig(), 2.0)], asked, lambda _: None)
+    logistic, windowed = section.study.results
+    assert windowed.name == "binctabl"
+    assert windowed.metrics["mcc"].value is not None
+    assert len(section.study.tested) > 300
+    assert logistic.metrics["trials"] == windowed.metrics["trials"]
