@@ -6,6 +6,10 @@
 namespace ringcraft {
 namespace {
 
+/// Who was answered asks again sooner than a round of the other doors' system calls takes; so long they wait
+/// at most.
+constexpr std::int64_t kLingerNs = 10'000;
+
 /// Text that another process writes: copied once, whatever it does to it meanwhile.
 template <std::size_t kBytes>
 class Text {
@@ -67,6 +71,9 @@ bool SharedDoor::poll() {
       lanes_.wakes();
       asleep_ = false;
     }
+    if (busy_) {
+      linger();
+    }
     return true;
   }
   if (!busy_ && !asleep_) {
@@ -76,6 +83,13 @@ bool SharedDoor::poll() {
     return look();
   }
   return false;
+}
+
+void SharedDoor::linger() noexcept {
+  const std::int64_t until_ns = monotonic_ns() + kLingerNs;
+  while (monotonic_ns() < until_ns) {
+    look();
+  }
 }
 
 bool SharedDoor::look() noexcept {

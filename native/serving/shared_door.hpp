@@ -22,7 +22,8 @@ class SharedDoor final : public Door {
   void close() override {}
 
  private:
-  [[nodiscard]] bool look() noexcept;
+  bool look() noexcept;
+  void linger() noexcept;
   void answer(const client::Request& request, client::Reply& reply) noexcept;
 
   SharedLanes lanes_;

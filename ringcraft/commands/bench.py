@@ -16,6 +16,7 @@ BENCHES: Final = {
     "features": "feature vectors a second, native against the numpy reference",
     "reaction": "seconds from an alias moved in MLflow to its version in shadow",
     "engine": "one row through our kernels against ONNX Runtime's C API, and PyTorch for nets of the book",
+    "shared": "a round trip through the shared-memory door beyond the model's own time, against the goal",
     "rollouts": "rollouts on a live tier against what they must show; minutes, with --experiment one of them",
     "guardrails": "equal versions taken off, and how long bad ones last, against the goals",
 }
