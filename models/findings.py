@@ -35,8 +35,13 @@ def findings(found: Metrics, baselines: Mapping[str, Metrics], labels: LabelRepo
 
 
 def predicts(found: Metrics) -> bool:
-    """Whether the signal says something about the move: an interval of the MCC or of the IC above 0."""
-    return _above(found["mcc"]) or _above(found["information_coefficient"])
+    """Whether the signal says where the price goes: the interval of the information coefficient above 0."""
+    return _above(found["information_coefficient"])
+
+
+def finds_anything(found: Metrics) -> bool:
+    """Whether anything at all is said of the label, if only when the price moves: what no control may do."""
+    return _above(found["mcc"]) or predicts(found)
 
 
 def worthless_though_right(found: Metrics) -> bool:
@@ -48,6 +53,8 @@ def _skill(found: Metrics) -> str | None:
     if predicts(found):
         return None
     mcc, ic = _text(found["mcc"]), _text(found["information_coefficient"])
+    if _above(found["mcc"]):
+        return f"Predicts when the price moves, not where to: MCC {mcc}, information coefficient {ic}."
     return f"Predicts nothing that can be told from guessing: MCC {mcc}, information coefficient {ic}."
 
 

@@ -15,7 +15,7 @@ from models.controls import shuffled, with_leak
 from models.dataset import Dataset, build_dataset
 from models.evaluation import evaluate
 from models.families import family
-from models.findings import findings, predicts, worthless_though_right
+from models.findings import findings, finds_anything, worthless_though_right
 from models.folds import walk_forward
 from models.labels import LabelConfig, LabelReport
 from models.study import catches_leak, run_study, walk
@@ -62,13 +62,24 @@ def test_gold_with_shuffled_labels_gives_nothing(gold):
     rows = gold[0]
     third = len(rows) // 3
     found, _ = judged(shuffled(rows, seed=3, starts=[third, 2 * third]), fit("logistic"))
-    assert not predicts(found)
+    assert not finds_anything(found)
     assert findings(found, {})[0].startswith("Predicts nothing that can be told from guessing")
 
 
 def test_leak_planted_among_golds_features_is_caught(gold):
     assert catches_leak(gold[0])
     assert with_leak(gold[0]).names[-1] == "leaked_future"
+
+
+def test_telling_when_it_moves_is_not_telling_where_to():
+    data = planted(rows=4000)
+    volatile = np.abs(data.mid_move_bps) > 0.5
+    scores = np.where(volatile[:, None], np.float32([0.44, 0.1, 0.46]), np.float32([0.19, 0.6, 0.21])).astype(
+        np.float32
+    )
+    found = evaluate(scores, data, threshold=NEVER, seed=1)
+    assert finds_anything(found)
+    assert findings(found, {})[0].startswith("Predicts when the price moves, not where to")
 
 
 def test_shuffling_stays_within_its_blocks():
@@ -143,7 +154,7 @@ def test_study_holds_families_baselines_and_controls_to_the_same_rows():
     study = run_study(data, labels, folds, families={"logistic": family("logistic").default()}, seeds=(1, 2), trials=10)
     assert study.trials == 12
     assert study.leak_caught
-    assert not predicts(study.control)
+    assert not finds_anything(study.control)
     assert {result.name for result in study.baselines} == set(baselines.BASELINES)
     (logistic,) = study.results
     assert len(study.tested) == len(folds[1].test)
