@@ -27,6 +27,8 @@ class CardFacts(Struct, frozen=True, kw_only=True):
     label: Label
     labels: LabelReport
     threshold: float
+    score: str
+    """What is held against the threshold, in words."""
     data: tuple[DataRange, ...]
     metrics: dict[str, Estimate]
     baselines: dict[str, dict[str, Estimate]]
@@ -156,7 +158,7 @@ def _rule(facts: CardFacts) -> list[str]:
         f"{labels.share_up:.1%} up; {labels.dropped:,} had no usable mark and were dropped.",
         f"{labels.share_labels_paying:.1%} of the moves labelled paid the spread and fees; "
         f"in {labels.share_paying:.1%} of all rows one of the two sides would have.",
-        f"Decision: buy where P(up) - P(down) > {facts.threshold:.4g}, sell where it is < -{facts.threshold:.4g}.",
+        f"Decision: buy where {facts.score} > {facts.threshold:.4g}, sell where it is < -{facts.threshold:.4g}.",
     ]
 
 

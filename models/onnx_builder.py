@@ -74,6 +74,19 @@ class GraphBuilder:
         """Keep one number."""
         return self.constant(f"number{value:g}", np.array(value, dtype=np.float32))
 
+    def rescaled(self, values: str, factor: float, shift: float) -> str:
+        """Return `values` * factor + shift: inside the last node where that is a dense layer, else by nodes more."""
+        last = self._nodes[-1]
+        if last.op_type == "Gemm" and list(last.output) == [values]:
+            weights, bias = last.input[1:]
+            self._tensors[weights] = (self._tensors[weights] * factor).astype(np.float32)
+            self._tensors[bias] = (self._tensors[bias] * factor + shift).astype(np.float32)
+            return values
+        names = [
+            self.constant(name, np.float32(value).reshape(())) for name, value in (("factor", factor), ("shift", shift))
+        ]
+        return self.node("Add", self.node("Mul", values, names[0]), names[1])
+
     def finish(self, result: str, *, outputs: int, name: str) -> ModelProto:
         """Return the checked model; `result` is renamed to what serving reads."""
         last: NodeProto = self._nodes[-1]

@@ -70,30 +70,32 @@ def normalised(scaling: Scaling, result: str) -> tuple[list[NodeProto], Tensors]
 def dense_net(
     scaling: Scaling, layers: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]], *, name: str
 ) -> ModelProto:
-    """Return normalisation, dense layers with ReLU between, softmax at the end.
+    """Return normalisation, dense layers with ReLU between, softmax at the end where there are three outputs.
 
     Args:
         scaling: over d features.
-        layers: (weights (in, out), bias (out,)) in order; the last has 3 outputs.
+        layers: (weights (in, out), bias (out,)) in order; the last has 3 outputs, or 1: a move in bps.
         name: of the graph.
     """
     nodes, tensors = normalised(scaling, "h0")
-    last = len(layers) - 1
+    last, outputs = len(layers) - 1, layers[-1][1].size
+    end = "logits" if outputs == 3 else OUTPUT
     for index, (weights, bias) in enumerate(layers):
         tensors |= {f"w{index}": weights, f"b{index}": bias}
-        sums = "logits" if index == last else f"s{index}"
+        sums = end if index == last else f"s{index}"
         nodes.append(helper.make_node("Gemm", [f"h{index}", f"w{index}", f"b{index}"], [sums], name=f"dense{index}"))
         if index < last:
             nodes.append(helper.make_node("Relu", [sums], [f"h{index + 1}"]))
-    nodes.append(helper.make_node("Softmax", ["logits"], [OUTPUT], axis=1))
-    return assemble(nodes, tensors, inputs=len(scaling.mean), outputs=layers[-1][1].size, name=name)
+    if outputs == 3:
+        nodes.append(helper.make_node("Softmax", ["logits"], [OUTPUT], axis=1))
+    return assemble(nodes, tensors, inputs=len(scaling.mean), outputs=outputs, name=name)
 
 
-def probabilities_only(model: ModelProto, *, inputs: int, name: str) -> ModelProto:
-    """Return a converter's classifier graph with its label output dropped and the names of our convention.
+def scores_only(model: ModelProto, *, inputs: int, outputs: int, name: str) -> ModelProto:
+    """Return a converter's graph with a classifier's label output dropped and the names of our convention.
 
     Raises:
-        ModelError: the graph has more than one input, or no probabilities as a tensor.
+        ModelError: the graph has more than one input, or no scores as a tensor.
     """
     graph = model.graph
     tensors = [o.name for o in graph.output if o.type.HasField("tensor_type")]
@@ -108,7 +110,7 @@ def probabilities_only(model: ModelProto, *, inputs: int, name: str) -> ModelPro
     constants: Tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     used = {value for node in live for value in node.input}
     kept = {key: value for key, value in constants.items() if key in used}
-    return assemble(live, kept, inputs=inputs, outputs=3, name=name)
+    return assemble(live, kept, inputs=inputs, outputs=outputs, name=name)
 
 
 def _live_nodes(nodes: Sequence[NodeProto]) -> list[NodeProto]:

@@ -51,6 +51,11 @@ def window_of(model: ModelProto | bytes) -> int:
     return int(shape[1]) if len(shape) == 3 else 1
 
 
+def outputs_of(model: ModelProto) -> int:
+    """Return how many outputs `model` has."""
+    return int(model.graph.output[0].type.tensor_type.shape.dim[1].dim_value)
+
+
 def golden_inputs(features: Floats) -> Floats:
     """Return ROWS vectors to compare engines on, (ROWS, d): real rows over the whole range, then EXTREMES.
 

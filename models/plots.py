@@ -17,7 +17,7 @@ from data_contracts.manifest import Compression
 from models import metrics
 from models.dataset import Dataset
 from models.metrics import Scores, signal
-from models.trading import NEVER, actions, pnl_bps
+from models.trading import actions, never, pnl_bps
 
 _INK, _BLUE, _ORANGE, _GREY = "#1c2430", "#2563a8", "#d9731a", "#9aa5b1"
 _STYLE: Final[Any] = {
@@ -41,7 +41,7 @@ _IDLE_SHARE: Final = 0.05
 
 def pnl_curve(scores: Scores, dataset: Dataset, *, threshold: float) -> bytes:
     """Draw net and gross PnL over the held-out rows; of a model that does not trade, its strongest signals' instead."""
-    idle = threshold >= NEVER
+    idle = threshold >= never(scores)
     shown = float(np.quantile(np.abs(signal(scores)), 1 - _IDLE_SHARE)) if idle else threshold
     taken = actions(scores, shown)
     when = [datetime.fromtimestamp(ns / 1e9, UTC) for ns in dataset.event_ns]
@@ -61,7 +61,9 @@ def pnl_curve(scores: Scores, dataset: Dataset, *, threshold: float) -> bytes:
 
 
 def calibration(scores: Scores, dataset: Dataset) -> bytes:
-    """Draw observed shares against said probabilities, all three classes together."""
+    """Draw observed shares against said probabilities, all classes together; of moves, came against said."""
+    if scores.shape[1] == 1:
+        return _expected_moves(scores, dataset)
     said, observed, count = metrics.calibration(scores, dataset.classes)
     with _figure(width=4.3) as (figure, axes):
         axes.plot([0, 1], [0, 1], color=_GREY, linewidth=1, label="perfect")
@@ -78,9 +80,21 @@ def calibration(scores: Scores, dataset: Dataset) -> bytes:
         return _png(figure)
 
 
-def confusion(scores: Scores, dataset: Dataset) -> bytes:
-    """Draw the confusion matrix: shares of each true class."""
-    table = metrics.confusion_rows(scores, dataset.classes).sum(axis=0).reshape(3, 3)
+def _expected_moves(scores: Scores, dataset: Dataset, *, bins: int = 10) -> bytes:
+    groups = np.array_split(np.argsort(scores[:, 0], kind="stable"), bins)
+    said = [float(scores[group, 0].mean()) for group in groups]
+    moved = [float(dataset.mid_move_bps[group].mean()) for group in groups]
+    with _figure(width=4.3) as (figure, axes):
+        axes.plot([min(said), max(said)], [min(said), max(said)], color=_GREY, linewidth=1, label="perfect")
+        axes.plot(said, moved, "o-", color=_BLUE, markersize=5, label=f"{len(scores) // bins} decisions a point")
+        axes.set(title="Calibration of moves", xlabel="expected, bps", ylabel="mean that came, bps")
+        axes.legend(loc="upper left")
+        return _png(figure)
+
+
+def confusion(scores: Scores, dataset: Dataset, *, cut: float = 0.0) -> bytes:
+    """Draw the confusion matrix: shares of each true class; an expected move beyond `cut` bps says a class."""
+    table = metrics.confusion_rows(scores, dataset.classes, cut=cut).sum(axis=0).reshape(3, 3)
     shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     with _figure(width=4.3) as (figure, axes):
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -101,7 +115,7 @@ def importance(rises: NDArray[np.float64], names: tuple[str, ...], *, shown: int
     with _figure() as (figure, axes):
         axes.barh([names[index] for index in order], rises[order], color=_BLUE)
         axes.axvline(0, color=_INK, linewidth=0.8)
-        axes.set(title="Feature importance: shuffling one column", xlabel="rise of log loss, nats")
+        axes.set(title="Feature importance: shuffling one column", xlabel="rise of the loss")
         axes.grid(visible=False, axis="y")
         return _png(figure)
 

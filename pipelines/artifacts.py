@@ -30,7 +30,7 @@ def show_training(result: TrainResult) -> None:
 def show_studies(model: str, studies: Mapping[str, Tuned]) -> None:
     """Leave the best trial of each family."""
     rows = [
-        {"family": name, "log_loss": round(done.loss, 5), "trials": len(done.trials), "config": str(done.config)}
+        {"family": name, "loss": round(done.loss, 5), "trials": len(done.trials), "config": str(done.config)}
         for name, done in studies.items()
     ]
     table("tune", model, rows, f"best configurations for {model}")

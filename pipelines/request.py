@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from data_contracts.manifest import Compression, Estimate, Latency
+from models.families.port import Target
 from models.labels import LabelConfig, LabelReport
 
 _Count = Annotated[int, Meta(ge=1)]
@@ -32,6 +33,8 @@ class TrainRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     min_interval_ns: Annotated[int, Meta(ge=0)] = 0
     label: LabelConfig = LabelConfig()
     """What is called down, flat and up."""
+    target: Target = "direction"
+    """What families that can learn either are taught: the class, or the expected move of mid in bps."""
     train_share: _Share = 1.0
     """First share of the events that is learnt and judged from; the rest is left for replay as live."""
     held_out_share: Annotated[float, Meta(gt=0, lt=1)] = 0.25

@@ -91,7 +91,8 @@ def baselines(key: str, prepared: datasets.Prepared, request: TrainRequest) -> d
 def tuned(key: str, name: str, prepared: datasets.Prepared, request: TrainRequest) -> tuning.Tuned:  # noqa: ARG001
     """Return the configuration that did best out of fold."""
     with _a_learner():
-        return tuning.tune(family(name), _as_read_by(name, prepared), trials=request.trials, seed=request.seed)
+        rows = _as_read_by(name, prepared)
+        return tuning.tune(family(name), rows, trials=request.trials, seed=request.seed, target=request.target)
 
 
 @_kept("fit {name}")
@@ -104,7 +105,8 @@ def fitted(
 ) -> fitting.FittedFamily:
     """Return the family fitted with the configuration that was chosen."""
     with _a_learner():
-        return fitting.fit(family(name), chosen.config, _as_read_by(name, prepared), seed=request.seed)
+        rows = _as_read_by(name, prepared)
+        return fitting.fit(family(name), chosen.config, rows, seed=request.seed, target=request.target)
 
 
 @_kept("compress {name}")

@@ -8,7 +8,7 @@ from models.families.port import Family, Fitted
 
 __all__ = ["NAMES", "Family", "Fitted", "family"]
 
-NAMES = ("majority", "logistic", "xgboost", "mlp", "lstm", "deeplob", "binctabl", "mlplob")
+NAMES = ("majority", "logistic", "ridge", "xgboost", "mlp", "lstm", "deeplob", "binctabl", "mlplob")
 
 
 def family(name: str) -> Family[Any]:

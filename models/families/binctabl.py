@@ -38,16 +38,16 @@ class Bilinear(nn.Module):
 
 
 class Attention(nn.Module):
-    """(n, w, d) to logits (n, 3): a bilinear layer whose steps are weighed for each class by themselves."""
+    """(n, w, d) to logits (n, 3), or moves (n, 1): a bilinear layer whose steps are weighed for each output apart."""
 
-    def __init__(self, window: int, width: int) -> None:
+    def __init__(self, window: int, width: int, outputs: int) -> None:
         """Begin with even attention."""
         super().__init__()
-        self.columns = nn.Parameter(torch.empty(width, 3))
+        self.columns = nn.Parameter(torch.empty(width, outputs))
         self.energy = nn.Parameter(torch.zeros(window, window))
         self.mixing = nn.Parameter(torch.tensor(0.5))
         self.time = nn.Parameter(torch.full((1, window), 1.0 / window))
-        self.bias = nn.Parameter(torch.zeros(1, 3))
+        self.bias = nn.Parameter(torch.zeros(1, outputs))
         nn.init.kaiming_uniform_(self.columns, a=5**0.5)
 
     def weights(self) -> torch.Tensor:
@@ -70,15 +70,15 @@ class Attention(nn.Module):
 
 
 class BinCtablNet(nn.Module):
-    """Windows (n, w, d) to logits (n, 3)."""
+    """Windows (n, w, d) to logits (n, 3), or moves (n, 1)."""
 
-    def __init__(self, config: BinCtablConfig, window: int, width: int) -> None:
+    def __init__(self, config: BinCtablConfig, window: int, width: int, outputs: int = 3) -> None:
         """Begin untaught."""
         super().__init__()
         self.norm = BilinearNorm(window, width)
         self.first = Bilinear(window, width, 2 * config.steps, config.features)
         self.second = Bilinear(2 * config.steps, config.features, config.steps, config.features)
-        self.last = Attention(config.steps, config.features)
+        self.last = Attention(config.steps, config.features, outputs)
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Return the logits."""
@@ -125,9 +125,9 @@ class BinCtabl(SequenceFamily):
         """Return a cautious middle."""
         return BinCtablConfig()
 
-    def build(self, config: BinCtablConfig, window: int, width: int) -> nn.Module:
+    def build(self, config: BinCtablConfig, window: int, width: int, outputs: int = 3) -> nn.Module:
         """Return the net, untaught."""
-        return BinCtablNet(config, window, width)
+        return BinCtablNet(config, window, width, outputs)
 
 
 FAMILY = BinCtabl()

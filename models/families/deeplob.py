@@ -27,9 +27,9 @@ class DeepLobConfig(SequenceConfig, frozen=True, kw_only=True):
 
 
 class DeepLobNet(nn.Module):
-    """Windows (n, w, d) to logits (n, 3); time is w - 2 after the first two convolutions, and stays so."""
+    """Windows (n, w, d) to logits (n, 3), or moves (n, 1); time is w - 2 after two convolutions, and stays so."""
 
-    def __init__(self, config: DeepLobConfig, width: int) -> None:
+    def __init__(self, config: DeepLobConfig, width: int, outputs: int = 3) -> None:
         """Begin untaught."""
         super().__init__()
         channels, third = config.channels, config.channels
@@ -40,7 +40,7 @@ class DeepLobNet(nn.Module):
         self.highest = nn.MaxPool1d(3, stride=1, padding=1)
         self.pooled = nn.Conv1d(channels, third, 1)
         self.lstm = nn.LSTM(3 * third, config.hidden, batch_first=True)
-        self.head = nn.Linear(config.hidden, 3)
+        self.head = nn.Linear(config.hidden, outputs)
         self.leaky = nn.LeakyReLU(SLOPE)
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
@@ -91,9 +91,9 @@ class DeepLob(SequenceFamily):
         """Return a cautious middle."""
         return DeepLobConfig()
 
-    def build(self, config: DeepLobConfig, window: int, width: int) -> nn.Module:  # noqa: ARG002  any will do
+    def build(self, config: DeepLobConfig, window: int, width: int, outputs: int = 3) -> nn.Module:  # noqa: ARG002  any will do
         """Return the net, untaught."""
-        return DeepLobNet(config, width)
+        return DeepLobNet(config, width, outputs)
 
 
 FAMILY = DeepLob()

@@ -1,4 +1,4 @@
-"""Dense layers over normalised features: what logistic regression and the multi-layer perceptron both become."""
+"""Dense layers over normalised features: what linear models and the multi-layer perceptron all become."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ Layer = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class DenseModel:
-    """Normalise, then layers with ReLU between them and softmax at the end."""
+    """Normalise, then layers with ReLU between them, and softmax at the end where there are three outputs."""
 
     scaling: Scaling
     layers: tuple[Layer, ...]
@@ -30,9 +30,11 @@ class DenseModel:
         return values
 
     def scores(self, features: Features) -> NDArray[np.float32]:
-        """Return P(down), P(flat), P(up), shape (n, 3)."""
+        """Return P(down), P(flat), P(up), shape (n, 3), or the expected move in bps, (n, 1)."""
         weights, bias = self.layers[-1]
-        logits = self.hidden(features)[-1] @ weights + bias
+        logits: NDArray[np.float32] = self.hidden(features)[-1] @ weights + bias
+        if bias.size == 1:
+            return logits
         lifted = np.exp(logits - logits.max(axis=1, keepdims=True))
         shares: NDArray[np.float32] = lifted / lifted.sum(axis=1, keepdims=True)
         return shares.astype(np.float32)

@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # no types are published
 
 from models.families.dense import DenseModel
-from models.families.port import Classes, Features, refuse_unusable
+from models.families.port import DIRECTION, Classes, Features, refuse_unusable
 from models.scaling import Scaling
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class Logistic:
 
     name = "logistic"
     window = 1
+    targets = DIRECTION
 
     def suggest(self, trial: "optuna.Trial") -> LogisticConfig:
         """Return the strength that `trial` tries."""

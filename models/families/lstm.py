@@ -20,13 +20,13 @@ class LstmConfig(SequenceConfig, frozen=True, kw_only=True):
 
 
 class LstmNet(nn.Module):
-    """Windows (n, w, d) to logits (n, 3)."""
+    """Windows (n, w, d) to logits (n, 3), or moves (n, 1)."""
 
-    def __init__(self, config: LstmConfig, width: int) -> None:
+    def __init__(self, config: LstmConfig, width: int, outputs: int = 3) -> None:
         """Begin untaught."""
         super().__init__()
         self.lstm = nn.LSTM(width, config.hidden, config.layers, batch_first=True)
-        self.head = nn.Linear(config.hidden, 3)
+        self.head = nn.Linear(config.hidden, outputs)
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Return the logits."""
@@ -57,9 +57,9 @@ class Lstm(SequenceFamily):
         """Return a cautious middle."""
         return LstmConfig()
 
-    def build(self, config: LstmConfig, window: int, width: int) -> nn.Module:  # noqa: ARG002  any will do
+    def build(self, config: LstmConfig, window: int, width: int, outputs: int = 3) -> nn.Module:  # noqa: ARG002  any will do
         """Return the net, untaught."""
-        return LstmNet(config, width)
+        return LstmNet(config, width, outputs)
 
 
 FAMILY = Lstm()

@@ -8,7 +8,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 from onnx import ModelProto, helper
 
-from models.families.port import Classes, Features, refuse_unusable
+from models.families.port import DIRECTION, Classes, Features, refuse_unusable
 from models.onnx_graph import INPUT, OUTPUT, Tensors, assemble
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class Majority:
 
     name = "majority"
     window = 1
+    targets = DIRECTION
 
     def suggest(self, trial: "optuna.Trial") -> MajorityConfig:  # noqa: ARG002  nothing to choose
         """Return the only configuration."""

@@ -1,6 +1,6 @@
 """A small multi-layer perceptron, learnt by PyTorch, kept as plain arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from models.families.dense import DenseModel, Layer
-from models.families.port import Classes, Features, refuse_unusable
+from models.families.moves import MoveScale, move_loss
+from models.families.port import EITHER, Features, Targets, learns_moves, refuse_unusable
 from models.scaling import Scaling
 
 if TYPE_CHECKING:
@@ -35,10 +36,11 @@ class MlpConfig(Struct, frozen=True):
 
 
 class Mlp:
-    """Two hidden layers, ReLU, softmax."""
+    """Two hidden layers, ReLU, softmax over classes."""
 
     name = "mlp"
     window = 1
+    targets = EITHER
 
     def suggest(self, trial: "optuna.Trial") -> MlpConfig:
         """Return the configuration that `trial` tries."""
@@ -53,20 +55,20 @@ class Mlp:
         """Return a cautious middle."""
         return MlpConfig()
 
-    def fit(self, features: Features, classes: Classes, config: MlpConfig, seed: int) -> DenseModel:
+    def fit(self, features: Features, targets: Targets, config: MlpConfig, seed: int) -> DenseModel:
         """Learn from scratch; the same seed on the same device gives the same weights."""
-        refuse_unusable(features, classes)
+        refuse_unusable(features, targets, self.targets)
         torch.manual_seed(seed)
-        widths = (features.shape[1], config.hidden, config.hidden, 3)
+        widths = (features.shape[1], config.hidden, config.hidden, 1 if learns_moves(targets) else 3)
         layers = [nn.Linear(a, b) for a, b in pairwise(widths)]
-        return learn(Scaling.of(features), layers, features, classes, config, seed)
+        return learn(Scaling.of(features), layers, features, targets, config, seed)
 
 
 def learn(
     scaling: Scaling,
     layers: Sequence[nn.Linear],
     features: Features,
-    targets: Classes | NDArray[np.float32],
+    targets: Targets | NDArray[np.float32],
     config: MlpConfig,
     seed: int,
 ) -> DenseModel:
@@ -74,9 +76,9 @@ def learn(
 
     Args:
         scaling: of the features; stays as it is.
-        layers: each reads what the one before gives; the last gives three logits.
+        layers: each reads what the one before gives; the last gives three logits, or one move.
         features: rows (n, d).
-        targets: classes (n,), or shares of the three classes (n, 3) to be taught.
+        targets: classes (n,), shares of the three classes (n, 3) to be taught, or moves in bps (n,) by Huber's loss.
         config: epochs, rates and batches; its width is not read.
         seed: of the order of the rows.
     """
@@ -87,7 +89,12 @@ def learn(
         stack += [nn.ReLU(), layer]
     net = nn.Sequential(*stack).to(device)
     rows = torch.from_numpy(scaling.apply(features)).to(device)
-    wanted = torch.from_numpy(targets.astype(np.int64 if targets.ndim == 1 else np.float32)).to(device)
+    loss_of: Callable[..., torch.Tensor] = nn.functional.cross_entropy
+    scale = MoveScale.of(targets.astype(np.float64)) if learns_moves(targets) else None
+    if scale:
+        wanted, loss_of = scale.shrunk(targets.astype(np.float64)).to(device), move_loss
+    else:
+        wanted = torch.from_numpy(targets.astype(np.int64 if targets.ndim == 1 else np.float32)).to(device)
     shuffle = torch.Generator().manual_seed(seed)
     batch_rows = max(32, min(config.batch_rows, len(rows) // MIN_STEPS))
     batches = -(-len(rows) // batch_rows)
@@ -97,10 +104,12 @@ def learn(
         order = torch.randperm(len(rows), generator=shuffle).to(device)
         for chosen in torch.split(order, batch_rows):
             optimiser.zero_grad(set_to_none=True)
-            loss = nn.functional.cross_entropy(net(rows[chosen]), wanted[chosen])
+            loss = loss_of(net(rows[chosen]), wanted[chosen])
             loss.backward()  # type: ignore[no-untyped-call]  # torch publishes no type for it
             optimiser.step()
             rate.step()
+    if scale:
+        scale.into_bps(layers[-1])
     return DenseModel(scaling, tuple(_arrays(layer) for layer in layers), "mlp")
 
 

@@ -41,9 +41,9 @@ class Mixer(nn.Module):
 
 
 class MlpLobNet(nn.Module):
-    """Windows (n, w, d) to logits (n, 3)."""
+    """Windows (n, w, d) to logits (n, 3), or moves (n, 1)."""
 
-    def __init__(self, config: MlpLobConfig, window: int, width: int) -> None:
+    def __init__(self, config: MlpLobConfig, window: int, width: int, outputs: int = 3) -> None:
         """Begin untaught."""
         super().__init__()
         self.norm = BilinearNorm(window, width)
@@ -51,7 +51,7 @@ class MlpLobNet(nn.Module):
         self.over_features = nn.ModuleList(Mixer(config.hidden) for _ in range(config.blocks))
         self.over_time = nn.ModuleList(Mixer(window) for _ in range(config.blocks))
         self.pool = nn.Linear(window, 1)
-        self.head = nn.Linear(config.hidden, 3)
+        self.head = nn.Linear(config.hidden, outputs)
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Return the logits."""
@@ -107,9 +107,9 @@ class MlpLob(SequenceFamily):
         """Return a cautious middle."""
         return MlpLobConfig()
 
-    def build(self, config: MlpLobConfig, window: int, width: int) -> nn.Module:
+    def build(self, config: MlpLobConfig, window: int, width: int, outputs: int = 3) -> nn.Module:
         """Return the net, untaught."""
-        return MlpLobNet(config, window, width)
+        return MlpLobNet(config, window, width, outputs)
 
 
 FAMILY = MlpLob()

@@ -1,6 +1,6 @@
 """What every family of models offers, and what it refuses."""
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,12 @@ if TYPE_CHECKING:  # for types alone
 
 Features = NDArray[np.float32]
 Classes = NDArray[np.int8]
+Targets = Classes | NDArray[np.float64]
+"""Classes (n,), or moves of mid in bps (n,)."""
+Target = Literal["direction", "move"]
+DIRECTION: tuple[Target, ...] = ("direction",)
+MOVE: tuple[Target, ...] = ("move",)
+EITHER: tuple[Target, ...] = ("direction", "move")
 Config = TypeVar("Config")
 
 
@@ -20,11 +26,11 @@ class Fitted(Protocol):
     """A model that has learnt."""
 
     def scores(self, features: Features) -> NDArray[np.float32]:
-        """Return P(down), P(flat), P(up) of each row, shape (n, 3); rows sum to 1."""
+        """Return P(down), P(flat), P(up) of each row, (n, 3), rows sum to 1; or the expected move in bps, (n, 1)."""
         ...
 
     def to_onnx(self) -> "ModelProto":
-        """Return the same function as a graph: `features` (batch, d) in, `output` (batch, 3) out."""
+        """Return the same function as a graph: `features` (batch, d) in, `output` (batch, 3 or 1) out."""
         ...
 
 
@@ -41,6 +47,11 @@ class Family(Protocol[Config]):
         """Vectors the model reads, oldest first; 1: the newest alone."""
         ...
 
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """What it can learn: the class of the move, the move itself, or either."""
+        ...
+
     def suggest(self, trial: "optuna.Trial") -> Config:
         """Return the configuration that `trial` tries."""
         ...
@@ -49,25 +60,45 @@ class Family(Protocol[Config]):
         """Return the configuration used where nothing is tuned."""
         ...
 
-    def fit(self, features: Features, classes: Classes, config: Config, seed: int) -> Fitted:
-        """Learn from rows (n, d), or windows (n, w, d), and classes (n,); the same seed gives the same model.
+    def fit(self, features: Features, targets: Any, config: Config, seed: int) -> Fitted:  # noqa: ANN401  Targets; some learn one kind
+        """Learn from rows (n, d), or windows (n, w, d), and Targets (n,); the same seed gives the same model.
 
         Raises:
-            UsageError: a feature is NaN or infinite, or one of the three classes is missing.
+            UsageError: a feature or a move is NaN or infinite, one of the three classes is missing, or the family
+                cannot learn such targets.
         """
         ...
 
 
-def refuse_unusable(features: Features, classes: Classes) -> None:
+def learns_moves(targets: NDArray[np.generic]) -> bool:
+    """Return whether `targets` are moves in bps rather than classes."""
+    return targets.dtype.kind == "f" and targets.ndim == 1
+
+
+def refuse_unusable(features: Features, targets: Targets, learnt: tuple[Target, ...] = DIRECTION) -> None:
     """Refuse rows no family may learn from: serving abstains on NaN, so no model is taught what NaN means.
 
+    Args:
+        features: rows (n, d).
+        targets: (n,).
+        learnt: what the family can learn.
+
     Raises:
-        UsageError: a feature is NaN or infinite, or one of the three classes is missing.
+        UsageError: a feature or a move is NaN or infinite, one of the three classes is missing, or the family cannot
+            learn such targets.
     """
+    wanted: Target = "move" if learns_moves(targets) else "direction"
+    if wanted not in learnt:
+        raise UsageError(f"targets: expected {' or '.join(learnt)}, got {wanted}")
     bad = np.flatnonzero(~np.isfinite(features).all(axis=1))
     if bad.size:
         raise UsageError(f"training rows: expected finite features, got NaN or infinity in row {int(bad[0])}")
-    missing = sorted({0, 1, 2} - set(np.unique(classes).tolist()))
+    if wanted == "move":
+        bad = np.flatnonzero(~np.isfinite(targets))
+        if bad.size:
+            raise UsageError(f"training rows: expected finite moves, got NaN or infinity in row {int(bad[0])}")
+        return
+    missing = sorted({0, 1, 2} - set(np.unique(targets).tolist()))
     if missing:
         raise UsageError(f"training rows: expected classes down 0, flat 1, up 2, found none of {missing}")
 

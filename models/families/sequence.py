@@ -13,7 +13,8 @@ from onnx import ModelProto
 from torch import nn
 
 from data_contracts.errors import UsageError
-from models.families.port import Classes, Features, refuse_unusable
+from models.families.moves import MoveScale, move_loss
+from models.families.port import EITHER, Features, Targets, learns_moves, refuse_unusable
 from models.onnx_builder import GraphBuilder
 from models.scaling import Scaling
 from models.windows import BATCH_ROWS, Windows
@@ -43,36 +44,45 @@ class SequenceConfig(Struct, frozen=True, kw_only=True):
 
 
 class SequenceNet(Protocol):
-    """A torch module over normalised windows (n, w, d) to logits (n, 3) that can write itself as a graph."""
+    """From normalised windows (n, w, d) to logits (n, 3), or to moves (n, 1); it can write itself as a graph."""
 
     def __call__(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return the logits."""
+        """Return the logits, or moves in standard deviations."""
         ...
 
     def write(self, graph: GraphBuilder) -> str:
-        """Add the net's nodes over `graph.rows` and return the logits' name, (batch, 3)."""
+        """Add the net's nodes over `graph.rows` and return the name of what it says, (batch, 3 or 1)."""
         ...
 
 
 class SequenceModel:
-    """A net that has learnt, with its normalisation."""
+    """A net that has learnt, with its normalisation; of moves with their scale, None: of classes."""
 
-    def __init__(self, scaling: Scaling, net: nn.Module, *, window: int, name: str) -> None:
+    def __init__(
+        self, scaling: Scaling, net: nn.Module, *, window: int, name: str, moves: MoveScale | None = None
+    ) -> None:
         """Take them over; the net is put on the CPU, where it is served."""
         self.scaling, self.net, self.window, self.name = scaling, net.cpu().eval(), window, name
+        self.moves = moves
 
     def scores(self, features: Features) -> NDArray[np.float32]:
-        """Return P(down), P(flat), P(up), shape (n, 3), of windows (n, w, d)."""
+        """Return P(down), P(flat), P(up), (n, 3), or the expected move in bps, (n, 1), of windows (n, w, d)."""
         parts = features.batches() if isinstance(features, Windows) else np.array_split(features, _parts(features))
         with torch.inference_mode():
-            said = [self.net(torch.from_numpy(self.scaling.apply(part))).softmax(dim=1).numpy() for part in parts]
+            said = [self._outputs(self.net(torch.from_numpy(self.scaling.apply(part)))).numpy() for part in parts]
         return np.concatenate(said)
 
+    def _outputs(self, said: torch.Tensor) -> torch.Tensor:
+        return said.softmax(dim=1) if self.moves is None else said * self.moves.std + self.moves.mean
+
     def to_onnx(self) -> ModelProto:
-        """Return the same function as a graph: windows (batch, w, d) in, `output` (batch, 3) out."""
+        """Return the same function as a graph: windows (batch, w, d) in, `output` (batch, 3 or 1) out."""
         graph = GraphBuilder(self.scaling, self.window)
         net: Any = self.net
         logits = net.write(graph)
+        if self.moves is not None:
+            said = graph.rescaled(logits, self.moves.std, self.moves.mean)
+            return graph.finish(said, outputs=1, name=self.name)
         return graph.finish(graph.node("Softmax", logits, axis=1), outputs=3, name=self.name)
 
 
@@ -81,28 +91,30 @@ class SequenceFamily:
 
     name: str
     window = WINDOW
+    targets = EITHER
 
     @abstractmethod
-    def build(self, config: Any, window: int, width: int) -> nn.Module:  # noqa: ANN401  each family has its own
+    def build(self, config: Any, window: int, width: int, outputs: int = 3) -> nn.Module:  # noqa: ANN401  each family has its own
         """Return the net, untaught."""
 
     @abstractmethod
     def default(self) -> Any:  # noqa: ANN401
         """Return the configuration used where nothing is tuned."""
 
-    def fit(self, features: Features, classes: Classes, config: Any, seed: int) -> SequenceModel:  # noqa: ANN401
+    def fit(self, features: Features, targets: Targets, config: Any, seed: int) -> SequenceModel:  # noqa: ANN401
         """Learn from windows; the same seed on the same device gives the same weights.
 
         Raises:
-            UsageError: no windows were given, a feature is NaN or infinite, or one of the three classes is missing.
+            UsageError: no windows were given, a feature or a move is NaN or infinite, or a class is missing.
         """
         windows = as_windows(features, self.name)
-        refuse_unusable(windows.vectors[windows.places], classes)
+        refuse_unusable(windows.vectors[windows.places], targets, self.targets)
         torch.manual_seed(seed)
-        net = self.build(config, windows.size, windows.shape[2])
+        moves = MoveScale.of(np.asarray(targets, dtype=np.float64)) if learns_moves(targets) else None
+        net = self.build(config, windows.size, windows.shape[2], 3 if moves is None else 1)
         scaling = Scaling.of(windows.past())
-        learn(net, scaling, windows, classes, config, seed)
-        return SequenceModel(scaling, net, window=windows.size, name=self.name)
+        learn(net, scaling, windows, targets, config, seed)
+        return SequenceModel(scaling, net, window=windows.size, name=self.name, moves=moves)
 
 
 def suggested(trial: "optuna.Trial") -> dict[str, Any]:
@@ -131,7 +143,7 @@ def learn(
     net: nn.Module,
     scaling: Scaling,
     windows: Windows,
-    classes: Classes,
+    targets: Targets,
     config: SequenceConfig,
     seed: int,
     loss_of: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor] | None = None,
@@ -141,20 +153,25 @@ def learn(
     Classes are not weighted: serving compares probabilities with a threshold, and weights would bend them.
 
     Args:
-        net: windows (b, w, d) to logits (b, 3).
+        net: windows (b, w, d) to logits (b, 3), or to moves in standard deviations (b, 1).
         scaling: learnt from the same windows' past.
         windows: n of them, oldest first.
-        classes: int8 (n,).
+        targets: classes, int8 (n,), or moves in bps, float64 (n,), learnt by Huber's loss.
         config: how to learn.
         seed: of the order of rows.
-        loss_of: from logits, classes and row numbers to a loss; None: cross entropy.
+        loss_of: from logits, classes and row numbers to a loss; None: cross entropy, or Huber's of moves.
     """
     torch.set_num_threads(THREADS)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     net.to(device)
     vectors = torch.from_numpy(scaling.apply(windows.vectors)).to(device)
     places = torch.from_numpy(windows.places.astype(np.int64)).to(device)
-    targets = torch.from_numpy(classes.astype(np.int64)).to(device)
+    plain: Callable[..., torch.Tensor] = nn.functional.cross_entropy
+    if learns_moves(targets):
+        moves = np.asarray(targets, dtype=np.float64)
+        wanted, plain = MoveScale.of(moves).shrunk(moves).to(device), move_loss
+    else:
+        wanted = torch.from_numpy(targets.astype(np.int64)).to(device)
     reach = torch.arange(1 - windows.size, 1, device=device)
     learnt = len(windows) - max(1, round(len(windows) * VALIDATED_SHARE))
     last = torch.arange(learnt, len(windows), device=device)
@@ -164,7 +181,7 @@ def learn(
     optimiser = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.learning_rate, total_steps=steps)
     shuffle = torch.Generator().manual_seed(seed)
-    compare = loss_of or (lambda logits, wanted, _: nn.functional.cross_entropy(logits, wanted))
+    compare = loss_of or (lambda said, right, _: plain(said, right))
 
     def logits_of(rows: torch.Tensor) -> torch.Tensor:
         said: torch.Tensor = net(vectors[places[rows][:, None] + reach])
@@ -175,7 +192,7 @@ def learn(
         net.train()
         for rows in torch.split(torch.randperm(learnt, generator=shuffle).to(device), batch_rows):
             optimiser.zero_grad(set_to_none=True)
-            loss = compare(logits_of(rows), targets[rows], rows)
+            loss = compare(logits_of(rows), wanted[rows], rows)
             loss.backward()  # type: ignore[no-untyped-call]  # torch publishes no type for it
             nn.utils.clip_grad_norm_(net.parameters(), 1.0)
             optimiser.step()
@@ -183,7 +200,7 @@ def learn(
         net.eval()
         with torch.inference_mode():
             parts = [logits_of(rows) for rows in torch.split(last, BATCH_ROWS)]
-            reached = float(nn.functional.cross_entropy(torch.cat(parts), targets[last]))
+            reached = float(plain(torch.cat(parts), wanted[last]))
         if reached < best:
             best, kept, worse = reached, deepcopy(net.state_dict()), 0
         else:

@@ -11,8 +11,8 @@ from onnx import ModelProto
 from onnxmltools.convert import convert_xgboost
 from onnxmltools.convert.common.data_types import FloatTensorType
 
-from models.families.port import Classes, Features, refuse_unusable
-from models.onnx_graph import INPUT, probabilities_only
+from models.families.port import EITHER, Features, Targets, learns_moves, refuse_unusable
+from models.onnx_graph import INPUT, scores_only
 
 if TYPE_CHECKING:
     import optuna
@@ -39,28 +39,30 @@ class XgboostConfig(Struct, frozen=True):
 
 @dataclass(frozen=True)
 class XgboostModel:
-    """A booster over d features."""
+    """A booster over d features, with three outputs or one."""
 
     booster: xgboost.Booster
     inputs: int
+    outputs: int = 3
 
     def scores(self, features: Features) -> NDArray[np.float32]:
-        """Return P(down), P(flat), P(up), shape (n, 3)."""
+        """Return P(down), P(flat), P(up), shape (n, 3), or the expected move in bps, (n, 1)."""
         said: NDArray[np.float32] = self.booster.inplace_predict(features)
-        return said
+        return said.reshape(len(features), self.outputs)
 
     def to_onnx(self) -> ModelProto:
         """Return one tree-ensemble node; its size follows the live nodes of the trees."""
         shape = [(INPUT, FloatTensorType([None, self.inputs]))]
         converted = convert_xgboost(self.booster, initial_types=shape, target_opset=_CONVERTER_OPSET)
-        return probabilities_only(converted, inputs=self.inputs, name="xgboost")
+        return scores_only(converted, inputs=self.inputs, outputs=self.outputs, name="xgboost")
 
 
 class Xgboost:
-    """Histogram trees over three classes."""
+    """Histogram trees: three a round for classes; one for moves, which are learnt by their squared error."""
 
     name = "xgboost"
     window = 1
+    targets = EITHER
 
     def suggest(self, trial: "optuna.Trial") -> XgboostConfig:
         """Return the configuration that `trial` tries."""
@@ -78,17 +80,23 @@ class Xgboost:
         """Return a cautious middle."""
         return XgboostConfig()
 
-    def fit(self, features: Features, classes: Classes, config: XgboostConfig, seed: int) -> XgboostModel:
-        """Boost `config.trees` rounds of three trees; the same seed gives the same booster."""
-        refuse_unusable(features, classes)
-        rows = training_rows(features, classes)
-        return XgboostModel(xgboost.train(parameters(config, seed), rows, config.trees), features.shape[1])
+    def fit(self, features: Features, targets: Targets, config: XgboostConfig, seed: int) -> XgboostModel:
+        """Boost `config.trees` rounds; the same seed gives the same booster."""
+        refuse_unusable(features, targets, self.targets)
+        moves, settings = learns_moves(targets), parameters(config, seed)
+        if moves:
+            settings["objective"] = "reg:squarederror"
+            del settings["num_class"]
+            # The same caution: a row of squared error weighs 1, a row of three classes about a fifth.
+            settings |= {"min_child_weight": 5 * config.min_child_weight, "lambda": 5 * config.l2}
+        booster = xgboost.train(settings, training_rows(features, targets), config.trees)
+        return XgboostModel(booster, features.shape[1], 1 if moves else 3)
 
 
-def training_rows(features: Features, classes: Classes) -> xgboost.DMatrix:
+def training_rows(features: Features, targets: Targets) -> xgboost.DMatrix:
     """Return rows under the names the converter wants, f0, f1 and so on."""
     names = [f"f{index}" for index in range(features.shape[1])]
-    return xgboost.DMatrix(features, label=classes, feature_names=names, nthread=THREADS)
+    return xgboost.DMatrix(features, label=targets, feature_names=names, nthread=THREADS)
 
 
 def parameters(config: XgboostConfig, seed: int) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from models.families.dense import DenseModel
 from models.families.mlp import MlpConfig
 from models.latency import compare
 from models.onnx_graph import INPUT
-from models.parity import FLOAT_TOLERANCE, Floats, check_parity, golden_inputs, run_onnx
+from models.parity import FLOAT_TOLERANCE, Floats, check_parity, golden_inputs, outputs_of, run_onnx
 from models.trading import carried_over
 from native._native import OnnxError, load_kernel
 from pipelines.steps.dataset import Prepared
@@ -53,7 +53,8 @@ def compress(fitted: FittedFamily, prepared: Prepared, *, seed: int) -> Compress
     original, rows = fitted.model.to_onnx(), prepared.learn.features
     inputs = golden_inputs(rows)
     check_parity(original, fitted.model.scores, inputs, tolerance=FLOAT_TOLERANCE)
-    candidates = _candidates(fitted, prepared, seed)
+    # The margin is one of log loss, which expected moves do not have.
+    candidates = _candidates(fitted, prepared, seed) if outputs_of(original) == 3 else []
     if not candidates:
         return Compressed(original, fitted.threshold, FLOAT_TOLERANCE, None, None, ())
     choice = choose(original, candidates, prepared.held_out, seed=seed)

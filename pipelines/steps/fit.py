@@ -10,6 +10,8 @@ from models.baselines import BASELINES, fit_baseline
 from models.dataset import Dataset
 from models.evaluation import evaluate
 from models.families import Family, Fitted
+from models.families.port import Target
+from models.fitting import class_cut, fit_on
 from models.metrics import Scores
 from models.trading import choose_threshold
 from pipelines.steps.dataset import Prepared
@@ -23,30 +25,38 @@ class FittedFamily:
     config: Any
     model: Fitted
     threshold: float
+    cut: float
+    """Expected move in bps beyond which a class is said; 0 where classes were learnt."""
     walk_forward: dict[str, Estimate]
     notes: tuple[str, ...]
 
 
-def fit(family: Family[Any], config: object, prepared: Prepared, *, seed: int) -> FittedFamily:
+def fit(
+    family: Family[Any], config: object, prepared: Prepared, *, seed: int, target: Target = "direction"
+) -> FittedFamily:
     """Return the family fitted on every row that may be learnt from."""
-    scores, tested = out_of_fold(family, config, prepared, seed=seed)
+    scores, tested = out_of_fold(family, config, prepared, seed=seed, target=target)
     threshold, note = choose_threshold(scores, tested)
+    cut = class_cut(scores, tested)
     return FittedFamily(
         family=family.name,
         config=config,
-        model=family.fit(prepared.learn.features, prepared.learn.classes, config, seed),
+        model=fit_on(family, prepared.learn, config, seed, target),
         threshold=threshold,
-        walk_forward=evaluate(scores, tested, threshold=threshold, seed=seed),
+        cut=cut,
+        walk_forward=evaluate(scores, tested, threshold=threshold, seed=seed, cut=cut),
         notes=() if note is None else (note,),
     )
 
 
-def out_of_fold(family: Family[Any], config: object, prepared: Prepared, *, seed: int) -> tuple[Scores, Dataset]:
+def out_of_fold(
+    family: Family[Any], config: object, prepared: Prepared, *, seed: int, target: Target = "direction"
+) -> tuple[Scores, Dataset]:
     """Return the folds' test scores, each from a model of earlier rows only, and the rows they belong to."""
     scores, rows = [], prepared.learn
     for fold in prepared.folds:
-        train = rows.rows(fold.train)
-        scores.append(family.fit(train.features, train.classes, config, seed).scores(rows.features[fold.test]))
+        model = fit_on(family, rows.rows(fold.train), config, seed, target)
+        scores.append(model.scores(rows.features[fold.test]))
     return np.concatenate(scores), rows.rows(np.concatenate([fold.test for fold in prepared.folds]))
 
 

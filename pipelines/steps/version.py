@@ -42,11 +42,13 @@ def build_version(
     (folder / MODEL_FILE).write_bytes(compressed.model.SerializeToString())
     scores = run_onnx(compressed.model, prepared.held_out.features)
     tried = request.trials * len(set(request.families))
-    metrics = evaluate(scores, prepared.held_out, threshold=compressed.threshold, seed=request.seed, trials=tried)
+    metrics = evaluate(
+        scores, prepared.held_out, threshold=compressed.threshold, seed=request.seed, trials=tried, cut=fitted.cut
+    )
     said = findings(metrics, {name: each for name, each in baselines.items() if name != fitted.family}, prepared.labels)
     metrics |= {f"walk_forward_{name}": fitted.walk_forward[name] for name in _KEPT_OUT_OF_FOLD}
     metrics |= _beside(baselines) | _of_labels(prepared.labels)
-    latency, pictures = _pictures(folder, scores, compressed, prepared, request)
+    latency, pictures = _pictures(folder, scores, fitted.cut, compressed, prepared, request)
     facts = CardFacts(
         model=request.model,
         family=fitted.family,
@@ -56,6 +58,7 @@ def build_version(
         label=prepared.label,
         labels=prepared.labels,
         threshold=compressed.threshold,
+        score="P(up) - P(down)" if scores.shape[1] == 3 else "the expected move in bps",
         data=prepared.ranges,
         metrics=metrics,
         baselines=baselines,
@@ -72,7 +75,9 @@ def build_version(
         model=request.model,
         family=fitted.family,
         feature_set=prepared.features,
-        rule=DecisionRule(kind="up_minus_down", threshold=compressed.threshold),
+        rule=DecisionRule(
+            kind="up_minus_down" if scores.shape[1] == 3 else "expected_bps", threshold=compressed.threshold
+        ),
         label=prepared.label,
         golden_inputs=golden_inputs(prepared.learn.features),
         data=prepared.ranges,
@@ -113,6 +118,7 @@ def evidence_files(fitted: FittedFamily, compressed: Compressed) -> dict[str, by
 def _pictures(
     folder: Path,
     scores: Scores,
+    cut: float,
     compressed: Compressed,
     prepared: Prepared,
     request: TrainRequest,
@@ -123,7 +129,7 @@ def _pictures(
     pictures = {
         "pnl_curve": plots.pnl_curve(scores, held_out, threshold=compressed.threshold),
         "calibration": plots.calibration(scores, held_out),
-        "confusion": plots.confusion(scores, held_out),
+        "confusion": plots.confusion(scores, held_out, cut=cut),
         "importance": plots.importance(rises, held_out.names),
         "latency": plots.latency(samples),
     }

@@ -14,6 +14,7 @@ from ringcraft.exits import NOT_SO
 from ringcraft.terminal import print_json, progress
 
 if TYPE_CHECKING:
+    from models.families.port import Target
     from models.labels import LabelReport
 
 
@@ -28,7 +29,18 @@ if TYPE_CHECKING:
     help="Make this version again from the same data and compare bit for bit; publishes only with --model.",
 )
 @click.option(
-    "--family", "families", multiple=True, help="xgboost, mlp, logistic; repeat for more. Default: xgboost, mlp."
+    "--family",
+    "--families",
+    "families",
+    multiple=True,
+    help="logistic, ridge, xgboost, mlp, lstm, deeplob, binctabl, mlplob; several with commas. Default: xgboost,mlp.",
+)
+@click.option(
+    "--target",
+    type=click.Choice(["direction", "move"]),
+    default="direction",
+    show_default=True,
+    help="Learnt where a family can do either: the class, or the expected move in bps.",
 )
 @click.option(
     "--horizon-s", type=click.FloatRange(min=0.001), default=5.0, show_default=True, help="Label horizon, event time."
@@ -55,6 +67,7 @@ def train(
     model: str | None,
     uri: str | None,
     families: tuple[str, ...],
+    target: "Target",
     horizon_s: float,
     label_kind: str,
     label_bps: float | None,
@@ -103,7 +116,8 @@ def train(
         source=str(source.resolve()),
         format=format_name,
         instrument=instrument,
-        families=families or ("xgboost", "mlp"),
+        families=tuple(name.strip() for each in families for name in each.split(",")) or ("xgboost", "mlp"),
+        target=target,
         horizon_ns=round(horizon_s * 1e9),
         label=label_of(label_kind, label_bps, label_spreads, horizon_events),
         min_interval_ns=round(min_interval_s * 1e9),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import onnx
 import optuna
@@ -9,6 +10,7 @@ import pytest
 
 from data_contracts.errors import UsageError
 from models.families import NAMES, family
+from models.families.port import learns_moves
 from models.onnx_graph import INPUT, OUTPUT
 from models.parity import FLOAT_TOLERANCE, check_parity, golden_inputs, window_of
 from models.windows import Windows
@@ -18,6 +20,7 @@ from native._native import OnnxModel, kernel_isa, load_kernel
 KERNELS = {
     "majority": "dense",
     "logistic": "dense",
+    "ridge": "dense",
     "xgboost": "trees",
     "mlp": "dense",
     "lstm": "lstm",
@@ -30,44 +33,61 @@ WIDTH = 6
 WINDOW = 8
 
 
-@pytest.fixture(scope="module", params=NAMES)
-def kind(request):
-    return family(request.param)
+CASES = [(name, target) for name in NAMES for target in family(name).targets]
 
 
-def made_rows(kind, rows: int = 1200) -> tuple[Any, np.ndarray]:
-    """What the family reads: vectors, or windows over them; the newest vector's first value leads."""
+@pytest.fixture(scope="module", params=CASES, ids=["-".join(case) for case in CASES])
+def case(request):
+    return family(request.param[0]), request.param[1]
+
+
+@pytest.fixture(scope="module")
+def kind(case):
+    return case[0]
+
+
+def config_of(kind) -> Any:
+    # A few epochs are enough to see that a net learns.
+    config = kind.default()
+    return msgspec.structs.replace(config, epochs=min(config.epochs, 5)) if hasattr(config, "epochs") else config
+
+
+def made_rows(kind, target: str, rows: int = 1200) -> tuple[Any, np.ndarray]:
+    """What the family reads, vectors or windows, and classes or moves; the newest vector's first value leads."""
     generator = np.random.default_rng(3)
     vectors = generator.normal(size=(rows, WIDTH)).astype(np.float32)
     lead = 1.5 * vectors[:, 0] + generator.normal(size=rows)
     classes = (1 + (lead > 0.7).astype(np.int8) - (lead < -0.7).astype(np.int8)).astype(np.int8)
+    targets = 0.3 + 2 * lead if target == "move" else classes
     if kind.window == 1:
-        return vectors, classes
+        return vectors, targets
     places = np.arange(WINDOW - 1, rows)
-    return Windows(vectors, places, WINDOW), classes[places]
+    return Windows(vectors, places, WINDOW), targets[places]
 
 
 @pytest.fixture(scope="module")
-def rows(kind):
-    return made_rows(kind)
+def rows(case):
+    return made_rows(*case)
 
 
 @pytest.fixture(scope="module")
 def fitted(kind, rows):
-    return kind.fit(*rows, kind.default(), 5)
+    return kind.fit(rows[0][:400], rows[1][:400], config_of(kind), 5)
 
 
-def test_scores_are_probabilities_of_three_classes(fitted, rows):
+def test_scores_are_probabilities_of_three_classes_or_one_move(fitted, rows):
     said = fitted.scores(rows[0])
-    assert said.shape == (len(rows[1]), 3)
     assert said.dtype == np.float32
+    if learns_moves(rows[1]):
+        assert said.shape == (len(rows[1]), 1)
+        return
+    assert said.shape == (len(rows[1]), 3)
     np.testing.assert_allclose(said.sum(axis=1), 1.0, atol=1e-5)
 
 
 def test_same_seed_gives_the_same_scores(kind, fitted, rows):
-    some = (rows[0][:400], rows[1][:400])
-    first, second = (kind.fit(*some, kind.default(), 5).scores(rows[0]) for _ in range(2))
-    np.testing.assert_array_equal(first, second)
+    again = kind.fit(rows[0][:400], rows[1][:400], config_of(kind), 5)
+    np.testing.assert_array_equal(again.scores(rows[0]), fitted.scores(rows[0]))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -81,12 +101,18 @@ def test_features_that_are_no_numbers_are_refused(kind, rows, bad):
         features = features.copy()
         features[17, 2] = bad
     with pytest.raises(UsageError, match="row 17"):
-        kind.fit(features, rows[1], kind.default(), 1)
+        kind.fit(features, rows[1], config_of(kind), 1)
 
 
-def test_missing_class_is_refused(kind, rows):
+def test_targets_that_say_nothing_are_refused(kind, rows):
+    if learns_moves(rows[1]):
+        moves = rows[1].copy()
+        moves[17] = np.nan
+        with pytest.raises(UsageError, match="finite moves, got NaN or infinity in row 17"):
+            kind.fit(rows[0], moves, config_of(kind), 1)
+        return
     with pytest.raises(UsageError, match=r"found none of \[2\]"):
-        kind.fit(rows[0], np.minimum(rows[1], 1), kind.default(), 1)
+        kind.fit(rows[0], np.minimum(rows[1], 1), config_of(kind), 1)
 
 
 def test_exported_graph_keeps_the_convention_and_the_scores(kind, fitted, rows):
@@ -114,6 +140,10 @@ def test_learning_families_beat_the_class_shares(kind, rows):
         return
     learnt, truth = 900, rows[1][900:]
     said = kind.fit(rows[0][:learnt], rows[1][:learnt], kind.default(), 1).scores(rows[0][learnt:])
+    if learns_moves(truth):
+        known = rows[1][:learnt].mean()
+        assert np.mean((said[:, 0] - truth) ** 2) < 0.85 * np.mean((known - truth) ** 2)
+        return
     shares = np.bincount(rows[1][:learnt]) / learnt
     assert -np.log(said[np.arange(len(truth)), truth]).mean() < -np.log(shares[truth]).mean() - 0.05
 
@@ -121,6 +151,13 @@ def test_learning_families_beat_the_class_shares(kind, rows):
 def test_configuration_is_what_a_trial_suggests(kind):
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
     assert type(kind.suggest(study.ask())) is type(kind.default())
+
+
+@pytest.mark.parametrize(("name", "target"), [("logistic", "move"), ("ridge", "direction")])
+def test_target_a_family_cannot_learn_is_refused(name, target):
+    vectors, targets = made_rows(family("xgboost"), target)
+    with pytest.raises(UsageError, match=rf"targets: expected \w+, got {target}"):
+        family(name).fit(vectors, targets, family(name).default(), 1)
 
 
 def test_rows_that_are_no_windows_are_refused_by_who_reads_windows():
@@ -131,5 +168,5 @@ def test_rows_that_are_no_windows_are_refused_by_who_reads_windows():
 
 
 def test_unknown_family_is_refused_with_the_choices():
-    with pytest.raises(UsageError, match="majority, logistic, xgboost, mlp"):
+    with pytest.raises(UsageError, match="majority, logistic, ridge, xgboost, mlp"):
         family("oracle")
