@@ -40,7 +40,12 @@ $(STAMPS)/python:
 	$(if $(shell $(PYTHON) -c 'import ensurepip, os, sysconfig; print("yes" if os.path.exists(sysconfig.get_path("include") + "/Python.h") else "")' 2>/dev/null),,$(call debian,python3.11-venv python3.11-dev))
 	@touch $@
 
-$(STAMPS)/dependencies: $(STAMPS)/python constraints.txt pyproject.toml
+# What the native code is built with: JSON, HTTP (C sources), deflate.
+$(STAMPS)/build-packages: $(STAMPS)/python
+	$(call debian,libsimdjson-dev node-llhttp zlib1g-dev)
+	@touch $@
+
+$(STAMPS)/dependencies: $(STAMPS)/build-packages constraints.txt pyproject.toml
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
 	@echo "installing Python dependencies (minutes, once)"
 	$(BIN)/python -m pip install -qq -c constraints.txt scikit-build-core nanobind cmake ninja

@@ -85,7 +85,7 @@ def write_config(work: Path, uri: str) -> Path:
     path = work / "ringcraft.toml"
     path.write_text(
         f'state_dir = "{work / "state"}"\n[mlflow]\nuri = "{uri}"\n'
-        f"[serving]\nfeed_port = 0\nconsole_port = 0\nregistry_poll_ms = {POLL_MS}\n"
+        f"[serving]\nfeed_port = 0\nrest_port = 0\nconsole_port = 0\nregistry_poll_ms = {POLL_MS}\n"
         f'policy = "{work / "policy.toml"}"\n[[serving.models]]\nname = "{MODEL}"\n'
     )
     return path

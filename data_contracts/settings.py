@@ -30,11 +30,31 @@ class ServedModel(BaseModel, frozen=True, extra="forbid"):
     instruments: tuple[str, ...] = Field(default=(), description="VENUE:SYMBOL it decides on; empty: all it is fed.")
 
 
+class ApiKey(BaseModel, frozen=True, extra="forbid"):
+    """Who may ask a worker's doors."""
+
+    name: str = Field(min_length=1, max_length=100, description="Also the account that a policy may assign by.")
+    secret: SecretStr = Field(min_length=16, description="Sent as: Authorization: Bearer SECRET.")
+    scopes: tuple[Literal["read", "infer"], ...] = Field(default=("read", "infer"), description="What it may do.")
+    requests_per_second: float | None = Field(default=None, gt=0, description="A second's worth at once; none: any.")
+
+
 class ServingSettings(BaseModel, frozen=True, extra="forbid"):
     """How the serving tier runs."""
 
     host: str = Field(default="127.0.0.1", description="Address every port listens on.")
     feed_port: int = Field(default=8083, ge=0, le=65_535, description="Market events in; 0: any free.")
+    rest_port: int = Field(default=8080, ge=0, le=65_535, description="REST; 0: any free.")
+    api_keys: tuple[ApiKey, ...] = Field(
+        default=(), description="Who may ask; empty: everybody who can reach the port."
+    )
+    instrument_requests_per_second: float | None = Field(
+        default=None, gt=0, description="Requests that name one instrument, a second's worth at once; none: any."
+    )
+    shed_after_us: tuple[int, int, int] = Field(
+        default=(1000, 5000, 20_000),
+        description="A request that waited longer gets no shadow scores, no challenger, no answer but an abstention.",
+    )
     console_port: int = Field(default=8090, ge=0, le=65_535, description="Console, admin, /metrics; 0: any free.")
     registry_poll_ms: int = Field(default=500, ge=50, description="Alias map poll.")
     heartbeat_timeout_ms: int = Field(

@@ -629,9 +629,16 @@ class Worker:
         decisions_path: str = "",
         busy_poll: bool = False,
         door_path: str = "",
+        rest_port: int = -1,
+        allow_arm_override: bool = False,
+        rest_keys: Sequence[tuple[str, str, bool, float]] = (),
+        instrument_requests_per_second: float = ...,
+        shed_after_ns: Sequence[int] = ...,
     ) -> None: ...
     @property
     def feed_port(self) -> int: ...
+    @property
+    def rest_port(self) -> int: ...
     @property
     def recovered(self) -> dict[str, int]: ...
     def counters(self) -> dict[str, int]: ...

@@ -60,12 +60,13 @@ def must_be_free(what: str, port: int, host: str = HOST) -> None:
 
 
 def serving_ports_must_be_free(serving: ServingSettings) -> None:
-    """Return where the tier's feed, console and doors can listen.
+    """Return where the tier's feed, REST, console and other doors can listen.
 
     Raises:
         UsageError: one of them is taken.
     """
     must_be_free("serving.feed_port", serving.feed_port, serving.host)
+    must_be_free("serving.rest_port", serving.rest_port, serving.host)
     must_be_free("serving.console_port", serving.console_port, serving.host)
     for door in serving.doors:
         must_be_free(f"serving.{door}_port", getattr(serving, f"{door}_port"), serving.host)

@@ -97,6 +97,8 @@ class WorkerStatus(Struct, frozen=True, kw_only=True):
     counters: dict[str, int]
     """events, decisions, abstentions, shadows_scored, shadows_dropped, journal_dropped, feed_connections, ..."""
     last_event_ns: int = 0
+    rest_port: int = 0
+    """0: no such door."""
 
 
 _T = TypeVar("_T", Lineup, WorkerStatus)

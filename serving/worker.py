@@ -9,6 +9,7 @@ import signal
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from decimal import Decimal
+from math import inf
 from pathlib import Path
 from threading import Event
 from types import FrameType
@@ -22,7 +23,7 @@ from data_contracts.feature_set import FeatureSet
 from data_contracts.feed_hello import read_hello
 from data_contracts.instrument import Instrument
 from data_contracts.journal import Arm
-from data_contracts.settings import Settings
+from data_contracts.settings import ServingSettings, Settings
 from market_data.feature_sets import MICROPRICE, live_feature_set
 from market_data.zones import utc_offsets
 from native._native import Worker
@@ -108,21 +109,29 @@ class PreparedWorker:
         self._preparing: Future[None] | None = None
         self._preparer = ThreadPoolExecutor(1, thread_name_prefix="prepare")
         self._native = self._open(settings, name, number)
-        log.info("worker_opened", worker=name, feed_port=self._native.feed_port, **self._native.recovered)
+        log.info(
+            "worker_opened",
+            worker=name,
+            feed_port=self._native.feed_port,
+            rest_port=self._native.rest_port,
+            **self._native.recovered,
+        )
 
     def _open(self, settings: Settings, name: str, number: int) -> Worker:
         journal = shared_memory.journal_folder(self._state_dir, name)
         journal.mkdir(parents=True, exist_ok=True)
         serving = settings.serving
-        port = serving.feed_port or self._former_port()
-        for candidate in dict.fromkeys((port, serving.feed_port)):
+        former = self._former()
+        ports = (serving.feed_port or former[0], serving.rest_port or former[1])
+        for feed_port, rest_port in dict.fromkeys((ports, (serving.feed_port, serving.rest_port))):
             try:
                 return Worker(
                     journal_folder=str(journal),
                     rings_path=str(shared_memory.path(self._state_dir, shared_memory.rings(name))),
                     routing_path=str(shared_memory.path(self._state_dir, shared_memory.ROUTING)),
                     host=serving.host,
-                    port=candidate,
+                    port=feed_port,
+                    rest_port=rest_port,
                     worker=number,
                     core=serving.worker_core,
                     shadow_core=serving.shadow_core,
@@ -130,6 +139,8 @@ class PreparedWorker:
                     decisions_path=str(shared_memory.path(self._state_dir, shared_memory.decisions(name))),
                     busy_poll=serving.busy_poll,
                     door_path=str(shared_memory.path(self._state_dir, shared_memory.door(name))),
+                    allow_arm_override=serving.allow_arm_override,
+                    **_protection(serving),
                     shadow_deadline_ns=serving.shadow_deadline_ms * 1_000_000,
                     heartbeat_timeout_ns=serving.heartbeat_timeout_ms * 1_000_000,
                 )
@@ -137,13 +148,13 @@ class PreparedWorker:
                 reason = error
         raise UsageError(f"{name}: {reason}")
 
-    def _former_port(self) -> int:
-        """Port of the run before, so that a publisher finds a restarted worker where it left the old one."""
+    def _former(self) -> tuple[int, int]:
+        """Feed's and REST's port of the run before, so that whoever spoke to the old worker finds the new one."""
         try:
             status = read_whole(self._status_path, WorkerStatus)
         except msgspec.DecodeError:
-            return 0
-        return status.feed_port if status else 0
+            return 0, 0
+        return (status.feed_port, status.rest_port) if status else (0, 0)
 
     def start(self) -> None:
         """Start the native threads and say so."""
@@ -304,6 +315,7 @@ class PreparedWorker:
             generation=self._generation,
             epoch=epoch,
             feed_port=self._native.feed_port,
+            rest_port=self._native.rest_port,
             slots=tuple(status for _, status in self._slots.values()),
             instruments=tuple(self._instruments.values()),
             counters=counters,
@@ -338,6 +350,19 @@ def introduced(instrument: Instrument) -> tuple[str, float, int, str, float, tup
     worth = float(lot_tick) * instrument.multiplier
     offsets = utc_offsets(instrument.time_zone)
     return instrument.symbol, instrument.fee_bps, instrument.stale_after_ns, instrument.currency, worth, offsets
+
+
+def _protection(serving: ServingSettings) -> dict[str, Any]:
+    """Return what native code is told of who may ask, and how much."""
+    keys = [
+        (key.name, key.secret.get_secret_value(), "infer" in key.scopes, key.requests_per_second or inf)
+        for key in serving.api_keys
+    ]
+    return {
+        "rest_keys": keys,
+        "instrument_requests_per_second": serving.instrument_requests_per_second or inf,
+        "shed_after_ns": [after_us * 1000 for after_us in serving.shed_after_us],
+    }
 
 
 def _limits(model: ModelLineup) -> dict[str, Any]:

@@ -133,7 +133,8 @@ class LiveTier:
         config = self.folder / "ringcraft.toml"
         config.write_text(
             f'state_dir = "{self.state}"\n[mlflow]\nuri = "{self.mlflow.uri}"\n'
-            f'[serving]\nfeed_port = 0\nconsole_port = 0\nregistry_poll_ms = 50\npolicy = "{self.policy_file}"\n'
+            f"[serving]\nfeed_port = 0\nrest_port = 0\nconsole_port = 0\n"
+            f'registry_poll_ms = 50\npolicy = "{self.policy_file}"\n'
             f'[[serving.models]]\nname = "{MODEL}"\n'
         )
         root = Path(__file__).resolve().parents[2]

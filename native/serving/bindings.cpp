@@ -66,6 +66,25 @@ std::size_t sound_records(const Records& records, std::uint64_t first_index) {
   return row;
 }
 
+/// name, secret, whether it may ask for decisions, requests a second
+using RestKeys = std::vector<std::tuple<std::string, std::string, bool, double>>;
+
+std::optional<RestConfig> rest_of(const std::string& host, int port, bool allow_arm_override,
+                                  const RestKeys& keys, double instrument_requests_per_second,
+                                  const std::array<std::int64_t, 3>& shed_after_ns) {
+  if (port < 0) return std::nullopt;
+  RestConfig config;
+  config.host = host;
+  config.port = static_cast<std::uint16_t>(port);
+  config.allow_arm_override = allow_arm_override;
+  for (const auto& [name, secret, infer, per_second] : keys) {
+    config.keys.push_back({name, secret, infer, per_second});
+  }
+  config.instrument_requests_per_second = instrument_requests_per_second;
+  config.shed_after_ns = shed_after_ns;
+  return config;
+}
+
 void bind_routing(nb::module_& module) {
   nb::class_<Route>(module, "Route")
       .def(
@@ -136,7 +155,9 @@ void bind_worker(nb::module_& module) {
              std::uint8_t worker, int core, std::int64_t heartbeat_timeout_ns, std::size_t ring_records,
              std::size_t shadow_queue, std::size_t records_per_segment, int shadow_core,
              std::int64_t shadow_deadline_ns, bool lock_memory, const std::string& decisions_path,
-             bool busy_poll, const std::string& door_path) {
+             bool busy_poll, const std::string& door_path, int rest_port, bool allow_arm_override,
+             const RestKeys& rest_keys, double instrument_requests_per_second,
+             const std::array<std::int64_t, 3>& shed_after_ns) {
             const WorkerConfig config{journal_folder,
                                       rings_path,
                                       routing_path,
@@ -153,7 +174,9 @@ void bind_worker(nb::module_& module) {
                                       lock_memory,
                                       decisions_path,
                                       busy_poll,
-                                      door_path};
+                                      door_path,
+                                      rest_of(host, rest_port, allow_arm_override, rest_keys,
+                                              instrument_requests_per_second, shed_after_ns)};
             const nb::gil_scoped_release unlocked;
             new (self) Worker(config);
           },
@@ -163,8 +186,11 @@ void bind_worker(nb::module_& module) {
           nb::arg("shadow_queue") = 16'384, nb::arg("records_per_segment") = kSegmentRecords,
           nb::arg("shadow_core") = -1, nb::arg("shadow_deadline_ns") = 2'000'000'000,
           nb::arg("lock_memory") = false, nb::arg("decisions_path") = "", nb::arg("busy_poll") = false,
-          nb::arg("door_path") = "")
+          nb::arg("door_path") = "", nb::arg("rest_port") = -1, nb::arg("allow_arm_override") = false,
+          nb::arg("rest_keys") = RestKeys(), nb::arg("instrument_requests_per_second") = kNoLimit,
+          nb::arg("shed_after_ns") = RestConfig().shed_after_ns)
       .def_prop_ro("feed_port", &Worker::port)
+      .def_prop_ro("rest_port", &Worker::rest_port)
       .def_prop_ro("recovered", &Worker::recovered)
       .def("counters", &Worker::counters)
       .def("start", &Worker::start)

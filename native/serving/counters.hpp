@@ -29,6 +29,13 @@ struct Counters {
   Counter shadows_shed{0};   ///< not queued because of load
   Counter shares_shed{0};    ///< requests that the challenger was spared because of load
   Counter overloads{0};      ///< decisions that nobody was asked for because of load
+  Counter rest_connections{0};
+  Counter rest_requests{0};
+  Counter rest_refused{0};  ///< answered by anything but 200
+  Counter rest_unauthorized{0};
+  Counter rest_limited{0};      ///< over a key's or an instrument's rate
+  Counter rest_timed_out{0};    ///< connections closed for sending too slowly, or nothing
+  Counter rest_turned_away{0};  ///< connections closed for being too many
   Counter feed_connections{0};
   Counter feed_refused{0};
   Counter last_event_ns{0};

@@ -87,6 +87,12 @@ class Holdings {
     return held != nullptr && held->version == version ? held : nullptr;
   }
 
+  /// The version in a slot, kNoVersion where there is none. A reader's, within its pass.
+  [[nodiscard]] std::uint32_t held_version(std::size_t model, std::size_t slot) const noexcept {
+    const LoadedSlot* held = slots_[model][slot].load(std::memory_order_acquire);
+    return held != nullptr ? held->version : kNoVersion;
+  }
+
   /// A model's plan, null where there is none; valid until the plans' generation changes.
   [[nodiscard]] const ModelPlan* plan(std::size_t model) const noexcept {
     return plans_[model].load(std::memory_order_acquire);

@@ -63,6 +63,10 @@ Worker::Worker(const WorkerConfig& config)
     shared_door_ = std::make_unique<SharedDoor>(config.door_path, engine_, config.busy_poll);
     loop_->add(*shared_door_);
   }
+  if (config_.rest) {
+    rest_ = std::make_unique<RestDoor>(*config_.rest, engine_, holdings_, counters_);
+    loop_->add(*rest_);
+  }
 }
 
 Worker::~Worker() { stop(); }
@@ -179,6 +183,13 @@ std::map<std::string, std::uint64_t> Worker::counters() {
           {"requests_late", get(counters_.requests_late)},
           {"shares_shed", get(counters_.shares_shed)},
           {"overloads", get(counters_.overloads)},
+          {"rest_connections", get(counters_.rest_connections)},
+          {"rest_requests", get(counters_.rest_requests)},
+          {"rest_refused", get(counters_.rest_refused)},
+          {"rest_unauthorized", get(counters_.rest_unauthorized)},
+          {"rest_limited", get(counters_.rest_limited)},
+          {"rest_timed_out", get(counters_.rest_timed_out)},
+          {"rest_turned_away", get(counters_.rest_turned_away)},
           {"feed_connections", get(counters_.feed_connections)},
           {"feed_refused", get(counters_.feed_refused)},
           {"last_event_ns", get(counters_.last_event_ns)},

@@ -15,6 +15,7 @@
 #include "serving/engine.hpp"
 #include "serving/feed_door.hpp"
 #include "serving/journal_drain.hpp"
+#include "serving/rest_door.hpp"
 #include "serving/shared_door.hpp"
 
 namespace ringcraft {
@@ -33,10 +34,11 @@ struct WorkerConfig {
   std::size_t ring_records = 65'536;
   std::size_t shadow_queue = 16'384;
   std::size_t records_per_segment = kSegmentRecords;
-  bool lock_memory = false;      ///< keep everything from being paged out
-  std::string decisions_path{};  ///< bus that tells of every decision; empty: none
-  bool busy_poll = false;        ///< the decision thread never sleeps
-  std::string door_path{};       ///< shared-memory door; empty: none
+  bool lock_memory = false;          ///< keep everything from being paged out
+  std::string decisions_path{};      ///< bus that tells of every decision; empty: none
+  bool busy_poll = false;            ///< the decision thread never sleeps
+  std::string door_path{};           ///< shared-memory door; empty: none
+  std::optional<RestConfig> rest{};  ///< none: no such door
 };
 
 class Worker {
@@ -65,6 +67,8 @@ class Worker {
   [[nodiscard]] Holdings& holdings() noexcept { return holdings_; }
   [[nodiscard]] HelloDesk& desk() noexcept { return desk_; }
   [[nodiscard]] std::uint16_t port() const noexcept { return door_->port(); }
+  /// 0 where there is no such door.
+  [[nodiscard]] std::uint16_t rest_port() const noexcept { return rest_ ? rest_->port() : std::uint16_t{0}; }
   [[nodiscard]] std::map<std::string, std::uint64_t> counters();
 
   /// What starting found: cut_bytes, drained, owed_markouts, owed_shadows, next_decision_id.
@@ -88,6 +92,7 @@ class Worker {
   Engine engine_;
   std::unique_ptr<FeedDoor> door_;
   std::unique_ptr<SharedDoor> shared_door_;
+  std::unique_ptr<RestDoor> rest_;
   std::unique_ptr<DecisionLoop> loop_;
   std::map<std::string, std::uint64_t> recovered_;
   std::atomic<bool> stop_feed_{false};

@@ -27,6 +27,7 @@ def write_config(work: Path, *, model: str, instrument: str, mlflow_uri: str) ->
         "",
         "[serving]",
         f"feed_port = {reserve_port(serving.feed_port)}",
+        f"rest_port = {reserve_port(serving.rest_port)}",
         f"console_port = {console}",
         "registry_poll_ms = 250",
         f'policy = "{work / "policy.toml"}"',

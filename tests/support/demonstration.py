@@ -14,7 +14,7 @@ KEYS = {"recording", "models", "compression", "rollouts", "latency_us", "journal
 def run_demo(data: Path, work: Path, *more: str) -> dict[str, Any]:
     # Ports of its own: the README's commands, which may run beside it, need the usual ones.
     work.parent.mkdir(parents=True, exist_ok=True)
-    (work.parent / "ringcraft.toml").write_text("[serving]\nfeed_port = 0\nconsole_port = 0\n")
+    (work.parent / "ringcraft.toml").write_text("[serving]\nfeed_port = 0\nrest_port = 0\nconsole_port = 0\n")
     result = ringcraft("demo", "--fast", "--data", data, "--work", work, *more, cwd=work.parent)
     assert result.returncode == 0, result.stdout + result.stderr
     summary: dict[str, Any] = json.loads((work / "summary.json").read_text())

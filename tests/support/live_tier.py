@@ -75,7 +75,8 @@ class LiveTier:
         config = work / "ringcraft.toml"
         config.write_text(
             f'state_dir = "{self.state}"\n[mlflow]\nuri = "{uri}"\n'
-            f'[serving]\nfeed_port = 0\nconsole_port = 0\nregistry_poll_ms = 100\npolicy = "{self.policy}"\n'
+            f"[serving]\nfeed_port = 0\nrest_port = 0\nconsole_port = 0\n"
+            f'registry_poll_ms = 100\npolicy = "{self.policy}"\n'
             + "".join(f'[[serving.models]]\nname = "{model}"\n' for model in models)
         )
         self.log = (work / "tier.log").open("wb")

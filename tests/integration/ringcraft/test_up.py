@@ -41,7 +41,7 @@ class Up:
         (folder / "ringcraft.toml").write_text(
             f'state_dir = "{folder}/state"\nprefect_port = {self.prefect.rpartition(":")[2]}\n'
             f'[mlflow]\nuri = "{self.mlflow}"\nfolder = "{folder}/mlflow"\n'
-            f"[serving]\nfeed_port = 0\nconsole_port = {self.console.rpartition(':')[2]}\n"
+            f"[serving]\nfeed_port = 0\nrest_port = 0\nconsole_port = {self.console.rpartition(':')[2]}\n"
             f'[[serving.models]]\nname = "m"\n{more}'
         )
 

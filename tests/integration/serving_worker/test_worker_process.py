@@ -309,7 +309,7 @@ def test_version_that_cannot_be_verified_is_refused_with_its_reason(
     bad = write_version(tmp_path / "bad", linear_graph, **changes)
     with tier(tmp_path) as running:
         running.show(lineup({1: versions[1], 2: bad}))
-        settings = Settings(state_dir=running.state, serving={"feed_port": 0})
+        settings = Settings(state_dir=running.state, serving={"feed_port": 0, "rest_port": 0})
         worker = PreparedWorker(settings, number=0)
         worker.adopt_lineup()
         worker.start()

@@ -184,7 +184,10 @@ class Tier:
         self.state = folder / "state"
         self.state.mkdir(parents=True)
         self.config = folder / "ringcraft.toml"
-        lines = [f"{name} = {value}" for name, value in ({"feed_port": 0, "console_port": 0} | serving).items()]
+        lines = [
+            f"{name} = {value}"
+            for name, value in ({"feed_port": 0, "rest_port": 0, "console_port": 0} | serving).items()
+        ]
         self.config.write_text(f'state_dir = "{self.state}"\n[serving]\n' + "\n".join(lines) + "\n")
         self.routing_path = shared_memory.path(self.state, shared_memory.ROUTING)
         self.rings_path = shared_memory.path(self.state, shared_memory.rings("worker-0"))

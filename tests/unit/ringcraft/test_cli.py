@@ -176,7 +176,9 @@ def test_damaged_recording_is_refused_and_named(itch: bytes, damage: str, typed,
 def test_file_where_a_folder_is_expected_is_named(arguments: list[str], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("a file")
     (tmp_path / "policy.toml").touch()
-    (tmp_path / "ringcraft.toml").write_text('state_dir = "file/state"\n[serving]\nfeed_port = 0\nconsole_port = 0\n')
+    (tmp_path / "ringcraft.toml").write_text(
+        'state_dir = "file/state"\n[serving]\nfeed_port = 0\nrest_port = 0\nconsole_port = 0\n'
+    )
     result = ringcraft(*arguments, cwd=tmp_path)
     assert result.returncode == 2
     assert "file" in one_line(result) or ".: " in one_line(result)

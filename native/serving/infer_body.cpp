@@ -1,0 +1,302 @@
+#include "serving/infer_body.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+namespace ringcraft {
+namespace {
+
+using simdjson::dom::array;
+using simdjson::dom::element;
+using simdjson::dom::element_type;
+using simdjson::dom::object;
+
+constexpr std::size_t kCapacity = std::size_t{1} << 16U;
+constexpr std::size_t kDepthMax = 32;
+
+std::string wrong(std::string_view field, std::string_view expected, std::string_view got) {
+  std::string text(field);
+  text.append(": expected ").append(expected).append(", got ").append(got);
+  return text;
+}
+
+std::string_view kind_of(const element& value) noexcept {
+  switch (value.type()) {
+    case element_type::ARRAY:
+      return "an array";
+    case element_type::OBJECT:
+      return "an object";
+    case element_type::STRING:
+      return "a string";
+    case element_type::BOOL:
+      return "a boolean";
+    case element_type::NULL_VALUE:
+      return "null";
+    default:
+      return "a number";
+  }
+}
+
+/// Appends the numbers of an array, nested or flat; false at anything else, or beyond `most`.
+bool flatten(const array& values, std::size_t most, std::vector<float>& into) {
+  for (const element value : values) {
+    if (value.is_array()) {
+      if (!flatten(array(value), most, into)) return false;
+      continue;
+    }
+    double number = 0;
+    if (into.size() == most || value.get_double().get(number) != simdjson::SUCCESS) return false;
+    // A number beyond float becomes infinite, which the engine abstains from.
+    into.push_back(number > std::numeric_limits<float>::max()    ? std::numeric_limits<float>::infinity()
+                   : number < -std::numeric_limits<float>::max() ? -std::numeric_limits<float>::infinity()
+                                                                 : static_cast<float>(number));
+  }
+  return true;
+}
+
+std::string shape_text(const array& shape) {
+  std::string text = "[";
+  for (const element dim : shape) {
+    if (text.size() > 1) text += ',';
+    if (text.size() > 80) return text + "...]";
+    text += simdjson::minify(dim);
+  }
+  return text + "]";
+}
+
+/// The rows that a shape states; 0 where it is not the model's.
+std::size_t rows_of(const array& shape, const InputShape& model) {
+  std::size_t place = 0;
+  std::size_t rows = 0;
+  const std::size_t rank = model.window > 1 ? 3 : 2;
+  for (const element dim : shape) {
+    std::uint64_t size = 0;
+    if (dim.get_uint64().get(size) != simdjson::SUCCESS || place >= rank) return 0;
+    const std::size_t expected = place == 0 ? 0 : place + 1 == rank ? model.width : model.window;
+    if (place == 0) {
+      if (size < 1 || size > model.rows_max) return 0;
+      rows = size;
+    } else if (size != expected) {
+      return 0;
+    }
+    ++place;
+  }
+  return place == rank ? rows : 0;
+}
+
+std::string read_parameters(const object& root, InferBody& into) {
+  element told;
+  if (root.at_key("parameters").get(told) != simdjson::SUCCESS) return {};
+  if (!told.is_object()) return wrong("parameters", "an object", kind_of(told));
+  const object parameters(told);
+  element timeout;
+  if (parameters.at_key("timeout").get(timeout) == simdjson::SUCCESS &&
+      timeout.get_uint64().get(into.timeout_us) != simdjson::SUCCESS) {
+    return wrong("parameters.timeout", "whole microseconds", kind_of(timeout));
+  }
+  for (const auto& [name, place] : {std::pair("key", &into.key), std::pair("instrument", &into.instrument)}) {
+    element text;
+    if (parameters.at_key(name).get(text) == simdjson::SUCCESS &&
+        text.get_string().get(*place) != simdjson::SUCCESS) {
+      return wrong(std::string("parameters.") + name, "a string", kind_of(text));
+    }
+  }
+  return {};
+}
+
+std::optional<bool> flag_of(const object& owner, const char* name) {
+  element parameters;
+  bool flag = false;
+  if (owner.at_key("parameters").get(parameters) != simdjson::SUCCESS || !parameters.is_object() ||
+      object(parameters).at_key(name).get_bool().get(flag) != simdjson::SUCCESS) {
+    return std::nullopt;
+  }
+  return flag;
+}
+
+}  // namespace
+
+std::string InputShape::text() const {
+  std::string dims = "[1.." + std::to_string(rows_max) + ",";
+  if (window > 1) dims += std::to_string(window) + ",";
+  return dims + std::to_string(width) + "]";
+}
+
+BodyReader::BodyReader() { static_cast<void>(parser_.allocate(kCapacity, kDepthMax)); }
+
+std::string BodyReader::parse(std::string_view json) {
+  if (json.size() > parser_.capacity()) {
+    static_cast<void>(parser_.allocate(std::max(json.size(), 2 * parser_.capacity()), kDepthMax));
+  }
+  const auto error = parser_.parse(json.data(), json.size(), false).get(root_);
+  if (error != simdjson::SUCCESS) return wrong("body", "JSON", simdjson::error_message(error));
+  return root_.is_object() ? std::string() : wrong("body", "an object", kind_of(root_));
+}
+
+std::string BodyReader::read(std::string_view body, std::optional<std::size_t> json_bytes,
+                             const InputShape& shape, InferBody& into) {
+  into.rows.clear();
+  into.has_id = into.raw = false;
+  into.timeout_us = 0;
+  into.key = into.instrument = {};
+  std::fill(std::begin(into.outputs), std::end(into.outputs), Form::kJson);
+  const std::size_t row_bytes = shape.row_floats() * sizeof(float);
+  if (json_bytes && *json_bytes > body.size()) {
+    return wrong("Inference-Header-Content-Length", "at most " + std::to_string(body.size()),
+                 std::to_string(*json_bytes));
+  }
+  if (json_bytes && *json_bytes == 0) {
+    into.raw = true;
+    into.count = body.size() / row_bytes;
+    if (body.size() % row_bytes != 0 || into.count < 1 || into.count > shape.rows_max) {
+      return wrong(
+          "body", "1.." + std::to_string(shape.rows_max) + " rows of " + std::to_string(row_bytes) + " bytes",
+          std::to_string(body.size()) + " bytes");
+    }
+    into.rows.resize(body.size() / sizeof(float));
+    std::memcpy(into.rows.data(), body.data(), body.size());
+    std::fill(std::begin(into.outputs), std::end(into.outputs), Form::kBinary);
+    return {};
+  }
+  const std::string_view json = body.substr(0, json_bytes.value_or(body.size()));
+  const std::string_view binary = body.substr(json.size());
+  if (std::string error = parse(json); !error.empty()) return error;
+  const object root(root_);
+  element id;
+  if (root.at_key("id").get(id) == simdjson::SUCCESS) {
+    if (id.get_string().get(into.id) != simdjson::SUCCESS) return wrong("id", "a string", kind_of(id));
+    into.has_id = true;
+  }
+  if (std::string error = read_parameters(root, into); !error.empty()) return error;
+  element inputs;
+  if (root.at_key("inputs").get(inputs) != simdjson::SUCCESS) return wrong("inputs", "one tensor", "nothing");
+  if (!inputs.is_array() || array(inputs).size() != 1) {
+    return wrong(
+        "inputs", "an array of one tensor",
+        inputs.is_array() ? std::to_string(array(inputs).size()) + " tensors" : std::string(kind_of(inputs)));
+  }
+  const element input = array(inputs).at(0);
+  if (!input.is_object()) return wrong("inputs[0]", "an object", kind_of(input));
+  if (std::string error = read_input(object(input), binary, shape, into); !error.empty()) return error;
+  return read_outputs(root, into);
+}
+
+std::string BodyReader::read_input(const object& input, std::string_view binary, const InputShape& shape,
+                                   InferBody& into) {
+  std::string_view name;
+  if (input.at_key("name").get_string().get(name) != simdjson::SUCCESS || name != kInputName) {
+    return wrong("inputs[0].name", kInputName, name.empty() ? "nothing" : name.substr(0, 100));
+  }
+  std::string_view datatype;
+  if (input.at_key("datatype").get_string().get(datatype) != simdjson::SUCCESS || datatype != "FP32") {
+    return wrong("inputs[0].datatype", "FP32", datatype.empty() ? "nothing" : datatype.substr(0, 100));
+  }
+  array dims;
+  if (input.at_key("shape").get_array().get(dims) != simdjson::SUCCESS) {
+    return wrong("inputs[0].shape", shape.text(), "nothing");
+  }
+  into.count = rows_of(dims, shape);
+  if (into.count == 0) return wrong("inputs[0].shape", shape.text(), shape_text(dims));
+  const std::size_t floats = into.count * shape.row_floats();
+  element parameters;
+  element size_told;
+  const bool sized = input.at_key("parameters").get(parameters) == simdjson::SUCCESS &&
+                     parameters.is_object() &&
+                     object(parameters).at_key("binary_data_size").get(size_told) == simdjson::SUCCESS;
+  element data;
+  const bool has_data = input.at_key("data").get(data) == simdjson::SUCCESS;
+  if (sized) {
+    std::uint64_t size = 0;
+    if (has_data) return wrong("inputs[0].data", "none beside binary_data_size", kind_of(data));
+    if (size_told.get_uint64().get(size) != simdjson::SUCCESS || size != floats * sizeof(float)) {
+      return wrong("inputs[0].parameters.binary_data_size", std::to_string(floats * sizeof(float)),
+                   std::string(simdjson::minify(size_told)).substr(0, 100));
+    }
+    if (binary.size() != size) {
+      return wrong("body", std::to_string(size) + " bytes behind the JSON", std::to_string(binary.size()));
+    }
+    into.rows.resize(floats);
+    std::memcpy(into.rows.data(), binary.data(), size);
+    return {};
+  }
+  if (!binary.empty()) {
+    return wrong("body", "nothing behind the JSON", std::to_string(binary.size()) + " bytes");
+  }
+  if (!has_data || !data.is_array()) {
+    return wrong("inputs[0].data", "an array", has_data ? kind_of(data) : "nothing");
+  }
+  if (!flatten(array(data), floats, into.rows) || into.rows.size() != floats) {
+    return wrong("inputs[0].data", std::to_string(floats) + " numbers",
+                 into.rows.size() == floats ? "more, or something else"
+                                            : std::to_string(into.rows.size()) + " and no more numbers");
+  }
+  return {};
+}
+
+std::string BodyReader::read_outputs(const object& root, InferBody& into) const {
+  const Form form = flag_of(root, "binary_data_output").value_or(false) ? Form::kBinary : Form::kJson;
+  element outputs;
+  if (root.at_key("outputs").get(outputs) != simdjson::SUCCESS) {
+    std::fill(std::begin(into.outputs), std::end(into.outputs), form);
+    return {};
+  }
+  if (!outputs.is_array()) return wrong("outputs", "an array", kind_of(outputs));
+  std::fill(std::begin(into.outputs), std::end(into.outputs), array(outputs).size() == 0 ? form : Form::kNot);
+  for (const element output : array(outputs)) {
+    std::string_view name;
+    if (!output.is_object() || object(output).at_key("name").get_string().get(name) != simdjson::SUCCESS) {
+      return wrong("outputs", "objects with a name", kind_of(output));
+    }
+    const auto* known = std::find(std::begin(kOutputNames), std::end(kOutputNames), name);
+    if (known == std::end(kOutputNames)) {
+      return wrong("outputs[].name", "output, action, decision_id or abstain", name.substr(0, 100));
+    }
+    const std::optional<bool> own = flag_of(object(output), "binary_data");
+    into.outputs[known - std::begin(kOutputNames)] = !own ? form : *own ? Form::kBinary : Form::kJson;
+  }
+  return {};
+}
+
+std::string BodyReader::read_short(std::string_view body, DecideBody& into) {
+  into = {};
+  if (std::string error = parse(body); !error.empty()) return error;
+  const object root(root_);
+  for (const auto field : root) {
+    const bool text = field.key == "model" || field.key == "instrument" || field.key == "key";
+    if (text) {
+      std::string_view& place = field.key == "model" ? into.model
+                                : field.key == "key" ? into.key
+                                                     : into.instrument;
+      if (field.value.get_string().get(place) != simdjson::SUCCESS) {
+        return wrong(field.key, "a string", kind_of(field.value));
+      }
+    } else if (field.key == "deadline_ms") {
+      const bool met = field.value.get_double().get(into.deadline_ms) == simdjson::SUCCESS &&
+                       into.deadline_ms > 0 && into.deadline_ms <= 1e6;
+      if (!met)
+        return wrong("deadline_ms", "a number in (0, 1000000]", simdjson::minify(field.value).substr(0, 100));
+    } else if (field.key != "features") {
+      return wrong("body", "model, features, instrument, key, deadline_ms", field.key.substr(0, 100));
+    }
+  }
+  return into.model.empty() ? wrong("model", "a name", "nothing") : std::string();
+}
+
+std::string BodyReader::features(const InputShape& shape, InferBody& into) {
+  into.rows.clear();
+  element data;
+  const bool there = object(root_).at_key("features").get(data) == simdjson::SUCCESS;
+  const std::size_t floats = shape.row_floats();
+  if (!there || !data.is_array())
+    return wrong("features", std::to_string(floats) + " numbers", there ? kind_of(data) : "nothing");
+  if (!flatten(array(data), floats, into.rows) || into.rows.size() != floats) {
+    return wrong("features", std::to_string(floats) + " numbers",
+                 into.rows.size() == floats ? "more, or something else"
+                                            : std::to_string(into.rows.size()) + " and no more numbers");
+  }
+  into.count = 1;
+  return {};
+}
+
+}  // namespace ringcraft

@@ -1,0 +1,130 @@
+#pragma once
+// What REST says: paths, methods and bodies to answers. No sockets.
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "serving/engine.hpp"
+#include "serving/gzip.hpp"
+#include "serving/http_request.hpp"
+#include "serving/infer_body.hpp"
+
+namespace ringcraft {
+
+/// Whoever may ask, and how much.
+struct ApiKey {
+  std::string name;    ///< also the account that a policy may assign by
+  std::string secret;  ///< as in Authorization: Bearer SECRET
+  bool infer = true;   ///< may ask for decisions; everyone with a key may read
+  double requests_per_second = kNoLimit;
+};
+
+struct RestConfig {
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 0;  ///< 0: any free
+  HttpLimits limits;
+  std::size_t connections_max = 12'000;
+  std::int64_t request_ns = 10'000'000'000;  ///< from a request's first byte to its last
+  std::int64_t idle_ns = 75'000'000'000;     ///< between two requests
+  bool allow_arm_override = false;
+  std::vector<ApiKey> keys;  ///< none: everyone may
+  double instrument_requests_per_second = kNoLimit;
+  std::array<std::int64_t, 3> shed_after_ns = {1'000'000, 5'000'000,
+                                               20'000'000};  ///< shadow, challenger, champion
+};
+
+/// Counts of one version, as Triton's statistics have them.
+struct VersionStats {
+  std::size_t model = 0;
+  std::uint32_t version = 0;
+  std::uint64_t rows = 0;
+  std::uint64_t requests = 0;
+  std::uint64_t failures = 0;
+  std::uint64_t total_ns = 0;
+  std::uint64_t infer_ns = 0;
+  std::int64_t last_ms = 0;
+};
+
+class RestApi {
+ public:
+  /// Of one request.
+  struct Times {
+    std::int64_t read_ns;    ///< monotonic, when its bytes were read
+    std::int64_t waited_ns;  ///< for those that were served before it in this turn
+  };
+
+  RestApi(Engine& engine, Holdings& holdings, Counters& counters, const RestConfig& config);
+
+  /// Appends the whole response to `out`.
+  /// @return whether the connection goes on.
+  bool answer(HttpRequest& request, const Times& times, std::string& out);
+
+  /// Appends a response that says what is wrong and that the connection ends.
+  void refuse(int status, std::string_view error, std::string& out);
+
+ private:
+  struct Path {
+    std::array<std::string, 8> parts;
+    std::size_t count = 0;
+  };
+  struct Reply {
+    int status = 200;
+    std::string_view allow;      ///< of a 405
+    std::size_t json_bytes = 0;  ///< where binary follows; 0: it is all JSON
+    bool binary = false;
+    bool retry = false;
+  };
+
+  [[nodiscard]] Reply respond(HttpRequest& request, const Times& times);
+  [[nodiscard]] Reply model_path(HttpRequest& request, const Times& times);
+  [[nodiscard]] Reply infer(HttpRequest& request, const Times& times, std::size_t model,
+                            std::uint32_t version);
+  [[nodiscard]] Reply decide(HttpRequest& request, const Times& times);
+  [[nodiscard]] Reply ask(InferRequest& asked, const HttpRequest& request, const Times& times,
+                          InferReply& reply);
+  [[nodiscard]] Reply error(int status, std::string_view text);
+  [[nodiscard]] Reply not_found(std::string_view model, std::string_view version);
+  [[nodiscard]] bool split(std::string_view target);
+  [[nodiscard]] bool inflated(HttpRequest& request, Reply& reply);
+  [[nodiscard]] bool admitted(const HttpRequest& request, bool infers, Reply& reply);
+  [[nodiscard]] InputShape shape_of(std::size_t model) const;
+  void write_infer(const InferReply& reply, std::size_t model, Reply& into);
+  void write_tensor(const InferReply& reply, std::size_t tensor, Form form);
+  void write_head(const Reply& reply, const HttpRequest* request, std::string& out);
+  // Metadata: rest_metadata.cpp.
+  [[nodiscard]] Reply server();
+  [[nodiscard]] Reply ready();
+  [[nodiscard]] Reply model_metadata(std::size_t model, std::uint32_t version);
+  [[nodiscard]] Reply model_ready(std::size_t model, std::uint32_t version);
+  [[nodiscard]] Reply model_config(std::size_t model, std::uint32_t version);
+  [[nodiscard]] Reply statistics(std::optional<std::size_t> model, std::uint32_t version);
+  [[nodiscard]] Reply index();
+  [[nodiscard]] std::vector<std::uint32_t> versions_of(std::size_t model) const;
+  [[nodiscard]] bool model_is_ready(std::size_t model) const;
+  VersionStats& stats_of(std::size_t model, std::uint32_t version);
+  [[nodiscard]] bool all_ready() const;
+
+  Engine& engine_;
+  Holdings& holdings_;
+  Counters& counters_;
+  const RestConfig& config_;
+  Inflater inflater_;
+  Deflater deflater_;
+  BodyReader reader_;
+  Path path_;
+  InferBody body_;
+  DecideBody short_;
+  std::vector<char> inflated_;
+  std::string json_;    ///< the response's body
+  std::string packed_;  ///< and deflated
+  std::vector<TokenBucket> key_paces_;
+  std::array<TokenBucket, 1024> instrument_paces_{};  ///< by the symbol's hash
+  const ApiKey* caller_ = nullptr;
+  std::vector<VersionStats> stats_;
+};
+
+}  // namespace ringcraft
