@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <new>
 
 namespace ringcraft {
 namespace {
@@ -123,11 +124,14 @@ std::string InputShape::text() const {
   return dims + std::to_string(width) + "]";
 }
 
-BodyReader::BodyReader() { static_cast<void>(parser_.allocate(kCapacity, kDepthMax)); }
+BodyReader::BodyReader() {
+  if (parser_.allocate(kCapacity, kDepthMax) != simdjson::SUCCESS) throw std::bad_alloc();
+}
 
 std::string BodyReader::parse(std::string_view json) {
-  if (json.size() > parser_.capacity()) {
-    static_cast<void>(parser_.allocate(std::max(json.size(), 2 * parser_.capacity()), kDepthMax));
+  if (json.size() > parser_.capacity() &&
+      parser_.allocate(std::max(json.size(), 2 * parser_.capacity()), kDepthMax) != simdjson::SUCCESS) {
+    return wrong("body", "as much memory as it takes", "less");
   }
   const auto error = parser_.parse(json.data(), json.size(), false).get(root_);
   if (error != simdjson::SUCCESS) return wrong("body", "JSON", simdjson::error_message(error));

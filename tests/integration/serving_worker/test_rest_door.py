@@ -7,6 +7,7 @@ import socket
 import time
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -239,3 +240,39 @@ def test_hundreds_of_idle_and_half_closed_connections_harm_nobody(port: int) -> 
     assert ask(port, "POST", "/v1/decide", body)[0] == 200
     for link in idle:
         link.close()
+
+
+def test_keys_scopes_and_rates_hold_and_say_so(tmp_path: Path) -> None:
+    version = write_version(tmp_path / "1", linear_graph)
+    keys = (
+        '[{name = "desk", secret = "desk-secret-0123", requests_per_second = 3},'
+        ' {name = "viewer", secret = "viewer-secret-01", scopes = ["read"]}]'
+    )
+    body = {"model": MODEL, "features": ROWS[0].tolist()}
+    with tier(tmp_path / "tier", api_keys=keys) as running:
+        running.show(lineup({1: version}))
+        running.beat()
+        running.routing.publish([ab_route(challenger_version=0)])
+        running.start()
+        port = running.status().rest_port
+
+        def decide(secret: str) -> tuple[int, dict, dict]:
+            return ask(port, "POST", "/v1/decide", body, Authorization=f"Bearer {secret}")
+
+        assert ask(port, "GET", "/v2/health/ready")[0] == 200
+        status, said, headers = ask(port, "POST", "/v1/decide", body)
+        assert (status, headers["www-authenticate"]) == (401, "Bearer")
+        assert said == {"error": "Authorization: expected Bearer and a known key, got nothing"}
+        assert decide("desk-secret-0124")[0] == 401
+        assert decide("viewer-secret-01")[0] == 403
+        assert ask(port, "GET", f"/v2/models/{MODEL}", Authorization="Bearer viewer-secret-01")[0] == 200
+        answers = [decide("desk-secret-0123") for _ in range(12)]
+        assert [answer[0] for answer in answers[:3]] == [200] * 3
+        limited = [answer for answer in answers if answer[0] == 429]
+        assert limited
+        assert limited[0][1]["error"].startswith("rate: expected at most 3")
+        assert limited[0][2]["retry-after"] == "1"
+        running.stop()
+        counters = running.status().counters
+    assert counters["rest_limited"] == len(limited)
+    assert counters["rest_unauthorized"] == 3
