@@ -64,7 +64,7 @@ def check_recording(recording: Recording, limits: RecordingLimits | None = None)
     """
     limits = limits or RecordingLimits()
     batch = pd.DataFrame(measure(recording)) if len(recording) else pd.DataFrame(columns=list(_columns(limits)))
-    outcome = _validate(batch, build_suite(limits))
+    outcome = validate_frame(batch, build_suite(limits))
     by_rule = {result.expectation_config.meta["rule"]: result for result in outcome.results}
     return ContractReport(
         source=str(recording.source),
@@ -86,7 +86,8 @@ def _expectation(rule: Rule) -> Any:  # noqa: ANN401  the library publishes no t
     return _EXPECTATIONS.ExpectColumnValuesToBeBetween(column=rule.column, mostly=rule.mostly, **asked)
 
 
-def _validate(batch: pd.DataFrame, suite: Any) -> Any:  # noqa: ANN401  the library publishes no types
+def validate_frame(batch: pd.DataFrame, suite: Any) -> Any:  # noqa: ANN401  the library publishes no types
+    """Return what Great Expectations says of `batch` held against `suite`."""
     # Without documentation sites nothing is written anywhere: no folder in the user's home, none left in the temporary.
     stores = InMemoryStoreBackendDefaults(init_temp_docs_sites=False)
     config = DataContextConfig(store_backend_defaults=stores, analytics_enabled=False)

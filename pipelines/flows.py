@@ -24,7 +24,7 @@ from registry.port import ModelRegistry
 
 Gate = Callable[[str, Path, Prepared], str | None]
 """Of family, version's folder, rows: why not to publish it, or None."""
-_FIRST_STEPS = 3
+_FIRST_STEPS = 4
 _STEPS_PER_FAMILY = 4
 
 
@@ -166,7 +166,8 @@ def prepare(request: TrainRequest, given: Given, watch: "Watch") -> Ready:
     prepared: Prepared = watch("rows", tasks.rows, f"rows-{key}", recordings, request)
     if given.on_labels is not None:
         given.on_labels(prepared.labels)
-    return Ready(key, prepared, reports)
+    of_rows = watch("rows' contracts", tasks.rows_checked, prepared, request)
+    return Ready(key, prepared, (*reports, *of_rows))
 
 
 def learn(name: str, ready: Ready, request: TrainRequest, given: Given, watch: "Watch") -> Learnt:

@@ -20,21 +20,12 @@ _CODE: Final = ("data_contracts/*.py", "market_data/**/*.py", "models/**/*.py", 
 _LIBRARIES: Final = ("numpy", "onnx", "onnxmltools", "onnxruntime", "optuna", "scikit-learn", "torch", "xgboost-cpu")
 PLACES: Final = frozenset(
     (
-        "cluster",
-        "experiment",
-        "format",
-        "instrument",
-        "leader",
-        "mlflow_uri",
-        "runner",
-        "source",
-        "storage",
-        "work",
-        "workers",
+        *("cluster", "experiment", "format", "instrument", "leader", "mlflow_uri"),
+        *("runner", "source", "storage", "tuners", "work", "workers"),
     )
 )
 """Fields of a request that say where, not what: the data's fingerprints stand for the source."""
-_NOT_OF_ROWS: Final = frozenset(("families", "seed", "trials"))
+_NOT_OF_ROWS: Final = frozenset(("families", "objectives", "seed", "trials"))
 
 
 def rows_key(recordings: Sequence[Recording], request: TrainRequest) -> str:

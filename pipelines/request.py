@@ -27,6 +27,8 @@ class TrainRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     leader: str | None = None
     """Recording of the set's leader, where it reads one."""
     trials: _Count = 12
+    objectives: tuple[Literal["loss", "net_pnl_bps", "latency_us", "bytes"], ...] = ("loss",)
+    """What tuning asks for out of fold; of several, the Pareto front's best by the first is taken."""
     folds: Annotated[int, Meta(ge=2)] = 4
     horizon_ns: _Count = 2_000_000_000
     entry_latency_ns: Annotated[int, Meta(ge=0)] = 1_000_000
@@ -53,6 +55,10 @@ class TrainRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """What learns the families: this process, or a cluster of Dask's or Ray's."""
     workers: _Count = 1
     """Families learnt at a time; over one, they are handed to the runner."""
+    storage: str | None = None
+    """Of studies: sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE; None: SQLite in the work folder."""
+    tuners: _Count = 1
+    """Processes that tune a family together."""
     cluster: str | None = None
     """Address of a Dask or Ray cluster; None: one on this machine for as long as the flow runs."""
 

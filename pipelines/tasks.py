@@ -26,6 +26,7 @@ from pipelines.steps import dataset as datasets
 from pipelines.steps import fit as fitting
 from pipelines.steps import tune as tuning
 from pipelines.steps.publish import publish_once
+from pipelines.steps.table_contract import hold_rows_to_contract
 from pipelines.steps.version import build_version, evidence_files
 from registry.port import ModelRegistry
 
@@ -80,6 +81,12 @@ def rows(key: str, recordings: tuple[Recording, ...], request: TrainRequest) -> 
     return datasets.prepare(recordings, request)
 
 
+@_afresh("hold rows to their contracts")
+def rows_checked(prepared: datasets.Prepared, request: TrainRequest) -> tuple[ContractReport, ...]:
+    """Return the reports on features, labels and training set, or set them aside."""
+    return hold_rows_to_contract(prepared, Path(request.work))
+
+
 @_kept("measure baselines")
 def baselines(key: str, prepared: datasets.Prepared, request: TrainRequest) -> dict[str, dict[str, Estimate]]:  # noqa: ARG001
     """Return every baseline's metrics on the held-out rows."""
@@ -88,11 +95,22 @@ def baselines(key: str, prepared: datasets.Prepared, request: TrainRequest) -> d
 
 
 @_kept("tune {name}")
-def tuned(key: str, name: str, prepared: datasets.Prepared, request: TrainRequest) -> tuning.Tuned:  # noqa: ARG001
+def tuned(key: str, name: str, prepared: datasets.Prepared, request: TrainRequest) -> tuning.Tuned:
     """Return the configuration that did best out of fold."""
     with _a_learner():
-        rows = _as_read_by(name, prepared)
-        return tuning.tune(family(name), rows, trials=request.trials, seed=request.seed, target=request.target)
+        return tuning.tune(
+            family(name),
+            _as_read_by(name, prepared),
+            trials=request.trials,
+            seed=request.seed,
+            target=request.target,
+            study=tuning.Study(
+                name=f"{request.model} {name} {key.removeprefix('tune-')[:16]}",
+                storage=request.storage or f"sqlite:///{Path(request.work) / 'studies.sqlite'}",
+                objectives=request.objectives,
+                workers=request.tuners,
+            ),
+        )
 
 
 @_kept("fit {name}")

@@ -68,10 +68,10 @@ class Run:
 
 
 def study_file(tuned: Tuned | None) -> dict[str, bytes]:
-    """Return the study's trials as one file; nothing where nothing was tuned."""
+    """Return the study's trials as one file, and its plots; nothing where nothing was tuned."""
     if tuned is None:
         return {}
-    return {"study.json": msgspec.json.format(msgspec.json.encode(tuned.trials))}
+    return {"study.json": msgspec.json.format(msgspec.json.encode(tuned.trials)), **tuned.plots}
 
 
 def contract_files(reports: tuple[ContractReport, ...]) -> dict[str, bytes]:

@@ -1,0 +1,65 @@
+"""Holding features, labels and the training set against their contracts before anything is learnt from them."""
+
+from pathlib import Path
+from typing import Final, NoReturn
+
+import numpy as np
+import polars as pl
+
+from data_contracts.errors import QuarantinedError
+from data_contracts.expectations import ContractReport
+from data_contracts.feature_set import FeatureSet
+from data_contracts.quarantine import as_html, as_markdown
+from data_contracts.table_expectations import check_table, rows_met
+from data_contracts.table_limits import KINDS, Kind, rules_of_table
+from models.dataset import Dataset
+from pipelines.steps.dataset import MIN_ROWS, Prepared
+
+MAX_BAD_ROWS: Final = 1000
+"""Rows written to bad_rows.csv."""
+
+
+def hold_rows_to_contract(prepared: Prepared, root: Path) -> tuple[ContractReport, ...]:
+    """Return the report of every table if all rows keep to their contracts.
+
+    Raises:
+        QuarantinedError: one table does not; report and rows lie under `root`/quarantine.
+    """
+    frame = pl.concat([frame_of(prepared.learn), frame_of(prepared.held_out)])
+    symbol, reports = prepared.instrument.symbol, []
+    for kind in KINDS:
+        report = check_table(
+            kind, frame, prepared.features, source=f"{kind} of {symbol}", instrument=symbol, min_rows=MIN_ROWS
+        )
+        if not report.met:
+            _set_aside(kind, frame, prepared.features, report, root)
+        reports.append(report)
+    return tuple(reports)
+
+
+def frame_of(rows: Dataset) -> pl.DataFrame:
+    """Return the columns that the rules name, features under their own; no copy of what lies column by column."""
+    features = {name: rows.features[:, index] for index, name in enumerate(rows.names)}
+    steps = np.diff(rows.event_ns, prepend=rows.event_ns[:1])
+    shares = np.bincount(rows.classes, minlength=3) / max(len(rows), 1)
+    return pl.DataFrame(
+        features
+        | {
+            "class": rows.classes,
+            "buy_pnl_bps": rows.buy_pnl_bps,
+            "sell_pnl_bps": rows.sell_pnl_bps,
+            "event_step_ns": steps,
+            "reach_ns": rows.end_ns - rows.event_ns,
+        }
+    ).with_columns(pl.lit(float(share)).alias(f"share_{one}") for one, share in enumerate(shares))
+
+
+def _set_aside(kind: Kind, frame: pl.DataFrame, features: FeatureSet, report: ContractReport, root: Path) -> NoReturn:
+    folder = root / "quarantine" / f"{kind} of {report.instrument.replace(':', ' ')}"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.md").write_text(as_markdown(report))
+    (folder / "report.html").write_text(as_html(report))
+    met = rows_met(frame, rules_of_table(kind, features))
+    frame.with_row_index("row").filter(pl.Series(~met)).head(MAX_BAD_ROWS).write_csv(folder / "bad_rows.csv")
+    rules = tuple(f"expected {result.rule.says}, got {result.observed}" for result in report.broken)
+    raise QuarantinedError(report.source, rules=rules, folder=folder)
