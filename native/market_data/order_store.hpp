@@ -83,9 +83,79 @@ class SparseReferences {
   std::size_t size_ = 0;
 };
 
+/// A number for each of a growing range of keys, most of them kNoHandle: in chunks of 128 keys, used again
+/// once they are empty.
+///
+/// Only the list of chunks grows with the range: 1 B for 32 keys. A look-up goes through it without a branch,
+/// since keys without a chunk share one that is always empty.
+class Directory {
+ public:
+  Directory() { (void)add_chunk(); }  // chunk 0, the empty one
+
+  void reserve(std::size_t keys, std::size_t chunks) {
+    chunks_.reserve(keys / kChunk + 1);
+    entries_.reserve(chunks * kChunk);
+    used_.reserve(chunks);
+    free_.reserve(chunks);
+  }
+
+  /// Keys it has room for.
+  [[nodiscard]] std::uint64_t size() const noexcept { return chunks_.size() * kChunk; }
+  void stretch(std::uint64_t key) { chunks_.resize(static_cast<std::size_t>(key / kChunk) + 1, 0); }
+
+  /// @param key below size().
+  [[nodiscard]] std::uint32_t operator[](std::uint64_t key) const noexcept {
+    return entries_[chunks_[key / kChunk] * kChunk + key % kChunk];
+  }
+
+  /// @param key below size() and without a value yet.
+  void set(std::uint64_t key, std::uint32_t value) {
+    std::uint32_t& chunk = chunks_[key / kChunk];
+    if (chunk == 0) chunk = add_chunk();
+    entries_[chunk * kChunk + key % kChunk] = value;
+    ++used_[chunk];
+  }
+
+  /// @param key with a value.
+  void clear(std::uint64_t key) noexcept {
+    std::uint32_t& chunk = chunks_[key / kChunk];
+    entries_[chunk * kChunk + key % kChunk] = kNoHandle;
+    if (--used_[chunk] == 0) {
+      free_.push_back(chunk);
+      chunk = 0;
+    }
+  }
+
+  [[nodiscard]] std::size_t bytes() const noexcept {
+    return (chunks_.capacity() + entries_.capacity() + used_.capacity() + free_.capacity()) *
+           sizeof(std::uint32_t);
+  }
+
+ private:
+  static constexpr std::size_t kChunk = 128;
+
+  [[nodiscard]] std::uint32_t add_chunk() {
+    if (!free_.empty()) {
+      const std::uint32_t chunk = free_.back();
+      free_.pop_back();
+      return chunk;
+    }
+    used_.push_back(0);
+    entries_.resize(used_.size() * kChunk, kNoHandle);
+    // Clearing needs no memory of its own: it may not throw.
+    if (free_.capacity() < used_.size()) free_.reserve(used_.capacity());
+    return static_cast<std::uint32_t>(used_.size() - 1);
+  }
+
+  std::vector<std::uint32_t, HugeAllocator<std::uint32_t>> chunks_;   ///< by key / 128
+  std::vector<std::uint32_t, HugeAllocator<std::uint32_t>> entries_;  ///< by chunk and key % 128
+  std::vector<std::uint32_t> used_;                                   ///< entries with a value, by chunk
+  std::vector<std::uint32_t> free_;
+};
+
 /// A pool of orders in pages of 32 successive references; a page whose orders are all gone is used again.
 ///
-/// A directory by reference / 32 names the page, so dense references cost one small look-up and no hash, and
+/// A directory by reference / 32 names the page, so dense references cost two small look-ups and no hash, and
 /// memory follows the orders that live, not those that ever were. References far from the others (an add may
 /// stretch the directory by 16 entries for each order yet seen, no further) are found by hash, one slot each.
 ///
@@ -97,7 +167,7 @@ class OrderStore {
   void reserve(std::size_t live, std::uint64_t references) {
     pool_.reserve(live);
     pages_.reserve(live / kPage + 1);
-    directory_.reserve(static_cast<std::size_t>(references / kPage + 1));
+    directory_.reserve(static_cast<std::size_t>(references / kPage + 1), live / kPage + 1);
   }
 
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
@@ -106,8 +176,9 @@ class OrderStore {
 
   [[nodiscard]] std::uint32_t find(std::uint64_t reference) const noexcept {
     const std::uint64_t page = reference / kPage;
-    if (page < directory_.size() && directory_[page] != kNoHandle) {
-      const std::uint32_t handle = directory_[page] * kPage + static_cast<std::uint32_t>(reference % kPage);
+    const std::uint32_t held = page < directory_.size() ? directory_[page] : kNoHandle;
+    if (held != kNoHandle) {
+      const std::uint32_t handle = held * kPage + static_cast<std::uint32_t>(reference % kPage);
       if (pool_[handle].lots != 0) return handle;
     }
     return sparse_.find(reference);
@@ -117,9 +188,10 @@ class OrderStore {
   /// a call of such a function for one without effect and drops it.
   [[gnu::always_inline]] void prefetch(std::uint64_t reference) const noexcept {
     const std::uint64_t page = reference / kPage;
-    if (page < directory_.size() && directory_[page] != kNoHandle) {
-      __builtin_prefetch(&pages_[directory_[page]]);
-      __builtin_prefetch(&pool_[directory_[page] * kPage + static_cast<std::uint32_t>(reference % kPage)]);
+    const std::uint32_t held = page < directory_.size() ? directory_[page] : kNoHandle;
+    if (held != kNoHandle) {
+      __builtin_prefetch(&pages_[held]);
+      __builtin_prefetch(&pool_[held * kPage + static_cast<std::uint32_t>(reference % kPage)]);
     }
   }
 
@@ -133,12 +205,14 @@ class OrderStore {
       sparse_.insert(reference, handle);
       return handle;
     }
-    if (directory_[page] == kNoHandle) {
-      directory_[page] = take_page();
-      pages_[directory_[page]].number = page;
+    std::uint32_t held = directory_[page];
+    if (held == kNoHandle) {
+      held = take_page();
+      directory_.set(page, held);
+      pages_[held].number = page;
     }
-    ++pages_[directory_[page]].live;
-    return directory_[page] * kPage + static_cast<std::uint32_t>(reference % kPage);
+    ++pages_[held].live;
+    return held * kPage + static_cast<std::uint32_t>(reference % kPage);
   }
 
   /// Forgets an order that find() gave.
@@ -150,7 +224,7 @@ class OrderStore {
       sparse_.erase(reference);
       spare_.push_back(handle);
     } else if (--page.live == 0) {
-      directory_[page.number] = kNoHandle;
+      directory_.clear(page.number);
       pages_.give_back(handle / kPage);
     }
   }
@@ -162,7 +236,7 @@ class OrderStore {
   }
 
   [[nodiscard]] std::size_t bytes() const noexcept {
-    return pool_.capacity() * sizeof(Order) + directory_.capacity() * sizeof(std::uint32_t) + pages_.bytes();
+    return pool_.capacity() * sizeof(Order) + directory_.bytes() + pages_.bytes();
   }
 
  private:
@@ -173,12 +247,12 @@ class OrderStore {
 
   static constexpr std::uint32_t kPage = 32;
   static constexpr std::uint64_t kSparsePage = std::numeric_limits<std::uint64_t>::max();
-  static constexpr std::uint64_t kDirectoryFree = 65'536;  ///< entries given without an order: 256 KiB
+  static constexpr std::uint64_t kDirectoryFree = 65'536;  ///< entries given without an order
   static constexpr std::uint64_t kDirectoryPerOrder = 16;
 
   bool stretch(std::uint64_t page) {
     if (page >= kDirectoryFree + kDirectoryPerOrder * seen_) return false;
-    directory_.resize(page + 1, kNoHandle);
+    directory_.stretch(page);
     return true;
   }
 
@@ -202,7 +276,7 @@ class OrderStore {
   }
 
   std::vector<Order, HugeAllocator<Order>> pool_;
-  std::vector<std::uint32_t, HugeAllocator<std::uint32_t>> directory_;
+  Directory directory_;
   Pool<Page> pages_;
   std::vector<std::uint32_t> spare_;
   SparseReferences sparse_;
