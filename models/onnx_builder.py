@@ -83,7 +83,8 @@ class GraphBuilder:
             self._tensors[bias] = (self._tensors[bias] * factor + shift).astype(np.float32)
             return values
         names = [
-            self.constant(name, np.float32(value).reshape(())) for name, value in (("factor", factor), ("shift", shift))
+            self.constant(name, np.array(value, dtype=np.float32))
+            for name, value in (("factor", factor), ("shift", shift))
         ]
         return self.node("Add", self.node("Mul", values, names[0]), names[1])
 
