@@ -32,7 +32,6 @@ def remembering(generator: np.random.Generator, rows: int, columns: int, memory:
         (0.9, 24, 4),
         pytest.param(0.0, 200, 19, marks=pytest.mark.long),
         pytest.param(0.9, 200, 19, marks=pytest.mark.long),
-        pytest.param(0.97, 200, 19, marks=pytest.mark.long),
     ],
 )
 def test_false_alarms_stay_within_the_stated_rate(memory, runs, most):
