@@ -114,10 +114,14 @@ class HandTier(Tier):
 
     def restart(self) -> None:
         self.killer.left = None
-        for handle in (self.controller.writer._file, self.controller.history._file):
-            os.close(handle)
+        self.close()
         self.controller = self.new_controller()
         self.restarts += 1
+
+    def close(self) -> None:
+        """Let go of the files that a controller holds until its process ends."""
+        for handle in (self.controller.writer._file, self.controller.history._file):
+            os.close(handle)
 
     # --- what is known of it --------------------------------------------------
 

@@ -81,6 +81,8 @@ class AnyInterleaving(RuleBasedStateMachine):
             if hasattr(self, "tier"):
                 self.settles()
         finally:
+            if hasattr(self, "tier"):
+                self.tier.close()
             self.patch.undo()
             self.folder.cleanup()
 
