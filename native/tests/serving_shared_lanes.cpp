@@ -153,7 +153,8 @@ TEST_CASE("without a worker a question times out, and the next worker says that 
   client::Client asker(path);
   server.reset();
   CHECK_FALSE(asker.served());
-  client::Question question = of({1});
+  const std::vector<float> values{1};  // a question only points to them
+  client::Question question = of(values);
   question.timeout_ns = 20'000'000;
   CHECK(asker.ask(question).status == client::Status::kTimeout);
   const Server next(path);
