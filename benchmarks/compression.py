@@ -49,7 +49,9 @@ def outcome(name: str, given: Prepared, *, seed: int = 1) -> Outcome:
     kind = family(name)
     seen = given.seen_through(kind.window)
     model = kind.fit(seen.learn.features, seen.learn.classes, kind.default(), seed)
-    fitted = FittedFamily(family=name, config=kind.default(), model=model, threshold=NEVER, walk_forward={}, notes=())
+    fitted = FittedFamily(
+        family=name, config=kind.default(), model=model, threshold=NEVER, cut=0.0, walk_forward={}, notes=()
+    )
     report = compress(fitted, seen, seed=seed).report
     if report is None:
         raise click.UsageError(f"family {name}: has no smaller form")

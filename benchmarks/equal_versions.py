@@ -110,7 +110,8 @@ def _regimes(events: int) -> Floats:
 
 
 def _days(events: int) -> Floats:
-    return np.sqrt(0.4 + 1.8 * (2.0 * (np.arange(events) % 5000) / 5000.0 - 1.0) ** 2)
+    spread: Floats = np.sqrt(0.4 + 1.8 * (2.0 * (np.arange(events) % 5000) / 5000.0 - 1.0) ** 2)
+    return spread
 
 
 def _leap(events: int) -> Floats:

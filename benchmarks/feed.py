@@ -15,6 +15,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -71,7 +72,7 @@ def _throughput() -> list[dict[str, Any]]:
         )
     ]
     for what, name in (("levels", "books by level, order-flow imbalance, weighted mid"), ("orders", "books by order")):
-        pairs = paired(lambda kind=what: ours(kind), lambda: _itch_book(tape), RUNS)
+        pairs = paired(partial(ours, what), lambda: _itch_book(tape), RUNS)
         rows.append(ratio(name, pairs, peer_name="itch-book 0.2.1", unit="messages/s", smaller_wins=False))
     return rows
 

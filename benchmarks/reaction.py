@@ -52,7 +52,7 @@ def reactions(state: Path, uri: str, versions: Sequence[int]) -> list[float]:
         time.sleep(float(random.uniform(0, POLL_MS / 1000)))  # at any moment between two polls
         begun = time.perf_counter()
         client.set_registered_model_alias(MODEL, "challenger", str(version))
-        _until(lambda version=version: _desk(state).get("shadow") == version)  # type: ignore[misc]
+        _until(lambda version=version: _desk(state).get("shadow") == version)
         seconds.append(time.perf_counter() - begun)
     return seconds
 

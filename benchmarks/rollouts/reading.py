@@ -38,7 +38,7 @@ def judge(journal: Path) -> dict[int, Judged]:
     """Fold the whole journal offline; return every rollout in it by id."""
     fold = JournalFold(policies_beside(journal).of)
     records = read_journal(journal).records
-    judged = {}
+    judged: dict[int, Judged] = {}
     for first in range(0, len(records), _AT_ONCE):
         fold.consume(records[first : first + _AT_ONCE])
         for model in fold.models.values():  # it keeps only the last rollouts in full: look before they are gone
