@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from data_contracts.feature_set import FeatureSet
 from data_contracts.journal import MarkoutStatus
+from data_contracts.manifest import DataRange
 from data_contracts.market_event import UNUSABLE
 from data_contracts.recording import Recording
 from market_data.features import compute_features
@@ -190,3 +191,15 @@ def spaced(event_ns: NDArray[np.int64], min_interval_ns: int) -> NDArray[np.intp
         kept.append(position)
         position = max(position + 1, int(np.searchsorted(event_ns, event_ns[position] + min_interval_ns)))
     return np.array(kept, dtype=np.intp)
+
+
+def range_of(recording: Recording) -> DataRange:
+    """Return what a manifest says of the recording."""
+    return DataRange(
+        source=recording.source.name,
+        instrument=recording.instrument.symbol,
+        fingerprint=recording.fingerprint,
+        first_event_ns=int(recording.events["event_ns"][0]),
+        last_event_ns=int(recording.events["event_ns"][-1]),
+        events=len(recording),
+    )

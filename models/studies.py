@@ -9,7 +9,7 @@ from data_contracts.manifest import DataRange
 from data_contracts.recording import Recording
 from market_data.feature_sets import complete, default_feature_set, feature_set_of
 from models.choice import choose
-from models.dataset import build_dataset
+from models.dataset import build_dataset, range_of
 from models.families import family
 from models.folds import walk_forward_days
 from models.labels import LabelConfig
@@ -102,7 +102,7 @@ def make_sections(
         yield Section(
             instrument=days[0].instrument.symbol,
             title=title,
-            ranges=tuple(_range(day) for day in days),
+            ranges=tuple(range_of(day) for day in days),
             study=study,
             fee_bps=days[0].instrument.fee_bps,
             embargo_s=embargo_ns / 1e9,
@@ -118,14 +118,3 @@ def _title(label: LabelConfig, horizon_s: float) -> str:
     if label.horizon_events is None:
         return f"{label.kind} {horizon_s:g} s"
     return f"{label.kind} {label.horizon_events} event{'s' if label.horizon_events > 1 else ''}"
-
-
-def _range(recording: Recording) -> DataRange:
-    return DataRange(
-        source=recording.source.name,
-        instrument=recording.instrument.symbol,
-        fingerprint=recording.fingerprint,
-        first_event_ns=int(recording.events["event_ns"][0]),
-        last_event_ns=int(recording.events["event_ns"][-1]),
-        events=len(recording),
-    )

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
@@ -41,18 +41,6 @@ class SequenceConfig(Struct, frozen=True, kw_only=True):
     epochs: int = 8
     """At most."""
     batch_rows: int = 256
-
-
-class SequenceNet(Protocol):
-    """From normalised windows (n, w, d) to logits (n, 3), or to moves (n, 1); it can write itself as a graph."""
-
-    def __call__(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return the logits, or moves in standard deviations."""
-        ...
-
-    def write(self, graph: GraphBuilder) -> str:
-        """Add the net's nodes over `graph.rows` and return the name of what it says, (batch, 3 or 1)."""
-        ...
 
 
 class SequenceModel:

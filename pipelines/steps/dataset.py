@@ -13,7 +13,7 @@ from data_contracts.manifest import DataRange, Label
 from data_contracts.recording import Recording
 from market_data.feature_sets import complete, default_feature_set, feature_set_of
 from market_data.recordings import after, first_share
-from models.dataset import Dataset, build_dataset
+from models.dataset import Dataset, build_dataset, range_of
 from models.folds import Fold, purged, walk_forward
 from models.labels import LabelReport
 from models.leakage import refuse_leaks
@@ -82,7 +82,7 @@ def prepare(recordings: Sequence[Recording], request: TrainRequest) -> Prepared:
         learn=learn,
         held_out=held_out,
         folds=walk_forward(learn.event_ns, folds=request.folds, end_ns=learn.end_ns, embargo_ns=learn.horizon_ns),
-        ranges=tuple(_range(part) for part in parts),
+        ranges=tuple(range_of(part) for part in parts),
         trained_until_ns=int(parts[-1].events["event_ns"][-1]),
     )
 
@@ -109,14 +109,3 @@ def _one_instrument(recordings: Sequence[Recording]) -> Instrument:
     if len(found) != 1:
         raise UsageError(f"training: expected recordings of one instrument, got {sorted(found) or 'none'}")
     return next(iter(found.values()))
-
-
-def _range(recording: Recording) -> DataRange:
-    return DataRange(
-        source=recording.source.name,
-        instrument=recording.instrument.symbol,
-        fingerprint=recording.fingerprint,
-        first_event_ns=int(recording.events["event_ns"][0]),
-        last_event_ns=int(recording.events["event_ns"][-1]),
-        events=len(recording),
-    )
