@@ -103,7 +103,8 @@ def _opened(study: Study) -> optuna.Study:
         Path(study.storage.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     return optuna.create_study(
         study_name=study.name,
-        storage=study.storage,
+        # Optuna fills in what stands in braces, and a folder may have them in its name.
+        storage=study.storage and study.storage.replace("{", "{{").replace("}", "}}"),
         load_if_exists=True,
         directions=[DIRECTIONS[name] for name in study.objectives],
         pruner=optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=1),

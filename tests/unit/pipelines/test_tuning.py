@@ -64,6 +64,13 @@ tuning.tune(family("logistic"), prepared(), trials=5, seed=1, study=study_of(Pat
 """
 
 
+def test_folder_of_a_study_may_have_braces_in_its_name(tmp_path: Path) -> None:
+    folder = tmp_path / "{a run}"
+    done = tune(family("logistic"), prepared(), trials=1, seed=1, study=study_of(folder))
+    assert len(done.trials) == 1
+    assert (folder / "studies.sqlite").is_file()
+
+
 def test_killed_study_goes_on_and_comes_to_what_it_would_have_come_to(tmp_path: Path) -> None:
     here = Path(__file__).parent
     code = KILLED.format(tests=str(here.parents[1]), here=str(here), folder=str(tmp_path))
