@@ -220,7 +220,8 @@ def as_row(check: Check) -> dict[str, Any]:
         "ratio": times,
         "low": times,
         "high": times,
-        "met": check.met or not check.decides,
+        "met": check.met,
+        "decides": check.decides,
     }
 
 

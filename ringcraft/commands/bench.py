@@ -65,7 +65,7 @@ def bench(name: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401  ea
         if name != "guardrails":
             _show(name, rows)
         out.print(machine())
-    if not all(row.get("met", True) for row in rows):
+    if not all(row.get("met", True) or not row.get("decides", True) for row in rows):
         sys.exit(NOT_SO)
 
 
