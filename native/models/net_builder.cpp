@@ -172,8 +172,8 @@ void NetBuilder::build(const OnnxNode& node) {
   if (!node.domain.empty() && !(node.domain == "com.microsoft" && node.kind == "Gelu")) {
     refuse_net("node " + node.domain + "." + node.kind);
   }
-  for (const auto one : {build_elementwise, build_product, build_movement, build_reduction, build_conv,
-                         build_lstm, build_quantization}) {
+  for (const auto one : {build_elementwise, build_product, build_movement, build_shape, build_reduction,
+                         build_conv, build_lstm, build_quantization}) {
     if (one(*this, node)) {
       return;
     }

@@ -133,20 +133,12 @@ bool build_product(NetBuilder& net, const OnnxNode& node);
 bool build_conv(NetBuilder& net, const OnnxNode& node);
 bool build_lstm(NetBuilder& net, const OnnxNode& node);
 bool build_movement(NetBuilder& net, const OnnxNode& node);
+bool build_shape(NetBuilder& net, const OnnxNode& node);
 bool build_reduction(NetBuilder& net, const OnnxNode& node);
 bool build_quantization(NetBuilder& net, const OnnxNode& node);
 
 /// `axis` of `rank`, counted from the end where negative.
 [[nodiscard]] std::size_t axis_of(std::int64_t axis, std::size_t rank);
-
-/// Copies `x`, seen through `strides` from `first` on, into a buffer with these sizes.
-/// @param sizes of the result; strides are in elements of x.
-void copy_strided(NetBuilder& net, const float* x, float* y, const Sizes& sizes, const Sizes& strides,
-                  std::int64_t first);
-
-/// Copies x[from] to y[to] for each pair; y keeps what it holds elsewhere.
-void copy_pairs(NetBuilder& net, const float* x, float* y, const std::vector<std::uint32_t>& to,
-                const std::vector<std::uint32_t>& from);
 
 /// Packs weights [inputs][outputs] for Kernels::linear.
 [[nodiscard]] std::vector<float> pack_linear(const std::vector<float>& weights, std::size_t inputs,

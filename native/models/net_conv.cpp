@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "models/net_builder.hpp"
+#include "models/net_copies.hpp"
 
 namespace ringcraft {
 namespace {

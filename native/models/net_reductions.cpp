@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "models/net_builder.hpp"
+#include "models/net_copies.hpp"
 
 namespace ringcraft {
 namespace {
