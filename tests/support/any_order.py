@@ -1,6 +1,7 @@
 """A tier whose every part moves only when it is told to: what a test of all interleavings drives."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -119,9 +120,11 @@ class HandTier(Tier):
         self.restarts += 1
 
     def close(self) -> None:
-        """Let go of the files that a controller holds until its process ends."""
-        for handle in (self.controller.writer._file, self.controller.history._file):
-            os.close(handle)
+        """Let go of the files that a controller, made or half made, holds until its process ends."""
+        for handle in list(Path("/proc/self/fd").iterdir()):
+            with suppress(OSError):  # of the listing itself
+                if handle.readlink().is_relative_to(self.state_dir):
+                    os.close(int(handle.name))
 
     # --- what is known of it --------------------------------------------------
 
