@@ -81,21 +81,26 @@ class RestApi {
 
   [[nodiscard]] Reply respond(HttpRequest& request, const Times& times);
   [[nodiscard]] Reply model_path(HttpRequest& request, const Times& times);
-  [[nodiscard]] Reply infer(HttpRequest& request, const Times& times, std::size_t model,
-                            std::uint32_t version);
-  [[nodiscard]] Reply decide(HttpRequest& request, const Times& times);
-  [[nodiscard]] Reply ask(InferRequest& asked, const HttpRequest& request, const Times& times,
-                          InferReply& reply);
-  [[nodiscard]] Reply error(int status, std::string_view text);
   [[nodiscard]] Reply not_found(std::string_view model, std::string_view version);
   [[nodiscard]] bool split(std::string_view target);
-  [[nodiscard]] bool inflated(HttpRequest& request, Reply& reply);
+  // rest_reply.cpp
+  [[nodiscard]] Reply error(int status, std::string_view text);
+  void write_head(const Reply& reply, const HttpRequest* request, std::string& out);
+  // rest_admission.cpp
   [[nodiscard]] bool admitted(const HttpRequest& request, bool infers, Reply& reply);
+  [[nodiscard]] bool inflated(HttpRequest& request, Reply& reply);
+  // rest_ask.cpp
   [[nodiscard]] InputShape shape_of(std::size_t model) const;
+  [[nodiscard]] Reply ask(InferRequest& asked, const HttpRequest& request, const Times& times,
+                          InferReply& reply);
+  // rest_infer.cpp
+  [[nodiscard]] Reply infer(HttpRequest& request, const Times& times, std::size_t model,
+                            std::uint32_t version);
   void write_infer(const InferReply& reply, std::size_t model, Reply& into);
   void write_tensor(const InferReply& reply, std::size_t tensor, Form form);
-  void write_head(const Reply& reply, const HttpRequest* request, std::string& out);
-  // Metadata: rest_metadata.cpp.
+  // rest_decide.cpp
+  [[nodiscard]] Reply decide(HttpRequest& request, const Times& times);
+  // rest_metadata.cpp
   [[nodiscard]] Reply server();
   [[nodiscard]] Reply ready();
   [[nodiscard]] Reply model_metadata(std::size_t model, std::uint32_t version);
@@ -104,9 +109,13 @@ class RestApi {
   [[nodiscard]] Reply statistics(std::optional<std::size_t> model, std::uint32_t version);
   [[nodiscard]] Reply index();
   [[nodiscard]] std::vector<std::uint32_t> versions_of(std::size_t model) const;
+  /// Whether a version is held; allocates nothing.
+  [[nodiscard]] bool holds(std::size_t model, std::uint32_t version) const;
+  /// Numbers in a version's output, or in that of every version; 0: they differ, or none is held.
+  [[nodiscard]] std::size_t outputs_of(std::size_t model, std::uint32_t version) const;
   [[nodiscard]] bool model_is_ready(std::size_t model) const;
-  VersionStats& stats_of(std::size_t model, std::uint32_t version);
   [[nodiscard]] bool all_ready() const;
+  VersionStats& stats_of(std::size_t model, std::uint32_t version);
 
   Engine& engine_;
   Holdings& holdings_;

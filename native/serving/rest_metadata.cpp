@@ -20,6 +20,15 @@ void append_versions(std::string& out, const std::vector<std::uint32_t>& version
   out += ']';
 }
 
+/// A dimension; what is not known is -1.
+void append_dim(std::string& out, std::size_t size) {
+  if (size == 0) {
+    out += "-1";
+  } else {
+    append_number(out, size);
+  }
+}
+
 }  // namespace
 
 std::vector<std::uint32_t> RestApi::versions_of(std::size_t model) const {
@@ -30,6 +39,28 @@ std::vector<std::uint32_t> RestApi::versions_of(std::size_t model) const {
   }
   std::sort(versions.begin(), versions.end());
   return versions;
+}
+
+bool RestApi::holds(std::size_t model, std::uint32_t version) const {
+  for (std::size_t slot = 0; slot < kMaxSlots; ++slot) {
+    if (version != kNoVersion && holdings_.held_version(model, slot) == version) return true;
+  }
+  return false;
+}
+
+std::size_t RestApi::outputs_of(std::size_t model, std::uint32_t version) const {
+  std::size_t common = 0;
+  for (std::size_t slot = 0; slot < kMaxSlots; ++slot) {
+    const std::uint32_t held = holdings_.held_version(model, slot);
+    const LoadedSlot* loaded = held == kNoVersion || (version != kNoVersion && version != held)
+                                   ? nullptr
+                                   : holdings_.slot(model, slot, held);
+    if (loaded == nullptr) continue;
+    const std::size_t outputs = loaded->live->outputs();
+    if (common != 0 && common != outputs) return 0;
+    common = outputs;
+  }
+  return common;
 }
 
 bool RestApi::model_is_ready(std::size_t model) const {
@@ -99,8 +130,10 @@ RestApi::Reply RestApi::model_metadata(std::size_t model, std::uint32_t version)
     json_ += ',';
   }
   append_number(json_, shape.width);
+  json_ += R"(]}],"outputs":[{"name":"output","datatype":"FP32","shape":[-1,)";
+  append_dim(json_, outputs_of(model, version));
   json_ +=
-      R"(]}],"outputs":[{"name":"output","datatype":"FP32","shape":[-1,-1]},{"name":"action","datatype":"INT8","shape":[-1]},)"
+      R"(]},{"name":"action","datatype":"INT8","shape":[-1]},)"
       R"({"name":"decision_id","datatype":"UINT64","shape":[-1]},{"name":"abstain","datatype":"UINT8","shape":[-1]}]})";
   return {};
 }
@@ -118,8 +151,10 @@ RestApi::Reply RestApi::model_config(std::size_t model, std::uint32_t version) {
     json_ += ',';
   }
   append_number(json_, shape.width);
+  json_ += R"(]}],"output":[{"name":"output","data_type":"TYPE_FP32","dims":[-1,)";
+  append_dim(json_, outputs_of(model, version));
   json_ +=
-      R"(]}],"output":[{"name":"output","data_type":"TYPE_FP32","dims":[-1,-1]},{"name":"action","data_type":"TYPE_INT8","dims":[-1]},)"
+      R"(]},{"name":"action","data_type":"TYPE_INT8","dims":[-1]},)"
       R"({"name":"decision_id","data_type":"TYPE_UINT64","dims":[-1]},{"name":"abstain","data_type":"TYPE_UINT8","dims":[-1]}]})";
   return {};
 }
@@ -171,7 +206,7 @@ RestApi::Reply RestApi::statistics(std::optional<std::size_t> model, std::uint32
 }
 
 RestApi::Reply RestApi::index() {
-  json_ = "[";
+  json_ += '[';
   for (std::size_t model = 0; model < kMaxModels; ++model) {
     if (engine_.route_of(model) == nullptr) continue;
     for (const std::uint32_t version : versions_of(model)) {
@@ -183,7 +218,7 @@ RestApi::Reply RestApi::index() {
       json_ += R"(","state":"READY","reason":""})";
     }
   }
-  json_ += "]";
+  json_ += ']';
   return {};
 }
 

@@ -103,6 +103,9 @@ def test_tritonclient_async_and_metadata(port: int) -> None:
         assert client.get_model_metadata(MODEL)["inputs"] == [
             {"name": "features", "datatype": "FP32", "shape": [-1, WIDTH]}
         ]
+        assert client.get_model_metadata(MODEL, "2")["outputs"][0] == {
+            "name": "output", "datatype": "FP32", "shape": [-1, 3],
+        }  # fmt: skip
         assert client.get_model_config(MODEL)["version_policy"] == {"specific": {"versions": [1, 2]}}
         assert [one["version"] for one in client.get_model_repository_index()] == ["1", "2"]
         waiting = [client.async_infer(MODEL, inputs(binary=True)) for _ in range(4)]
