@@ -34,7 +34,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def wait_ready(url: str, limit_s: float = 60.0) -> None:
+def wait_ready(url: str, limit_s: float = 180.0) -> None:
     end = time.monotonic() + limit_s
     while time.monotonic() < end:
         try:
