@@ -1,7 +1,8 @@
 """Databento's DBN: `esh4.mbo.dbn.zst`, or a folder of such files, one recording each.
 
 Schemas mbo (the book from its orders), mbp-1 and mbp-10 (from its levels), tbbo and trades (a trade with the touch
-before it, or with none). Prices are in 1e-9; which tick they are multiples of is found out by dbn_instruments.
+before it, or with none). Prices are in 1e-9; which tick they are multiples of is found out by dbn_instruments. What
+the venue said of its trading is read by dbn_status.
 """
 
 from pathlib import Path
@@ -14,7 +15,7 @@ from data_contracts.errors import FormatError
 from data_contracts.instrument import Instrument
 from data_contracts.market_event import DEPTH_LEVELS, MARKET_EVENT, BookDepths, EventFlag, MarketEvents
 from data_contracts.recording import Recording
-from market_data.formats import packed
+from market_data.formats import dbn_status, packed
 from market_data.formats.dbn_instruments import Head, describe, names_of, no_price, read_head
 from market_data.formats.touch import choose, drop_backwards_with_depth, touch_flags
 from native import _native
@@ -100,14 +101,23 @@ def _files(source: Path) -> list[Path]:
     found = [path for path in inside if path.is_file() and packed.bare_name(path).endswith(".dbn")]
     if not found and source.is_file() and packed.peek(source, len(_MAGIC)) == _MAGIC:
         found = [source]
-    return [path for path in found if ".definition." not in path.name]
+    return [path for path in found if not any(f".{kind}." in path.name for kind in ("definition", "status"))]
 
 
 class _File:
     """One file's records of the kind that its head says."""
 
-    def __init__(self, path: Path, head: Head, kind: str, records: NDArray[Any], by_type: dict[str, int]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        head: Head,
+        kind: str,
+        records: NDArray[Any],
+        by_type: dict[str, int],
+        statuses: NDArray[Any],
+    ) -> None:
         self.path, self.head, self.kind, self.records, self.by_type = path, head, kind, records, by_type
+        self.statuses = statuses
         found = [int(each) for each in np.unique(records["instrument"])]
         self.ids = {f"{head.venue}:{name}": each for each, name in names_of(head, found).items()}
 
@@ -127,6 +137,7 @@ class _File:
         else:
             events, levels, gaps = self._levels(mine, per_tick, depth=depth)
             skipped = {}
+        dbn_status.apply(events, self.statuses, mine)
         events, levels, backwards = drop_backwards_with_depth(events, levels)
         skipped |= {"out_of_order": backwards} if backwards else {}
         return Recording(
@@ -237,4 +248,5 @@ def _open(path: Path) -> _File:
         name = _ACTIONS.get(bytes(action), "other")
         by_type[name] = by_type.get(name, 0) + int(count)
     others = sum(count for rtype, count in summary["by_rtype"].items() if rtype != _KINDS[kind].rtype)
-    return _File(path, head, kind, records, by_type | ({"other_record": others} if others else {}))
+    statuses = dbn_status.beside(path) if head.schema else dbn_status.select(path, head, body)
+    return _File(path, head, kind, records, by_type | ({"other_record": others} if others else {}), statuses)

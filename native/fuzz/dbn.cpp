@@ -21,6 +21,9 @@ void require_sound(const MboTape& tape, bool depth) {
     require(((event.flags & kOneSided) != 0) == one_sided, "one-sided where a side is empty");
     const bool crossed = !one_sided && event.bid_ticks > event.ask_ticks;
     require(((event.flags & kCrossed) != 0) == crossed, "crossed where it crosses");
+    const bool met = (event.flags & (0U | kCrossed | kLocked)) != 0;
+    const bool whole = (event.flags & (0U | kGap | kResync)) == 0;
+    require(((event.flags & kAuction) != 0) == (met && whole), "an auction where a whole book does not match");
   }
   for (std::size_t i = 0; i < tape.depths.size(); ++i) {
     const MarketEvent& event = tape.events[i];

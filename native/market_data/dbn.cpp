@@ -65,6 +65,7 @@ class MboBook {
       snapshot_sequence_ = r.sequence();
       if (r.has(kLast)) turn_snapshot(false);
     } else if (r.has(kLast)) {
+      tell_auction();
       finish(r);
     } else {
       open_ = true;
@@ -96,8 +97,16 @@ class MboBook {
       books_.clear(0);
       books_.set_state(0, kGap, false);
     } else {
+      tell_auction();
       emit(snapshot_ns_, snapshot_ns_, {snapshot_sequence_, 0, 0});
     }
+  }
+
+  /// A venue that trades continuously would have matched what stands crossed or locked in a whole book.
+  void tell_auction() {
+    const std::uint32_t state = books_.state(0);
+    const bool whole = (state & (0U | kGap | kResync)) == 0;
+    books_.set_state(0, kAuction, whole && (state & (0U | kCrossed | kLocked)) != 0);
   }
 
   DbnStatus apply(MboRecord r) {

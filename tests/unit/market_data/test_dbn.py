@@ -2,71 +2,19 @@
 
 import bisect
 import random
-from datetime import date
 from pathlib import Path
-from types import SimpleNamespace
 
 import databento_dbn as databento
 import numpy as np
 import pytest
 import zstandard
+from support.dbn_files import CLEAR, LAST, MAYBE_BAD, SNAPSHOT, START, UNIT, head, order, write
 
 from data_contracts.errors import FormatError, UsageError
 from data_contracts.market_event import EventFlag
 from market_data.reading import read_recordings
 
 ES = "cme-es-mbo-20231225"
-LAST, SNAPSHOT, MAYBE_BAD = 128, 32, 4
-UNIT = 1_000_000_000
-START = 1_700_000_000 * UNIT
-
-
-def head(schema: str | None = "mbo", *, ids: dict[str, int] | None = None) -> bytes:
-    mappings = [
-        SimpleNamespace(
-            raw_symbol=name,
-            intervals=[
-                SimpleNamespace(start_date=date(2023, 11, 14), end_date=date(2023, 11, 15), symbol=str(number)),
-            ],
-        )
-        for name, number in (ids or {"ESZ3": 7}).items()
-    ]
-    said = databento.Metadata(
-        dataset="GLBX.MDP3",
-        start=START,
-        stype_in=databento.SType.RAW_SYMBOL,
-        stype_out=databento.SType.INSTRUMENT_ID,
-        schema=schema and databento.Schema.from_str(schema),
-        mappings=mappings,
-    )
-    return bytes(said)
-
-
-def order(action: str, side: str, number: int, price: float, size: int, at: int, **more: int) -> bytes:
-    return bytes(
-        databento.MBOMsg(
-            publisher_id=more.get("publisher", 1),
-            instrument_id=more.get("instrument", 7),
-            ts_event=START + at,
-            order_id=number,
-            price=round(price * UNIT),
-            size=size,
-            action=databento.Action(action),
-            side=databento.Side(side),
-            ts_recv=START + at + 5,
-            flags=more.get("flags", LAST),
-            sequence=at,
-        )
-    )
-
-
-def write(folder: Path, *records: bytes, schema: str | None = "mbo", name: str = "es.mbo.dbn") -> Path:
-    path = folder / name
-    path.write_bytes(head(schema) + b"".join(records))
-    return path
-
-
-CLEAR = order("R", "N", 0, 0, 0, 1)
 
 
 def touches(path: Path) -> list[tuple[int, ...]]:
@@ -85,7 +33,11 @@ def test_real_hour_applies_whole_and_is_never_crossed_once_it_trades(test_data: 
     assert np.abs(trades["trade_lots"]).sum() == 9_892 - 44  # one trade of 44 has no aggressor
     opened = events["event_ns"] > np.datetime64("2023-12-25T23:00:00.15", "ns").astype("int64")
     assert not events["flags"][opened].any()
-    assert np.any(events["flags"][~opened] & int(EventFlag.CROSSED))
+    before = events["flags"][events["event_ns"] < np.datetime64("2023-12-25T23:00", "ns").astype("int64")]
+    # Crossed from 22:39:55 on, until the opening trade: the venue gathers orders.
+    assert [int(each) for each in np.unique(before)] == [0, int(EventFlag.CROSSED | EventFlag.AUCTION)]
+    assert int(events["trade_lots"][len(before)]) == 0
+    assert not events["flags"][len(before)]
     assert hour.depth is not None
     for position, name in enumerate(("bid_ticks", "bid_lots", "ask_ticks", "ask_lots")):
         assert np.array_equal(hour.depth[:, position, 0], events[name])
@@ -269,42 +221,6 @@ def test_definitions_or_a_file_beside_name_the_tick(tmp_path: Path) -> None:
     beside = '{"instrument": {"symbol": "GLBX:ESZ3", "tick_size": "0.5", "lot_size": "1", "currency": "EUR"}}'
     (tmp_path / "es.mbo.dbn.instrument.json").write_text(beside)
     assert read_recordings(path)[0].events["bid_ticks"].tolist() == [198]
-
-
-def quote(action: str, side: str, price: float, size: int, at: int, *, bid: float, ask: float, flags: int) -> bytes:
-    return bytes(
-        databento.MBP1Msg(
-            publisher_id=1,
-            instrument_id=7,
-            ts_event=START + at,
-            price=round(price * UNIT),
-            size=size,
-            action=databento.Action(action),
-            side=databento.Side(side),
-            depth=0,
-            ts_recv=START + at + 5,
-            flags=flags,
-            sequence=at,
-            levels=databento.BidAskPair(round(bid * UNIT), round(ask * UNIT), 3, 4, 1, 1),
-        )
-    )
-
-
-@pytest.mark.parametrize(("schema", "ask"), [("mbp-1", 402), ("tbbo", 401), (None, 402)])
-def test_levels_are_read_with_their_trades(tmp_path: Path, schema: str | None, ask: int) -> None:
-    path = write(
-        tmp_path,
-        quote("A", "B", 100.0, 3, 1, bid=100.0, ask=100.25, flags=LAST),
-        quote("T", "B", 100.25, 4, 2, bid=100.0, ask=100.25, flags=0),
-        quote("C", "A", 100.25, 4, 2, bid=100.0, ask=100.5, flags=LAST),
-        schema=schema,
-    )
-    (day,) = read_recordings(path, depth=True)
-    trade = day.events[1]
-    assert trade[["bid_ticks", "bid_lots", "ask_ticks", "ask_lots"]].tolist() == (400, 3, ask, 4)
-    assert trade[["trade_ticks", "trade_lots"]].tolist() == (401, 4)
-    assert day.depth is not None
-    assert day.depth[1, 2, 0] == ask
 
 
 @pytest.mark.parametrize(
