@@ -4,6 +4,7 @@ Where native code carries decayed sums from event to event, this recomputes ever
 """
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from data_contracts.market_event import UNUSABLE, BookDepths, MarketEvents
 from market_data.feature_sets import needs_depth, needs_leader, needs_sizes
 from market_data.reference.depth_features import depth_columns
 from market_data.reference.lead_lag_features import followed_bps, lead_lag_columns, leader_states
-from market_data.reference.sessions import runs
+from market_data.reference.sessions import Rows, runs
 
 Floats = NDArray[np.float64]
 
@@ -26,10 +27,11 @@ def reference_features(
     depth: BookDepths | None = None,
     leader: MarketEvents | None = None,
     time_zone: str = "UTC",
+    rows: Rows | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Return the matrix, shape (n, d), and whether each row may be acted on, shape (n,).
 
-    Quadratic in n: for a few thousand events.
+    Quadratic in n: for a few thousand events, or for some rows of more where no leader is read.
 
     Args:
         events: n, oldest first.
@@ -37,21 +39,23 @@ def reference_features(
         depth: their levels, where the set reads them.
         leader: the leader's events, in order of time, where the set reads one.
         time_zone: where the instrument trades.
+        rows: the events whose vectors are wanted, rising, each from all events before it; None: all of them.
     """
+    wanted = np.arange(len(events)) if rows is None else rows
     if needs_depth(feature_set) or needs_leader(feature_set):
-        return _by_session(events, feature_set, depth, leader, time_zone)
-    matrix = np.zeros((len(events), len(feature_set.features)), dtype=np.float32)
-    ready = np.zeros(len(events), dtype=bool)
-    session = Session(feature_set)
-    vector = matrix[0] if len(events) else None
-    for row, event in enumerate(events):
-        usable = session.takes(event)
-        if usable:
-            session.take(event)
-            vector = np.array([getattr(session, name)() for name in feature_set.features], dtype=np.float32)
-        matrix[row] = vector
-        touch_usable = not int(event["flags"]) & int(UNUSABLE)
-        ready[row] = session.warm and touch_usable and bool(np.isfinite(matrix[row]).all())
+        return _by_session(events, feature_set, depth, leader, time_zone, wanted)
+    matrix = np.zeros((len(wanted), len(feature_set.features)), dtype=np.float32)
+    ready = np.zeros(len(wanted), dtype=bool)
+    session, done = Session(feature_set), 0
+    for place, row in enumerate(wanted):
+        for event in events[done : row + 1]:
+            if session.takes(event):
+                session.take(event)
+        done = row + 1
+        if session.begun:
+            matrix[place] = [getattr(session, name)() for name in feature_set.features]
+        touch_usable = not int(events["flags"][row]) & int(UNUSABLE)
+        ready[place] = session.warm and touch_usable and bool(np.isfinite(matrix[place]).all())
     return matrix, ready
 
 
@@ -61,11 +65,16 @@ def _by_session(
     depth: BookDepths | None,
     leader: MarketEvents | None,
     time_zone: str,
+    wanted: Rows,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     gap_s, least = feature_set.parameters["session_gap_s"], feature_set.warm_up_events
     matrix = np.zeros((len(events), len(feature_set.features)), dtype=np.float32)
     warm, taken = np.zeros(len(events), dtype=bool), np.full(len(events), -1)
     own = runs(events, depth, sizes=needs_sizes(feature_set), session_gap_s=gap_s)
+    for run in own:
+        taken[run.rows] = run.rows
+    last = np.maximum.accumulate(taken)  # what is not taken repeats the last vector, zeros before the first
+    own = [replace(run, asked=np.isin(run.rows, last[wanted])) for run in own]
     states = leader_states(events[:0] if leader is None else leader, gap_s)
     followed = followed_bps(states, own)
     for run in own:
@@ -76,10 +85,9 @@ def _by_session(
             columns = depth_columns(run, feature_set, time_zone)
         matrix[run.rows] = np.stack([columns[name] for name in feature_set.features], axis=1)
         warm[run.rows] = (np.arange(1, len(run.rows) + 1) >= least) & led
-        taken[run.rows] = run.rows
-    last = np.maximum.accumulate(taken)  # what is not taken repeats the last vector, zeros before the first
-    matrix, warm = np.where(last[:, None] >= 0, matrix[last], np.float32(0)), (last >= 0) & warm[last]
-    return matrix, warm & ((events["flags"] & UNUSABLE) == 0) & np.isfinite(matrix).all(axis=1)
+    source = last[wanted]
+    matrix, warm = np.where(source[:, None] >= 0, matrix[source], np.float32(0)), (source >= 0) & warm[source]
+    return matrix, warm & ((events["flags"][wanted] & UNUSABLE) == 0) & np.isfinite(matrix).all(axis=1)
 
 
 class Session:
@@ -96,6 +104,12 @@ class Session:
         self._clock_ns: int | None = None
         self._last_trade = 0.0
         self._gap_s = 0.0
+        self._held: tuple[Floats, ...] = ()
+
+    @property
+    def begun(self) -> bool:
+        """Whether any event was taken."""
+        return bool(self._rows)
 
     @property
     def warm(self) -> bool:
@@ -122,14 +136,18 @@ class Session:
         self._rows.append(tuple(float(event[name]) for name in names))
         if event["trade_ticks"] != 0:
             self._last_trade = float(event["trade_ticks"])
+        self._held = ()
 
-    def _columns(self) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-        bid, ask, bid_lots, ask_lots, traded = np.array(self._rows).T
-        return bid, ask, bid_lots, ask_lots, traded
+    def _columns(self) -> tuple[Floats, ...]:
+        """Return bid, ask, bid lots, ask lots, signed traded lots and age in seconds of all events."""
+        if not self._held:
+            times_s = np.array(self._times_s)
+            self._held = (*np.array(self._rows).T, times_s[-1] - times_s)
+        return self._held
 
     def _weights(self, half_life_s: float) -> Floats:
-        age_s = self._times_s[-1] - np.array(self._times_s)
-        return np.exp2(-age_s / half_life_s)
+        *_, age_s = self._columns()
+        return np.asarray(np.exp2(-age_s / half_life_s))
 
     def _decayed(self, values: Floats, half_life_s: float) -> float:
         return float(np.sum(self._weights(half_life_s) * values))
@@ -150,14 +168,14 @@ class Session:
         return float(np.sum(stood * mids[:-1]) + weights[0] * mids[0])
 
     def _order_flow(self, half_life_s: float) -> float:
-        bid, ask, bid_lots, ask_lots, _ = self._columns()
+        bid, ask, bid_lots, ask_lots, *_ = self._columns()
         flow = _side_flow(bid, bid_lots) - _side_flow(-ask, ask_lots)
         weights = self._weights(half_life_s)
         depth = float(np.sum(weights * 0.5 * (bid_lots + ask_lots)) / np.sum(weights))
         return float(np.sum(weights * flow)) / depth if depth > 0 else 0.0
 
     def _trade_imbalance(self, half_life_s: float) -> float:
-        *_, traded = self._columns()
+        *_, traded, _ = self._columns()
         return self._decayed(traded, half_life_s) / (self._decayed(np.abs(traded), half_life_s) + 1.0)
 
     def _volatility(self, half_life_s: float) -> float:

@@ -11,6 +11,8 @@ from data_contracts.market_event import UNUSABLE, BookDepths, MarketEvents
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
+_MOST_WEIGHTS = 1 << 22  # of a matrix of weights held at once: 32 MiB
+
 
 @dataclass(frozen=True)
 class Run:
@@ -22,12 +24,14 @@ class Run:
         clock_ns: their time, never falling.
         time_s: seconds since the session began.
         depth: their levels, or None.
+        asked: at which of them sums are wanted, shape (n,); at the others they are NaN.
     """
 
     rows: Rows
     events: MarketEvents
     clock_ns: NDArray[np.int64]
     depth: BookDepths | None
+    asked: NDArray[np.bool_]
 
     @property
     def time_s(self) -> Floats:
@@ -46,14 +50,20 @@ class Run:
 
     def decayed(self, values: Floats, half_life_s: float) -> Floats:
         """Return at each event the sum of all values up to it, each halved every half-life since."""
-        return own_weights(self.time_s, half_life_s) @ values
+        found, times = np.full(len(values), np.nan), self.time_s
+        asked = np.flatnonzero(self.asked)
+        for part in np.array_split(asked, len(asked) * len(times) // _MOST_WEIGHTS + 1):
+            after = np.arange(len(times)) > part[:, None]
+            age_s = np.maximum(times[part, None] - times, 0.0)
+            found[part] = np.where(after, 0.0, np.exp2(-age_s / half_life_s)) @ values
+        return found
 
     def mean(self, values: Floats, half_life_s: float) -> Floats:
         """Return the mean over all past time of a value that stands until the next, before the start the first."""
-        times = self.time_s
-        return np.array(
-            [standing_mean(times[: n + 1], values[: n + 1], times[n], half_life_s) for n in range(len(times))]
-        )
+        found, times = np.full(len(values), np.nan), self.time_s
+        for n in np.flatnonzero(self.asked):
+            found[n] = standing_mean(times[: n + 1], values[: n + 1], times[n], half_life_s)
+        return found
 
 
 def runs(events: MarketEvents, depth: BookDepths | None, *, sizes: bool, session_gap_s: float) -> list[Run]:
@@ -69,15 +79,10 @@ def runs(events: MarketEvents, depth: BookDepths | None, *, sizes: bool, session
         silent = np.flatnonzero((times[1:] - clock[:-1]) * 1e-9 > session_gap_s)
         count = int(silent[0]) + 1 if len(silent) else len(rows)
         kept = rows[:count]
-        found.append(Run(kept, events[kept], clock[:count], None if depth is None else depth[kept]))
+        levels = None if depth is None else depth[kept]
+        found.append(Run(kept, events[kept], clock[:count], levels, np.ones(count, dtype=bool)))
         rows = rows[count:]
     return found
-
-
-def own_weights(time_s: Floats, half_life_s: float) -> Floats:
-    """Return 2^(-age / half-life) at each event of each up to it, shape (n, n); 0 of those after it."""
-    age_s = time_s[:, None] - time_s[None, :]
-    return np.tri(len(time_s)) * np.exp2(-np.maximum(age_s, 0.0) / half_life_s)
 
 
 def others_weights(at_s: Floats, time_s: Floats, half_life_s: float) -> Floats:
