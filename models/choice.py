@@ -7,8 +7,9 @@ import optuna
 
 from models.dataset import Dataset
 from models.families import family
+from models.families.port import Target
+from models.fitting import fit_on, losses
 from models.folds import walk_forward
-from models.metrics import log_losses
 
 
 class Choice(NamedTuple):
@@ -18,8 +19,11 @@ class Choice(NamedTuple):
     trials: int
 
 
-def choose(name: str, rows: Dataset, *, trials: int, seed: int, folds: int = 2) -> Choice:
-    """Return the best of `trials` configurations by walk-forward log loss on `rows` alone, the default among them."""
+def choose(name: str, rows: Dataset, *, trials: int, seed: int, folds: int = 2, target: Target = "direction") -> Choice:
+    """Return the best of `trials` configurations by walk-forward loss on `rows` alone, the default among them.
+
+    The loss is the log loss, or the squared error where moves are learnt.
+    """
     kind = family(name)
     rows = rows.seen_through(kind.window)
     default = kind.default()
@@ -33,12 +37,12 @@ def choose(name: str, rows: Dataset, *, trials: int, seed: int, folds: int = 2) 
     def loss(trial: optuna.Trial) -> float:
         config = kind.suggest(trial)
         trial.set_user_attr("config", config)
-        losses = []
+        found = []
         for fold in made:
             train, test = rows.rows(fold.train), rows.rows(fold.test)
-            scores = kind.fit(train.features, train.classes, config, seed).scores(test.features)
-            losses.append(float(log_losses(scores, test.classes).mean()))
-        return float(np.mean(losses))
+            scores = fit_on(kind, train, config, seed, target).scores(test.features)
+            found.append(float(losses(scores, test).mean()))
+        return float(np.mean(found))
 
     study.optimize(loss, n_trials=trials)
     return Choice(study.best_trial.user_attrs["config"], trials)

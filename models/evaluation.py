@@ -33,7 +33,7 @@ def evaluate(
     """Return every metric of `scores` on the n rows of `dataset`, for the rule with `threshold`.
 
     Intervals are 95 %, from a moving-block bootstrap with blocks of several label windows. What depends on the rows'
-    order or on bins carries none. What needs probabilities is null for scores of one column.
+    order or on bins carries none. What needs probabilities is null for scores of one column, R2 for those of three.
 
     Args:
         scores: P(down), P(flat), P(up), (n, 3), or expected moves, (n, 1).
@@ -67,8 +67,10 @@ def _of_the_label(scores: Scores, dataset: Dataset, *, seed: int, cut: float) ->
             metrics.correlation,
         ),
     }
+    unknown = Estimate(value=None)
     if scores.shape[1] == 1:
-        unknown = Estimate(value=None)
+        wrong = (scores[:, 0].astype(np.float64) - dataset.mid_move_bps) ** 2
+        asked["r2"] = (np.column_stack([wrong, dataset.mid_move_bps**2]), metrics.r_squared)
         nothing = {"log_loss": unknown, "brier": unknown, "calibration_error": unknown}
         return _with_intervals(asked, dataset, seed) | nothing
     losses, squares = metrics.log_losses(scores, dataset.classes), metrics.brier_scores(scores, dataset.classes)
@@ -77,7 +79,7 @@ def _of_the_label(scores: Scores, dataset: Dataset, *, seed: int, cut: float) ->
         "brier": (np.column_stack([squares, ones]), metrics.mean),
     }
     error = Estimate(value=metrics.calibration_error(scores, dataset.classes))
-    return _with_intervals(asked, dataset, seed) | {"calibration_error": error}
+    return _with_intervals(asked, dataset, seed) | {"calibration_error": error, "r2": unknown}
 
 
 def _of_the_rule(

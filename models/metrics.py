@@ -78,6 +78,17 @@ def correlation(parts: NDArray[np.float64]) -> NDArray[np.float64]:
     return r
 
 
+def r_squared(parts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return 1 - squared error / squared move from sums (b, 2): the share explained against expecting no move.
+
+    Source:
+        Gu, Kelly and Xiu (2020), Review of Financial Studies 33(5): not against the mean, which nobody knows ahead.
+    """
+    none = np.full(len(parts), np.nan)
+    left: NDArray[np.float64] = np.divide(parts[:, 0], parts[:, 1], out=none, where=parts[:, 1] > 0)
+    return 1.0 - left
+
+
 def log_losses(scores: Scores, classes: Classes) -> NDArray[np.float64]:
     """Return -ln P(true class) of each row, shape (n,), probabilities floored at 1e-7."""
     right = scores[np.arange(len(classes)), classes].astype(np.float64)

@@ -11,6 +11,7 @@ from market_data.feature_sets import complete, default_feature_set, feature_set_
 from models.choice import choose
 from models.dataset import build_dataset, range_of
 from models.families import family
+from models.families.port import Target
 from models.folds import walk_forward_days
 from models.labels import LabelConfig
 from models.study import Study, run_study
@@ -37,6 +38,8 @@ class Setting(Struct, frozen=True, kw_only=True):
     min_day_rows: int
     """Days with fewer are not tested."""
     feature_set: str | None = None
+    target: Target = "direction"
+    """What families that can learn either are taught: the class, or the move of mid in bps."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,9 @@ def make_sections(
         for name in setting.families:
             on_step(f"{title}: tunes {name}")
             first = rows.rows(folds[0].train)
-            chosen[name] = choose(name, first, trials=setting.tuning_trials, seed=setting.seeds[0]).config
+            chosen[name] = choose(
+                name, first, trials=setting.tuning_trials, seed=setting.seeds[0], target=setting.target
+            ).config
         study = run_study(
             rows,
             report,
@@ -97,6 +102,7 @@ def make_sections(
             families=chosen,
             seeds=setting.seeds,
             trials=tried,
+            target=setting.target,
             on_step=_named(title, on_step),
         )
         yield Section(

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from data_contracts.errors import ModelError
 from data_contracts.manifest import Estimate
 from models.baselines import BASELINES, fit_baseline
-from models.controls import shuffled, with_leak
+from models.controls import Control, control, with_leak
 from models.dataset import Dataset
 from models.evaluation import evaluate, sums_a_period
 from models.families import family
+from models.families.port import Target
 from models.findings import findings
+from models.fitting import class_cut, fit_on
 from models.folds import Fold
 from models.labels import LabelReport
 from models.leakage import refuse_leaks
@@ -55,21 +57,22 @@ class Study:
     tested: Dataset
     results: tuple[Result, ...]
     baselines: tuple[Result, ...]
-    control: Metrics
-    """The logistic family's figures on the same rows with labels shuffled."""
+    control: Control
+    """What the logistic family finds on the same rows with labels shuffled."""
     leak_caught: bool
     trials: int
 
 
-def walk(rows: Dataset, folds: tuple[Fold, ...], fit: Fit, *, cut: float = 0.0) -> Walked:
-    """Return out-of-fold scores of every fold after the first, and one threshold chosen on the first fold alone.
+def walk(rows: Dataset, folds: tuple[Fold, ...], fit: Fit) -> Walked:
+    """Return out-of-fold scores of every fold after the first; threshold and cut are chosen on the first fold alone.
 
-    The first fold's test rows come before everything that is reported: the threshold has seen nothing else.
+    The first fold's test rows come before everything that is reported: nothing else is seen by what is chosen.
     """
     said = [fit(rows.rows(fold.train))(rows.features[fold.test]) for fold in folds]
-    threshold, _ = choose_threshold(said[0], rows.rows(folds[0].test))
+    first = rows.rows(folds[0].test)
+    threshold, _ = choose_threshold(said[0], first)
     tested = np.concatenate([fold.test for fold in folds[1:]])
-    return Walked(np.concatenate(said[1:]), rows.rows(tested), threshold, cut)
+    return Walked(np.concatenate(said[1:]), rows.rows(tested), threshold, class_cut(said[0], first))
 
 
 def run_study(
@@ -80,6 +83,7 @@ def run_study(
     families: dict[str, Config],
     seeds: tuple[int, ...],
     trials: int,
+    target: Target = "direction",
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Study:
     """Return every family's and baseline's figures on the tested days, with controls.
@@ -91,6 +95,7 @@ def run_study(
         families: configurations by family, chosen without the folds' test rows.
         seeds: each family learns once with each.
         trials: configurations tried before this study, tuning included; what this study itself runs is added.
+        target: what a family that can learn either is taught: the class, or the move itself.
         on_step: told what is being fitted.
     """
     walked: dict[str, list[Walked]] = {}
@@ -98,15 +103,14 @@ def run_study(
         for seed in seeds:
             on_step(f"{name}, seed {seed}")
             seen = rows.seen_through(family(name).window)
-            walked.setdefault(name, []).append(walk(seen, folds, _fit(name, config, seed)))
+            walked.setdefault(name, []).append(walk(seen, folds, _fit(name, config, seed, target)))
     plain = {}
     for name in BASELINES:
         on_step(f"baseline {name}")
-        first = fit_baseline(name, rows.rows(folds[0].train), seed=seeds[0])
-        plain[name] = walk(rows, folds, _fit_baseline(name, seeds[0]), cut=first.cut)
+        plain[name] = walk(rows, folds, _fit_baseline(name, seeds[0]))
     on_step("control: shuffled labels")
-    untied = shuffled(rows, seed=seeds[0], starts=[fold.test[0] for fold in folds])
-    dealt = walk(untied, folds, _fit(CONTROL_FAMILY, family(CONTROL_FAMILY).default(), seeds[0]))
+    plainest = _fit(CONTROL_FAMILY, family(CONTROL_FAMILY).default(), seeds[0])
+    untied = control(rows, lambda dealt: walk(dealt, folds, plainest)[:2], seed=seeds[0])
     tried = trials + sum(len(each) for each in walked.values())
     every = [each for several in walked.values() for each in several]
     sharpes = [s for each in every if (s := sharpe_ratio(sums_a_period(each.scores, each.rows, each.threshold)))]
@@ -136,7 +140,7 @@ def run_study(
         tested=plain[BASELINES[0]].rows,
         results=tuple(results),
         baselines=tuple(Result(name, found, (found,), ()) for name, found in baselines.items()),
-        control=figures(dealt),
+        control=untied,
         leak_caught=catches_leak(plain[BASELINES[0]].rows),
         trials=tried,
     )
@@ -172,8 +176,8 @@ def catches_leak(rows: Dataset) -> bool:
     return False
 
 
-def _fit(name: str, config: Config, seed: int) -> Fit:
-    return lambda rows: family(name).fit(rows.features, rows.classes, config, seed).scores
+def _fit(name: str, config: Config, seed: int, target: Target = "direction") -> Fit:
+    return lambda rows: fit_on(family(name), rows, config, seed, target).scores
 
 
 def _fit_baseline(name: str, seed: int) -> Fit:

@@ -15,6 +15,7 @@ from ringcraft.terminal import print_json, progress, say
 
 if TYPE_CHECKING:
     from data_contracts.recording import Recording
+    from models.families.port import Target
     from models.labels import LabelConfig
     from models.studies import Section
 
@@ -38,6 +39,13 @@ if TYPE_CHECKING:
     multiple=True,
     help="A horizon in events, at which every move counts unless --label-bps says otherwise; repeat for more.",
 )
+@click.option(
+    "--target",
+    type=click.Choice(["direction", "move"]),
+    default="direction",
+    show_default=True,
+    help="Taught where a family can learn either: the class, or the expected move in bps.",
+)
 @click.option("--label", "label_kind", type=click.Choice(KINDS), default="mid_move", show_default=True)
 @click.option("--label-bps", type=click.FloatRange(min=0), default=None, help="Default: half the median spread.")
 @click.option("--label-spreads", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True)
@@ -57,6 +65,7 @@ def evaluate(
     seeds: tuple[int, ...],
     horizons_s: tuple[float, ...],
     horizons_events: tuple[int, ...],
+    target: "Target",
     label_kind: str,
     label_bps: float | None,
     label_spreads: float,
@@ -77,6 +86,7 @@ def evaluate(
     """
     import msgspec
 
+    from models.controls import found_something
     from models.studies import Setting, make_sections
     from models.study_report import write_report
 
@@ -91,6 +101,7 @@ def evaluate(
         tuning_trials=trials,
         feature_set=feature_set,
         min_day_rows=min_day_rows,
+        target=target,
     )
     every_move = 0.0 if label_bps is None else label_bps
     labels: list[tuple[LabelConfig, float]] = [
@@ -115,7 +126,8 @@ def evaluate(
                 if report is not None:  # after each, so that a long run that is ended leaves what was done
                     report.write_text(write_report("What the models are worth after costs", setting, sections))
     if as_json:
-        print_json([_plain(section) for section in sections])
+        leaks = found_something([section.study.control for section in sections])
+        print_json([_plain(section, found) for section, found in zip(sections, leaks, strict=True)])
         return
     for section in sections:
         say(f"[bold]{section.instrument}, {section.title}[/]", indent=0)
@@ -147,7 +159,7 @@ def _instruments(
                 yield list(read_recordings(source, format=format_name, instrument=symbol, depth=depth))
 
 
-def _plain(section: "Section") -> dict[str, object]:
+def _plain(section: "Section", leaks: bool) -> dict[str, object]:
     import msgspec
 
     study = section.study
@@ -166,6 +178,6 @@ def _plain(section: "Section") -> dict[str, object]:
             }
             for result in (*study.results, *study.baselines)
         ],
-        "control_shuffled_labels": msgspec.to_builtins(study.control),
+        "control_shuffled_labels": msgspec.to_builtins(study.control) | {"leaks": leaks},
         "leak_caught": study.leak_caught,
     }

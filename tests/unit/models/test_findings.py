@@ -11,7 +11,7 @@ from data_contracts.manifest import Estimate
 from market_data.feature_sets import QUOTES_V1
 from market_data.reading import read_recordings
 from models import baselines
-from models.controls import shuffled, with_leak
+from models.controls import control, found_something, with_leak
 from models.dataset import Dataset, build_dataset
 from models.evaluation import evaluate
 from models.families import family
@@ -59,11 +59,8 @@ def test_gold_next_tick_looks_excellent_is_worth_nothing_and_is_called_that(gold
 
 
 def test_gold_with_shuffled_labels_gives_nothing(gold):
-    rows = gold[0]
-    third = len(rows) // 3
-    found, _ = judged(shuffled(rows, seed=3, starts=[third, 2 * third]), fit("logistic"))
-    assert not finds_anything(found)
-    assert findings(found, {})[0].startswith("Predicts nothing that can be told from guessing")
+    found = control(gold[0], lambda dealt: judged(dealt, fit("logistic"))[1][:2], seed=3, draws=500)
+    assert found_something([found]) == (False,)
 
 
 def test_leak_planted_among_golds_features_is_caught(gold):
@@ -80,22 +77,6 @@ def test_telling_when_it_moves_is_not_telling_where_to():
     found = evaluate(scores, data, threshold=NEVER, seed=1)
     assert finds_anything(found)
     assert findings(found, {})[0].startswith("Predicts when the price moves, not where to")
-
-
-def test_shuffling_stays_within_its_blocks():
-    data = planted(rows=500)
-    dealt = shuffled(data, seed=1, starts=[0, 200])
-    assert sorted(dealt.mid_move_bps[:200]) == sorted(data.mid_move_bps[:200])
-    assert sorted(dealt.mid_move_bps[200:]) == sorted(data.mid_move_bps[200:])
-
-
-def test_shuffling_keeps_what_belongs_together():
-    data = planted(rows=500)
-    dealt = shuffled(data, seed=1)
-    assert sorted(dealt.mid_move_bps) == sorted(data.mid_move_bps)
-    np.testing.assert_allclose(dealt.buy_pnl_bps, dealt.mid_move_bps - 0.5)
-    np.testing.assert_array_equal(dealt.features, data.features)
-    assert not np.array_equal(dealt.classes, data.classes)
 
 
 def test_planted_edge_that_pays_is_called_that_and_survives_its_trials():
@@ -154,7 +135,7 @@ def test_study_holds_families_baselines_and_controls_to_the_same_rows():
     study = run_study(data, labels, folds, families={"logistic": family("logistic").default()}, seeds=(1, 2), trials=10)
     assert study.trials == 12
     assert study.leak_caught
-    assert not finds_anything(study.control)
+    assert found_something([study.control]) == (False,)
     assert {result.name for result in study.baselines} == set(baselines.BASELINES)
     (logistic,) = study.results
     assert len(study.tested) == len(folds[1].test)

@@ -61,7 +61,7 @@ def test_trials_of_all_labels_are_counted_together(sections):
 def test_page_says_that_a_move_within_the_spread_is_worth_nothing(sections):
     page = write_report("Title", SETTING, sections)
     assert "Looks excellent and is worth nothing after costs" in page
-    assert "In 0 of 2 cases" in page
+    assert "in 0 of 2 one earns more than nothing after costs" in page
     assert "logistic regression finds nothing" in page
     assert "a column made from the future is refused" in page
     assert "ringcraft evaluate DATA" in page
