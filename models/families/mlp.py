@@ -13,6 +13,7 @@ from torch import nn
 from models.families.dense import DenseModel, Layer
 from models.families.moves import MoveScale, move_loss
 from models.families.port import EITHER, Features, Targets, learns_moves, refuse_unusable
+from models.families.stopping import Best, cut_rows
 from models.scaling import Scaling
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class MlpConfig(Struct, frozen=True):
     learning_rate: float = 2e-3
     weight_decay: float = 1e-3
     epochs: int = 8
+    """At most."""
     batch_rows: int = 512
     """At most; few rows make smaller batches, so that an epoch has steps enough to learn."""
 
@@ -61,7 +63,7 @@ class Mlp:
         torch.manual_seed(seed)
         widths = (features.shape[1], config.hidden, config.hidden, 1 if learns_moves(targets) else 3)
         layers = [nn.Linear(a, b) for a, b in pairwise(widths)]
-        return learn(Scaling.of(features), layers, features, targets, config, seed)
+        return learn(Scaling.of(features), layers, features, targets, config, seed, stops=True)
 
 
 def learn(
@@ -71,6 +73,8 @@ def learn(
     targets: Targets | NDArray[np.float32],
     config: MlpConfig,
     seed: int,
+    *,
+    stops: bool = False,
 ) -> DenseModel:
     """Return `layers`, with ReLU between them, after `config.epochs` from where they stand.
 
@@ -81,6 +85,8 @@ def learn(
         targets: classes (n,), shares of the three classes (n, 3) to be taught, or moves in bps (n,) by Huber's loss.
         config: epochs, rates and batches; its width is not read.
         seed: of the order of the rows.
+        stops: keep the epoch that did best on the last rows, which are then not learnt from; False: learn from all of
+            them to the end, as what is taught another model's answers does.
     """
     torch.set_num_threads(THREADS)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -96,18 +102,27 @@ def learn(
     else:
         wanted = torch.from_numpy(targets.astype(np.int64 if targets.ndim == 1 else np.float32)).to(device)
     shuffle = torch.Generator().manual_seed(seed)
-    batch_rows = max(32, min(config.batch_rows, len(rows) // MIN_STEPS))
-    batches = -(-len(rows) // batch_rows)
+    learnt, validated = cut_rows(len(rows)) if stops else (len(rows), len(rows))
+    batch_rows = max(32, min(config.batch_rows, learnt // MIN_STEPS))
+    batches = -(-learnt // batch_rows)
     optimiser = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.learning_rate, total_steps=batches * config.epochs)
+    best = Best(net)
     for _ in range(config.epochs):
-        order = torch.randperm(len(rows), generator=shuffle).to(device)
+        order = torch.randperm(learnt, generator=shuffle).to(device)
         for chosen in torch.split(order, batch_rows):
             optimiser.zero_grad(set_to_none=True)
             loss = loss_of(net(rows[chosen]), wanted[chosen])
             loss.backward()  # type: ignore[no-untyped-call]  # torch publishes no type for it
             optimiser.step()
             rate.step()
+        if stops:
+            with torch.inference_mode():
+                reached = float(loss_of(net(rows[validated:]), wanted[validated:]))
+            if best.enough(reached):
+                break
+    if stops:
+        best.restore()
     if scale:
         scale.into_bps(layers[-1])
     return DenseModel(scaling, tuple(_arrays(layer) for layer in layers), "mlp")

@@ -2,7 +2,6 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -15,6 +14,7 @@ from torch import nn
 from data_contracts.errors import UsageError
 from models.families.moves import MoveScale, move_loss
 from models.families.port import EITHER, Features, Targets, learns_moves, refuse_unusable
+from models.families.stopping import Best, cut_rows
 from models.onnx_builder import GraphBuilder
 from models.scaling import Scaling
 from models.windows import BATCH_ROWS, Windows
@@ -26,10 +26,6 @@ WINDOW: Final = 32
 """Vectors a sequence family reads."""
 THREADS: Final = 1
 """Nets this small only lose by more, most of all beside other work."""
-VALIDATED_SHARE: Final = 0.15
-"""Last share of the rows learnt from, on which training stops; the test rows are later still."""
-PATIENCE: Final = 2
-"""Epochs without a better loss there."""
 MIN_STEPS: Final = 16
 
 
@@ -161,9 +157,8 @@ def learn(
     else:
         wanted = torch.from_numpy(targets.astype(np.int64)).to(device)
     reach = torch.arange(1 - windows.size, 1, device=device)
-    learnt = len(windows) - max(1, round(len(windows) * VALIDATED_SHARE))
-    last = torch.arange(learnt, len(windows), device=device)
-    learnt = max(1, learnt - windows.size)  # whose labels and windows reach into what is validated on
+    learnt, validated = cut_rows(len(windows), windows.size)
+    last = torch.arange(validated, len(windows), device=device)
     batch_rows = max(16, min(config.batch_rows, learnt // MIN_STEPS))
     steps = -(-learnt // batch_rows) * config.epochs
     optimiser = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
@@ -175,7 +170,7 @@ def learn(
         said: torch.Tensor = net(vectors[places[rows][:, None] + reach])
         return said
 
-    best, kept, worse = float("inf"), deepcopy(net.state_dict()), 0
+    best = Best(net)
     for _ in range(config.epochs):
         net.train()
         for rows in torch.split(torch.randperm(learnt, generator=shuffle).to(device), batch_rows):
@@ -189,13 +184,9 @@ def learn(
         with torch.inference_mode():
             parts = [logits_of(rows) for rows in torch.split(last, BATCH_ROWS)]
             reached = float(plain(torch.cat(parts), wanted[last]))
-        if reached < best:
-            best, kept, worse = reached, deepcopy(net.state_dict()), 0
-        else:
-            worse += 1
-        if worse > PATIENCE:
+        if best.enough(reached):
             break
-    net.load_state_dict(kept)
+    best.restore()
     net.cpu().eval()
 
 
