@@ -23,7 +23,6 @@ def read_many(
     *,
     format: str | None = None,  # noqa: A002  the option's name
     instruments: Sequence[str] = (),
-    columns: Path | None = None,
     depth: bool = False,
 ) -> tuple[Recording, ...]:
     """Return the recordings of several files and folders, by symbol and time, whatever the order they are named in.
@@ -32,14 +31,13 @@ def read_many(
         sources: files or folders.
         format: of all of them; None: found out for each.
         instruments: each VENUE:SYMBOL, SYMBOL or "all"; none: the only one that a source holds.
-        columns: the column map of csv or parquet; None: the one beside each file.
         depth: whether to keep the levels at each event too.
 
     Raises:
         UsageError: as read_recordings(); an instrument that no source holds; two sources that hold the same time.
         FormatError: as read_recordings().
     """
-    read = partial(read_recordings, format=format, columns=columns, depth=depth)
+    read = partial(read_recordings, format=format, depth=depth)
     found: list[Recording] = []
     missing = {each for each in instruments if each != ALL}
     for source in sources:

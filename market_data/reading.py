@@ -42,6 +42,8 @@ WITH_DEPTH: Final = frozenset(name for name, reader in FORMATS.items() if takes_
 """Formats that keep the levels of the book where they are asked to; the others have none to keep."""
 
 _MAPPED: Final = ("csv", "parquet")
+COLUMNS: Final = "columns"
+"""Either of these, whichever the files are."""
 
 
 def read_recordings(
@@ -50,16 +52,15 @@ def read_recordings(
     format: str | None = None,  # noqa: A002  the option's name
     instrument: str | None = None,
     depth: bool = False,
-    columns: Path | None = None,
 ) -> tuple[Recording, ...]:
     """Return one recording a trading day of one instrument, oldest first.
 
     Args:
         source: a file, or a folder of them; a day that is there in two formats is read once.
-        format: a name in FORMATS, of an entry point, or package.module:Class; None: found out from names and bytes.
+        format: a name in FORMATS, of an entry point, or package.module:Class; columns=MAP.toml, csv=MAP.toml or
+            parquet=MAP.toml for one that follows a column map from elsewhere; None: found out from names and bytes.
         instrument: VENUE:SYMBOL, or SYMBOL where that is unambiguous; None where there is only one.
         depth: whether to keep the levels at each event too, 320 bytes more an event, where the format gives them.
-        columns: the column map of csv or parquet; None: the one beside the file.
 
     Raises:
         UsageError: no such path, no such format, or no way to tell which instrument is meant.
@@ -68,14 +69,13 @@ def read_recordings(
     path = Path(source)
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder")
-    known = _known_formats(columns)
-    if format is not None:
-        reader = known.get(format) or _loaded(format, known)
-        if not reader.claims(path):
-            wants = f": {_NEEDS_MAP}" if format in _MAPPED and columns is None else ""
-            raise UsageError(f"{path}: found no recording of format {format}{wants}")
+    if format is None or format.startswith(f"{COLUMNS}="):
+        reader = _detect(path, FORMATS if format is None else _mapped(Path(format.partition("=")[2])))
     else:
-        reader = _detect(path, known)
+        reader = _named(format)
+        if not reader.claims(path):
+            wants = f": {_NEEDS_MAP}" if format in _MAPPED else ""
+            raise UsageError(f"{path}: found no recording of format {format}{wants}")
     keywords: dict[str, Any] = {"depth": True} if depth and takes_depth(reader) else {}
     recordings: tuple[Recording, ...] = reader.read(path, instrument, **keywords)
     return recordings
@@ -84,14 +84,33 @@ def read_recordings(
 _NEEDS_MAP: Final = "expected a column map beside it, or --columns"
 
 
-def _known_formats(columns: Path | None) -> dict[str, FeedFormat]:
-    """Return the platform's formats; with a column map, only those that follow one."""
-    return FORMATS if columns is None else {kind: ColumnFiles(kind, columns) for kind in _MAPPED}
+def with_columns(format: str | None, columns: Path | None) -> str | None:  # noqa: A002
+    """Return the format that follows the column map, as text that can be kept and read again from anywhere.
+
+    Raises:
+        UsageError: it is a format that follows none.
+    """
+    if columns is None:
+        return format
+    if format not in (None, *_MAPPED):
+        raise UsageError(f"--columns: expected format {' or '.join(_MAPPED)}, got {format}")
+    return f"{format or COLUMNS}={columns.resolve()}"
 
 
-def _loaded(name: str, known: dict[str, FeedFormat]) -> FeedFormat:
+def _mapped(columns: Path) -> dict[str, FeedFormat]:
+    return {kind: ColumnFiles(kind, columns) for kind in _MAPPED}
+
+
+def _named(name: str) -> FeedFormat:
+    kind, told, columns = name.partition("=")
+    if told and kind in _MAPPED:
+        return _mapped(Path(columns))[kind]
+    return FORMATS.get(name) or _loaded(name)
+
+
+def _loaded(name: str) -> FeedFormat:
     if ":" not in name and name not in registered():
-        choices = ", ".join([*known, *registered(), "package.module:Class"])
+        choices = ", ".join([*FORMATS, *registered(), "package.module:Class"])
         raise UsageError(f"format: expected one of {choices}, got {name!r}")
     return load(name)
 

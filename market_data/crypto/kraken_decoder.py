@@ -141,10 +141,10 @@ class KrakenDecoder:
         return True
 
     def _checksum(self) -> int:
-        price_scale = 10 ** max(0, self._written[0] - self._grid.price_decimals)
-        lot_scale = 10 ** max(0, self._written[1] - self._grid.lot_decimals)
+        grid, (price_digits, lot_digits) = self._grid, self._written
         text = "".join(
-            f"{ticks * price_scale}{lots * lot_scale}"
+            f"{ticks * grid.price_step * 10**price_digits // 10**grid.price_decimals}"
+            f"{lots * grid.lot_step * 10**lot_digits // 10**grid.lot_decimals}"
             for side in "SB"
             for ticks, lots in self._feed.levels(side, _CHECKED_LEVELS)
         )

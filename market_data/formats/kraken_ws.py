@@ -2,7 +2,9 @@
 
 A line is our clock in seconds, a colon, and the message: `1618678134.213106: [992,{"b":[...],"c":"..."},...]`. Lines
 with ` <-> ` tell of a new connection, lines with ` <- ` of what the client sent. Kraken checks its books by a
-checksum of the ten best levels with every change.
+checksum of the ten best levels with every change. `<name>.instrument.json` beside a file may
+state an instrument, or an array of them, a pair each; without it the grid is the coarsest power of ten that all numbers
+lie on.
 """
 
 import re
@@ -10,13 +12,15 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
-from data_contracts.errors import FormatError
+import msgspec
+
+from data_contracts.errors import FormatError, UsageError
 from data_contracts.instrument import Instrument
 from data_contracts.recording import Recording
-from market_data.crypto.grid import FinerGridError, Grid
+from market_data.crypto.grid import FinerGridError, Grid, grid_of
 from market_data.crypto.kraken_decoder import CONNECTED, KrakenDecoder
 from market_data.crypto.lines import Line, day_of, files_that, read_lines
-from market_data.formats.packed import read_bytes
+from market_data.formats.packed import bare_name, read_bytes
 from market_data.formats.touch import choose
 
 FEE_BPS: Final = 40.0
@@ -48,10 +52,11 @@ def read(source: Path, instrument: str | None, *, depth: bool = False) -> tuple[
     symbol = choose(source, symbols, instrument)
     pair = symbol.removeprefix("KRAKEN:")
     lines = [line for path in files if pair in pairs[path] for line in read_lines(path, split)]
-    grid = Grid()
+    stated = next((each for path in files for each in _beside(path) if each.symbol == symbol), None)
+    grid = Grid() if stated is None else grid_of(stated)
     while True:
         try:
-            return _decode(source, lines, symbol, grid, depth=depth)
+            return _decode(source, lines, stated or _instrument(symbol, grid), grid, depth=depth)
         except FinerGridError as error:
             grid = error.grid
 
@@ -83,15 +88,32 @@ def _fits(first_bytes: bytes) -> bool:
     return (_LINE.match(first) or _CLIENT.match(first)) is not None and any(name in first_bytes for name in _OURS)
 
 
-def _decode(source: Path, lines: list[Line], symbol: str, grid: Grid, *, depth: bool) -> tuple[Recording, ...]:
-    instrument = Instrument(
+def _beside(path: Path) -> tuple[Instrument, ...]:
+    beside = path.with_name(f"{bare_name(path)}.instrument.json")
+    try:
+        found = msgspec.json.decode(beside.read_bytes(), type=Instrument | tuple[Instrument, ...])
+    except FileNotFoundError:
+        return ()
+    except (OSError, msgspec.DecodeError, UsageError) as error:
+        raise FormatError(beside, where="file", expected="an instrument or several", got=str(error)) from None
+    return (found,) if isinstance(found, Instrument) else found
+
+
+def _instrument(symbol: str, grid: Grid) -> Instrument:
+    return Instrument(
         symbol=symbol,
         tick_size=grid.tick_size,
         lot_size=grid.lot_size,
         currency=symbol.rpartition("/")[2],
         fee_bps=FEE_BPS,
     )
-    decoder = KrakenDecoder(symbol.removeprefix("KRAKEN:"), grid, stale_after_ns=instrument.stale_after_ns, depth=depth)
+
+
+def _decode(
+    source: Path, lines: list[Line], instrument: Instrument, grid: Grid, *, depth: bool
+) -> tuple[Recording, ...]:
+    pair = instrument.symbol.removeprefix("KRAKEN:")
+    decoder = KrakenDecoder(pair, grid, stale_after_ns=instrument.stale_after_ns, depth=depth)
     days = []
     for _, day in groupby(lines, key=lambda line: day_of(line.receive_ns)):
         types, skips, gaps = decoder.by_type.copy(), decoder.skipped.copy(), decoder.gaps

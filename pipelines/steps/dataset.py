@@ -58,7 +58,8 @@ def prepare(recordings: Sequence[Recording], request: TrainRequest) -> Prepared:
         raise UsageError(f"feature set {features.name}: expected events after those it was fitted on, got none")
     leader: tuple[Recording, ...] = ()
     if features.leader:
-        leader = contract.read(Path(request.leader or request.source), format=None, instrument=features.leader)
+        said = None if request.leader else request.format
+        leader = contract.read(Path(request.leader or request.source), format=said, instrument=features.leader)
     rows, labels = build_dataset(
         parts,
         features,

@@ -1,8 +1,9 @@
 """Options that several commands share."""
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -28,28 +29,37 @@ def json_option(function: _F) -> _F:
 
 
 def format_option(function: _F) -> _F:
-    """Add --format: one of the platform's, one that a package registers, or a class."""
-    return click.option(
-        "--format",
-        "format_name",
-        default=None,
-        metavar="FORMAT",
-        help=f"Of the recording: {', '.join(FORMATS)}, or your own as package.module:Class; default: detected.",
-    )(function)
+    """Add --format (one of the platform's, one that a package registers, or a class) and --columns.
 
+    The command is told both in `format_name`, which says which map is meant wherever the recording is read again.
+    """
 
-def columns_option(function: _F) -> _F:
-    """Add --columns."""
-    return click.option(
+    @wraps(function)
+    def told(*arguments: Any, columns: Path | None, format_name: str | None, **named: Any) -> Any:  # noqa: ANN401
+        from market_data.reading import with_columns
+
+        return function(*arguments, format_name=with_columns(format_name, columns) if columns else format_name, **named)
+
+    with_map = click.option(
         "--columns",
         type=click.Path(path_type=Path),
         default=None,
         help="Column map of csv or parquet; default: the one beside the file.",
-    )(function)
+    )(told)
+    return cast(
+        _F,
+        click.option(
+            "--format",
+            "format_name",
+            default=None,
+            metavar="FORMAT",
+            help=f"Of the recording: {', '.join(FORMATS)}, or your own as package.module:Class; default: detected.",
+        )(with_map),
+    )
 
 
 def source_options(function: _F) -> _F:
-    """Add SOURCE, --format and --instrument."""
+    """Add SOURCE, --format, --columns and --instrument."""
     return _source(function, required=True)
 
 

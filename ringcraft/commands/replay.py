@@ -9,7 +9,7 @@ import click
 
 from data_contracts.errors import UsageError
 from data_contracts.recording import Recording
-from ringcraft.commands.options import columns_option, format_option, json_option
+from ringcraft.commands.options import format_option, json_option
 from ringcraft.exits import DONE
 from ringcraft.parquet import write_table
 from ringcraft.terminal import out, print_json, progress, table
@@ -24,7 +24,6 @@ from ringcraft.terminal import out, print_json, progress, table
     multiple=True,
     help="VENUE:SYMBOL, where a source holds several; may be repeated; all: every one of them.",
 )
-@columns_option
 @click.option("--book", type=click.Path(path_type=Path), help="Parquet file: one row per change of the touch.")
 @click.option(
     "--at",
@@ -59,7 +58,6 @@ def replay(
     sources: tuple[Path, ...],
     format_name: str | None,
     instruments: tuple[str, ...],
-    columns: Path | None,
     book: Path | None,
     times: Path | None,
     features: Path | None,
@@ -86,7 +84,7 @@ def replay(
     start = time.perf_counter()
     chosen = feature_set_of(set_name) if set_name else None
     depth = depth or (chosen is not None and needs_depth(chosen))
-    recordings = read_many(sources, format=format_name, instruments=instruments, columns=columns, depth=depth)
+    recordings = read_many(sources, format=format_name, instruments=instruments, depth=depth)
     answer: dict[str, Any] = summarise(recordings, seconds=time.perf_counter() - start)
     answer["digest"] = digest(recordings)
     if book:
@@ -94,7 +92,8 @@ def replay(
     if features:
         chosen = chosen or default_feature_set(recordings)
         beside = (leader_source,) if leader_source else sources
-        leader = read_many(beside, instruments=(chosen.leader,)) if chosen.leader else ()
+        said = None if leader_source else format_name
+        leader = read_many(beside, format=said, instruments=(chosen.leader,)) if chosen.leader else ()
         write_table(features_table(recordings, chosen, leader), features)
     if address:
         answer["published"] = _publish(recordings, address, speed=speed, account=account, arm=arm)

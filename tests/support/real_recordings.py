@@ -63,9 +63,8 @@ def shenzhen(test_data: Path, folder: Path, instrument: str = "all") -> tuple[Re
     """Return Shenzhen's snapshots, read through the column map of the docs."""
     return read_many(
         [test_data / "szse-l2-snapshots-20220601" / "tick.zip"],
-        format="csv",
+        format=f"csv={_map(folder, 0)}",
         instruments=[instrument],
-        columns=_map(folder, 0),
         depth=True,
     )
 
@@ -73,11 +72,11 @@ def shenzhen(test_data: Path, folder: Path, instrument: str = "all") -> tuple[Re
 def bars(test_data: Path, folder: Path) -> tuple[Recording, ...]:
     """Return two venues' hourly bars, each of which begins a session: sums hold one event."""
     said = _map(folder, 1)
-    euro = read_recordings(test_data / "long-bars" / "fxcm_eurusd_hour.zip", format="csv", columns=said)
+    euro = read_recordings(test_data / "long-bars" / "fxcm_eurusd_hour.zip", format=f"csv={said}")
     said.write_text(
         said.read_text().replace("FXCM:EURUSD", "OANDA:XAUUSD").replace("0.00001", "0.001").replace("GMT+5", "UTC")
     )
-    return euro + read_recordings(test_data / "long-bars" / "oanda_xauusd_hour.zip", format="csv", columns=said)
+    return euro + read_recordings(test_data / "long-bars" / "oanda_xauusd_hour.zip", format=f"csv={said}")
 
 
 def bitstamp(test_data: Path) -> Recording:

@@ -165,7 +165,7 @@ def test_map_may_be_named_and_rows_without_header_are_c1_c2(tmp_path: Path) -> N
     named = tmp_path / "my.toml"
     columns = MAP.partition("[columns]")[0].replace('"time"', '"c1"')
     named.write_text(columns + '[columns]\nbid = "c2"\nask = "c3"\n[values]\nheader = false\nseparator = ";"\n')
-    (day,) = read_recordings(path, columns=named)
+    (day,) = read_recordings(path, format=f"columns={named}")
     assert day.events["bid_ticks"].tolist() == [100, 101]
     assert set(day.events["ask_lots"]) == {NO_LOTS}
     with pytest.raises(UsageError, match="fits none"):
@@ -240,7 +240,7 @@ def test_real_snapshots_and_bars_are_read_through_the_maps_of_the_docs(test_data
     columns = tmp_path / "szse.toml"
     columns.write_text(snapshots)
     source = test_data / "szse-l2-snapshots-20220601" / "tick.zip"
-    (day,) = read_recordings(source, format="csv", columns=columns, instrument="300288.SZ", depth=True)
+    (day,) = read_recordings(source, format=f"csv={columns}", instrument="300288.SZ", depth=True)
     assert (day.instrument.symbol, len(day), day.skipped) == ("SZSE:300288.SZ", 3_423, {})
     flags = day.events["flags"]
     continuous = (flags & int(EventFlag.AUCTION)) == 0
@@ -249,6 +249,6 @@ def test_real_snapshots_and_bars_are_read_through_the_maps_of_the_docs(test_data
     assert day.depth is not None
     assert np.median(np.count_nonzero(day.depth[continuous, 0], axis=1)) == 10
     columns.write_text(bars)
-    (hours,) = read_recordings(test_data / "long-bars" / "fxcm_eurusd_hour.zip", format="csv", columns=columns)
+    (hours,) = read_recordings(test_data / "long-bars" / "fxcm_eurusd_hour.zip", format=f"csv={columns}")
     assert len(hours) == 69_928
     assert np.count_nonzero(hours.events["flags"] & int(EventFlag.CROSSED)) == 2_613

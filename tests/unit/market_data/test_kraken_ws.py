@@ -112,6 +112,23 @@ def touches(day: Recording) -> list[tuple[int, ...]]:
     ]
 
 
+def test_stated_instruments_beside_the_file_set_grid_and_fee(tmp_path: Path) -> None:
+    venue = Venue()
+    path = recording(tmp_path, [venue.snapshot(), *(venue.update() for _ in range(20))])
+    stated = {"symbol": "KRAKEN:RING/USD", "tick_size": "0.005", "lot_size": "0.00000001", "currency": "EUR"}
+    beside = path.with_name(f"{path.name}.instrument.json")
+    for said in (stated, [{**stated, "symbol": "KRAKEN:OTHER/USD", "tick_size": "9"}, stated]):
+        beside.write_text(json.dumps(said))
+        day = only(path)
+        assert (day.instrument.tick_size, day.instrument.currency, day.instrument.fee_bps) == ("0.005", "EUR", 0)
+        assert [tuple(each) for each in touches(day)] == [
+            (2 * bid, bids, 2 * ask, asks) for bid, bids, ask, asks in venue.touches
+        ]
+    beside.write_text('{"symbol": 1}')
+    with pytest.raises(FormatError, match="expected an instrument or several"):
+        read_recordings(path)
+
+
 @pytest.mark.parametrize("most", [10, 25])
 def test_book_is_the_venues_after_every_update_and_every_checksum_agrees(tmp_path: Path, most: int) -> None:
     venue = Venue(most=most)

@@ -9,6 +9,7 @@ import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 
+import click
 import msgspec
 import pyarrow.parquet as pq
 import pytest
@@ -20,6 +21,7 @@ from data_contracts.settings import Settings, load_settings
 from market_data import reading
 from market_data.simulator import simulate
 from ringcraft.cli import COMMANDS, main
+from ringcraft.cli import ringcraft as group
 from ringcraft.commands import options
 from ringcraft.commands.init import policy_template, settings_template
 from ringcraft.ports import free_port
@@ -282,3 +284,35 @@ def test_evaluate_needs_days_to_test(typed, test_data):
     result = typed("evaluate", str(day), "--family", "logistic", "--format", "quotes")
     assert result.returncode == 2
     assert "walk-forward by day: expected more than 2 days" in one_line(result)
+
+
+MAP = """
+[instrument]
+symbol = "VENUE:ABC"
+tick_size = "0.01"
+lot_size = "1"
+currency = "EUR"
+[time]
+columns = "at"
+format = "ns"
+[columns]
+bid = "bid"
+ask = "ask"
+"""
+
+
+def test_every_command_that_reads_a_recording_takes_a_column_map(typed, tmp_path: Path) -> None:
+    for name in ("backtest", "demo", "drift", "evaluate", "fit-features", "ingest", "replay", "train"):
+        command = group.get_command(click.Context(group), name)
+        assert {"format_name", "columns"} <= {each.name for each in command.params}, name
+    (tmp_path / "ticks.txt").write_text("at,bid,ask\n" + "".join(f"{at},1.0{at},1.09\n" for at in range(5)))
+    (tmp_path / "maps").mkdir()
+    (tmp_path / "maps" / "ticks.toml").write_text(MAP)
+    done = typed("ingest", "ticks.txt", "--columns", "maps/ticks.toml", "--archive", "archive", "--json")
+    assert done.returncode == 0, done.stderr
+    (recording,) = reading.read_recordings(tmp_path / "archive")
+    assert recording.events["bid_ticks"].tolist() == [100, 101, 102, 103, 104]
+    short = typed("evaluate", "ticks.txt", "--columns", "maps/ticks.toml", "--family", "logistic")
+    assert "expected more than 2 days" in one_line(short)
+    wrong = typed("evaluate", "ticks.txt", "--columns", "maps/ticks.toml", "--format", "itch50")
+    assert "--columns: expected format csv or parquet, got itch50" in one_line(wrong)
