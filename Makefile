@@ -13,10 +13,11 @@ CXX_FILES = $(shell git ls-files 'native/*.cpp' 'native/*.hpp')
 SANITIZED := build/native-sanitize
 FUZZ := build/fuzz
 FUZZERS := books capture dbn itch50 levels moldudp64 onnx
+PEERS ?= granian mlserver bentoml litserve ray mlflow
 # Each fuzzer's time in `make fuzz`; `make test` gives each three seconds.
 SECONDS_EACH ?= 600
 
-.PHONY: help setup demo test test-long test-dpdk fuzz check bench format clean
+.PHONY: help setup demo test test-long test-dpdk fuzz check bench bench-peers format clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -117,7 +118,14 @@ check: setup ## format, lint, types, arrows
 	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/tidy
 
 bench: setup ## what is measured, each against a peer in the same run
-	@for name in feed features engine guardrails; do $(BIN)/ringcraft bench $$name; done
+	@failed=""; for name in feed features engine shared serve guardrails; do \
+	  $(BIN)/ringcraft bench $$name || failed="$$failed $$name"; done; [ -z "$$failed" ] || { echo "not all goals met:$$failed" >&2; exit 1; }
+
+# Their dependencies agree neither with each other nor with ours.
+bench-peers: $(STAMPS)/python ## servers that `bench serve` is set against, each in an environment of its own; PEERS="granian mlserver"
+	@failed=""; for name in $(PEERS); do echo "installing $$name under build/peers"; \
+	  { $(PYTHON) -m venv build/peers/$$name && build/peers/$$name/bin/python -m pip install -qq -r benchmarks/peers/$$name.txt; } \
+	  || failed="$$failed $$name"; done; [ -z "$$failed" ] || { echo "could not be installed:$$failed" >&2; exit 3; }
 
 format: setup ## rewrite files in the project's style
 	$(BIN)/ruff format .

@@ -53,3 +53,8 @@ def percentile_row(name: str, ours: Sequence[float], *, goal: float, unit: str) 
         "low": goal / max(ours),
         "high": goal / min(ours),
     }
+
+
+def held_to(row: dict[str, Any], times: float) -> dict[str, Any]:
+    """Return the row with its goal: to be better than its peer by this factor, below 1 to be worse by no more."""
+    return row | {"goal": times, "met": bool(row["ratio"] >= times)}  # asked as met, so that NaN fails

@@ -606,6 +606,52 @@ class RoutingTable:
     def beat(self) -> None: ...
     def heartbeat_age_ns(self) -> int: ...
 
+class LoadRun(TypedDict):
+    """What a load met; see native/serving/http_load.hpp. Not there at run time."""
+
+    latencies_ns: NDArray[np.int64]
+    """From due to answered, in the order they fell due; -1 where no 200 came."""
+    start_ns: int
+    elapsed_ns: int
+    answered: int
+    refused: int
+    broken: int
+    unanswered: int
+    status: int
+
+def http_load(
+    host: str,
+    port: int,
+    request: bytes,
+    *,
+    connections: int,
+    per_second: float,
+    seconds: float,
+    patience_s: float,
+) -> LoadRun:
+    """Ask an HTTP/1.1 server at a fixed beat, or as fast as it answers where `per_second` is 0.
+
+    Raises:
+        RuntimeError: nobody listens, or answers are not HTTP/1.1 with a Content-Length.
+    """
+
+class EchoServer:
+    """So many bytes in, so many out, on loopback; see native/serving/echo_server.hpp."""
+
+    def __init__(
+        self,
+        request_bytes: int,
+        response: bytes,
+        *,
+        port: int = 0,
+        spin: bool = False,
+        stall_at: int = 0,
+        stall_s: float = 0.0,
+    ) -> None: ...
+    @property
+    def port(self) -> int: ...
+    def stop(self) -> None: ...
+
 class Worker:
     """One worker's data plane; see serving/worker.hpp."""
 

@@ -4,6 +4,7 @@
 namespace ringcraft {
 void bind_client(nanobind::module_& module);
 void bind_contracts(nanobind::module_& module);
+void bind_load(nanobind::module_& module);
 void bind_market_data(nanobind::module_& module);
 void bind_models(nanobind::module_& module);
 void bind_serving(nanobind::module_& module);
@@ -15,6 +16,7 @@ NB_MODULE(_native, module) {
   nanobind::set_leak_warnings(false);
   ringcraft::bind_client(module);
   ringcraft::bind_contracts(module);
+  ringcraft::bind_load(module);
   ringcraft::bind_market_data(module);
   ringcraft::bind_models(module);
   ringcraft::bind_serving(module);

@@ -55,6 +55,13 @@ class Child:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def pid(self) -> int:
+        """Its process id, between start and stop."""
+        if self._process is None:
+            raise RuntimeError(f"{self.name}: expected it to be started")
+        return self._process.pid
+
+    @property
     def exit_code(self) -> int | None:
         """What it ended with; None while it runs and before it is started."""
         return self._process.poll() if self._process is not None else None

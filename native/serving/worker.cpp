@@ -18,10 +18,12 @@ constexpr int kDecisionNiceness = -10;
 constexpr BusLayout kDecisionsBus{65'536, sizeof(DecisionRecord)};
 constexpr const char* kDecisionsAbout = R"({"records": "journal", "schema": 1})";
 
-/// Sets this thread's priority among the machine's others; -20 first, 19 last.
-void set_niceness(int niceness) noexcept {
+/// Raises this thread's priority among the machine's others; -20 first, 19 last.
+void raise_to_niceness(int niceness) noexcept {
+  const auto self = static_cast<id_t>(::gettid());
+  if (::getpriority(PRIO_PROCESS, self) <= niceness) return;  // whoever started it thought of that
   // Below 0 it needs a privilege; without it the thread runs as it did.
-  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), niceness);
+  ::setpriority(PRIO_PROCESS, self, niceness);
 }
 
 }  // namespace
@@ -100,7 +102,7 @@ void Worker::stop() {
 }
 
 void Worker::run_decisions() {
-  set_niceness(kDecisionNiceness);
+  raise_to_niceness(kDecisionNiceness);
   loop_->run(stop_feed_);
 }
 

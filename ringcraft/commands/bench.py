@@ -18,10 +18,13 @@ BENCHES: Final = {
     "reaction": "seconds from an alias moved in MLflow to its version in shadow",
     "engine": "one row through our kernels against ONNX Runtime's C API, and PyTorch for nets of the book",
     "shared": "a round trip through the shared-memory door beyond the model's own time, against the goal",
+    "serve": "REST under load against a bare echo of the same bytes and against other people's servers",
     "rollouts": "rollouts on a live tier against what they must show; minutes, with --experiment one of them",
     "guardrails": "equal versions taken off, and how long bad ones last, against the goals",
 }
-_SPELT: Final = {"experiments": "experiment"}
+SERVE_PARTS: Final = ("door", "peers")
+SERVE_PEERS: Final = ("granian", "mlserver", "bentoml", "litserve", "ray", "mlflow")
+_SPELT: Final = {"experiments": "experiment", "parts": "part", "peers": "peer"}
 _OF: Final = {
     "experiments": "rollouts",
     "seeds": "rollouts",
@@ -29,6 +32,11 @@ _OF: Final = {
     "effects": "guardrails",
     "seed": "guardrails",
     "messages": "feed",
+    "parts": "serve",
+    "peers": "serve",
+    "seconds": "serve",
+    "connections": "serve",
+    "realtime": "serve",
 }
 
 
@@ -40,6 +48,17 @@ _OF: Final = {
 @click.option("--effects", type=click.IntRange(min=1), help="Of guardrails: of each bad version. Default: 300.")
 @click.option("--seed", type=click.IntRange(min=0), help="Of guardrails: of every series. Default: 1.")
 @click.option("--messages", type=click.IntRange(min=1000), help="Of feed: of the long day. Default: 100,000,000.")
+@click.option(
+    "--part", "parts", multiple=True, type=click.Choice(SERVE_PARTS), help="Of serve: this one; may be given again."
+)
+@click.option(
+    "--peer", "peers", multiple=True, type=click.Choice(SERVE_PEERS), help="Of serve: this one; may be given again."
+)
+@click.option("--seconds", type=click.FloatRange(min=0.05), help="Of serve: each load. Default: 2.")
+@click.option("--connections", type=click.IntRange(min=1), help="Of serve: kept alive. Default: 16.")
+@click.option(
+    "--realtime", is_flag=True, default=None, help="Of serve: servers and load before all else on the machine."
+)
 @json_option
 def bench(name: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401  each benchmark has its own
     """Measure NAME against a peer, or a goal, in the same run: medians, the ratio, and its spread.
