@@ -523,8 +523,8 @@ class Model:
         """Name of the engine, for example onnxruntime."""
     def predict(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return (n, outputs) for rows (n, inputs)."""
-    def latencies_ns(self, rows: NDArray[np.float32], repeats: int) -> NDArray[np.int64]:
-        """Time rows (n, inputs) one by one, `repeats` times over."""
+    def latencies_ns(self, rows: NDArray[np.float32], repeats: int, settling: bool = False) -> NDArray[np.int64]:
+        """Time rows (n, inputs) one by one, `repeats` times over; `settling`: with the work that follows an answer."""
 
 class OnnxModel(Model):
     """A graph run by ONNX Runtime; see models/onnx_model.hpp."""

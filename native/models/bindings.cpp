@@ -49,13 +49,13 @@ nb::ndarray<nb::numpy, float, nb::ndim<2>> predict(Model& model, const Rows& row
 }
 
 nb::ndarray<nb::numpy, std::int64_t, nb::ndim<1>> latencies(Model& model, const Rows& rows,
-                                                            std::size_t repeats) {
+                                                            std::size_t repeats, bool settling) {
   check_width(model, rows);
   auto* spent = new std::vector<std::int64_t>();
   nb::capsule owner = keep(spent);
   {
     const nb::gil_scoped_release unlocked;
-    *spent = model.latencies_ns(rows.data(), rows.shape(0), repeats);
+    *spent = model.latencies_ns(rows.data(), rows.shape(0), repeats, settling);
   }
   return nb::ndarray<nb::numpy, std::int64_t, nb::ndim<1>>(spent->data(), {spent->size()}, owner);
 }
@@ -71,7 +71,7 @@ void bind_models(nb::module_& module) {
       .def_prop_ro("outputs", &Model::outputs)
       .def_prop_ro("tier", &Model::tier)
       .def("predict", &predict, nb::arg("rows"))
-      .def("latencies_ns", &latencies, nb::arg("rows"), nb::arg("repeats"));
+      .def("latencies_ns", &latencies, nb::arg("rows"), nb::arg("repeats"), nb::arg("settling") = false);
   nb::class_<OnnxModel, Model>(module, "OnnxModel")
       .def(
           "__init__",

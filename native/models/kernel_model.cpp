@@ -65,6 +65,12 @@ class NetModel final : public Model {
     return true;
   }
 
+  void settle() noexcept override {
+    for (const auto& op : net_.ops) {
+      op->settle();
+    }
+  }
+
  private:
   Net net_;
 };

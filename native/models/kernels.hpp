@@ -96,16 +96,16 @@ struct Rows {
   float slope = 0;
 };
 
-/// One direction of one LSTM layer over a whole window; weights packed by pack_gates().
-struct Lstm {
-  const float* recurrent = nullptr;  ///< [block][k][i o f c][lanes]
-  const float* first_hidden = nullptr;
-  const float* first_cell = nullptr;
-  std::size_t steps = 0;
-  std::size_t hidden = 0;
-  bool reverse = false;
-  float* hidden_state = nullptr;  ///< 2 * padded(hidden)
-  float* cell_state = nullptr;    ///< padded(hidden)
+/// One step of LSTM sequences side by side. Gates of a row: [block of lanes][i o f c][lanes].
+struct LstmStep {
+  const float* projected = nullptr;  ///< gates' part of the input, with bias
+  std::size_t projected_row = 0;     ///< 0: all rows share one
+  const float* recurred = nullptr;   ///< gates' part of the hidden state before
+  std::size_t recurred_row = 0;
+  float* cells = nullptr;   ///< [rows][wide]; moved on
+  float* states = nullptr;  ///< [rows][wide]; written
+  std::size_t wide = 0;     ///< whole vectors
+  std::size_t rows = 1;
 };
 
 /// Offsets of the rows of two operands that are combined row by row; a step of 0 repeats one element.
@@ -142,10 +142,7 @@ struct Kernels {
                  std::size_t rows, bool one_by_one) noexcept;
   void (*rows)(const Rows& product, const float* a, const float* b, float* c) noexcept;
 
-  /// @param gates input projections with bias, [step][block][i o f c][lanes].
-  /// @param y hidden states, [step][hidden]; null: not wanted.
-  /// @return the last hidden state.
-  const float* (*lstm)(const Lstm& layer, const float* gates, float* y) noexcept;
+  void (*lstm_cells)(const LstmStep& step) noexcept;
   void (*unary)(Unary kind, const float* x, float* y, std::size_t count, float a, float b) noexcept;
   void (*binary)(Binary kind, const Zip& zip, const float* left, const float* right, float* y) noexcept;
 

@@ -239,8 +239,8 @@ void quantize(const float* x, float* y, std::size_t count, const Scale& to) noex
 
 }  // namespace
 
-const Kernels RINGCRAFT_KERNELS = {RINGCRAFT_ISA, kLanes,    sum_trees,  run_linear, run_rows,
-                                   run_lstm,      run_unary, run_binary, normalise,  softmax,
-                                   layer_norm,    reduce,    quantize};
+const Kernels RINGCRAFT_KERNELS = {RINGCRAFT_ISA,  kLanes,    sum_trees,  run_linear, run_rows,
+                                   run_lstm_cells, run_unary, run_binary, normalise,  softmax,
+                                   layer_norm,     reduce,    quantize};
 
 }  // namespace ringcraft

@@ -1,5 +1,5 @@
 #pragma once
-// Matrix products and the LSTM's steps; for kernels_body.hpp alone.
+// Matrix products and the LSTM's step; for kernels_body.hpp alone.
 
 #include "models/kernels_vector.hpp"
 
@@ -92,6 +92,31 @@ RINGCRAFT_INLINE void panel_row(const Linear& layer, const float* panel, std::si
   finish(layer, whole, first, y, 0);
 }
 
+/// One row alone, summed in the order in which it is among others: panels side by side hide the latency.
+template <std::size_t kPanels>
+RINGCRAFT_INLINE void panels_row(const Linear& layer, const float* panel, std::size_t first, const float* x,
+                                 float* y) noexcept {
+  const std::size_t apart = layer.inputs * 2 * kLanes;
+  Floats sums[kPanels][1][2];
+#pragma GCC unroll 8
+  for (std::size_t p = 0; p < kPanels; ++p) {
+    sums[p][0][0] = load(layer.bias + first + p * 2 * kLanes);
+    sums[p][0][1] = load(layer.bias + first + p * 2 * kLanes + kLanes);
+  }
+  for (std::size_t k = 0; k < layer.inputs; ++k) {
+    const Floats one = splat(x[k]);
+#pragma GCC unroll 8
+    for (std::size_t p = 0; p < kPanels; ++p) {
+      sums[p][0][0] += one * load(panel + p * apart + k * 2 * kLanes);
+      sums[p][0][1] += one * load(panel + p * apart + k * 2 * kLanes + kLanes);
+    }
+  }
+#pragma GCC unroll 8
+  for (std::size_t p = 0; p < kPanels; ++p) {
+    finish(layer, sums[p], first + p * 2 * kLanes, y, 0);
+  }
+}
+
 template <std::size_t kWide>
 RINGCRAFT_INLINE void panel_all(const Linear& layer, const float* panel, std::size_t first, const float* x,
                                 std::size_t x_row, float* y, std::size_t y_row, std::size_t rows,
@@ -101,8 +126,11 @@ RINGCRAFT_INLINE void panel_all(const Linear& layer, const float* panel, std::si
     return;
   }
   std::size_t row = 0;
-  for (; row + 4 <= rows; row += 4) {
-    panel_rows<4, kWide>(layer, panel, first, x + row * x_row, x_row, y + row * y_row, y_row);
+  for (; row + 6 <= rows; row += 6) {
+    panel_rows<6, kWide>(layer, panel, first, x + row * x_row, x_row, y + row * y_row, y_row);
+  }
+  for (; row + 3 <= rows; row += 3) {
+    panel_rows<3, kWide>(layer, panel, first, x + row * x_row, x_row, y + row * y_row, y_row);
   }
   for (; row < rows; ++row) {
     panel_rows<1, kWide>(layer, panel, first, x + row * x_row, x_row, y + row * y_row, y_row);
@@ -113,7 +141,13 @@ void run_linear(const Linear& layer, const float* x, std::size_t x_row, float* y
                 std::size_t rows, bool one_by_one) noexcept {
   // Panels two vectors wide, the last one vector wide where that is enough: as pack_linear() lays them out.
   const float* panel = layer.weights;
-  for (std::size_t first = 0; first < layer.outputs;) {
+  std::size_t first = 0;
+  for (constexpr std::size_t kWhole = 4 * 2 * kLanes;
+       rows == 1 && one_by_one && first + kWhole <= layer.outputs; first += kWhole) {
+    panels_row<4>(layer, panel, first, x, y);
+    panel += layer.inputs * kWhole;
+  }
+  while (first < layer.outputs) {
     if (layer.outputs - first > kLanes) {
       panel_all<2>(layer, panel, first, x, x_row, y, y_row, rows, one_by_one);
       panel += layer.inputs * 2 * kLanes;
@@ -194,62 +228,29 @@ void run_rows(const Rows& product, const float* a, const float* b, float* c) noe
   }
 }
 
-/// Gates of kLanes hidden units in one step; order of gates as ONNX has it: input, output, forget, cell.
-RINGCRAFT_INLINE void lstm_block(const Lstm& layer, const float* gates, const float* weights,
-                                 const float* hidden, float* cell, float* out) noexcept {
-  Floats even[4];
-  Floats odd[4] = {};
+void run_lstm_cells(const LstmStep& step) noexcept {
+  const float* projected = step.projected;
+  const float* recurred = step.recurred;
+  float* cells = step.cells;
+  float* states = step.states;
+  for (std::size_t row = 0; row < step.rows; ++row) {
+    for (std::size_t unit = 0; unit < step.wide; unit += kLanes) {
+      Floats gates[4];
 #pragma GCC unroll 4
-  for (std::size_t gate = 0; gate < 4; ++gate) {
-    even[gate] = load(gates + gate * kLanes);
-  }
-  std::size_t k = 0;
-  for (; k + 2 <= layer.hidden; k += 2) {
-    const Floats first = splat(hidden[k]);
-    const Floats second = splat(hidden[k + 1]);
-#pragma GCC unroll 4
-    for (std::size_t gate = 0; gate < 4; ++gate) {
-      even[gate] += first * load(weights + (k * 4 + gate) * kLanes);
-      odd[gate] += second * load(weights + (k * 4 + 4 + gate) * kLanes);
+      for (std::size_t gate = 0; gate < 4; ++gate) {
+        const std::size_t at = unit * 4 + gate * kLanes;
+        gates[gate] = load(projected + at) + load(recurred + at);
+      }
+      const Floats kept = sigmoid_of(gates[2]) * load(cells + unit);
+      const Floats cell = kept + sigmoid_of(gates[0]) * tanh_of(gates[3]);
+      store(cells + unit, cell);
+      store(states + unit, sigmoid_of(gates[1]) * tanh_of(cell));
     }
+    projected += step.projected_row;
+    recurred += step.recurred_row;
+    cells += step.wide;
+    states += step.wide;
   }
-  if (k < layer.hidden) {
-    const Floats last = splat(hidden[k]);
-#pragma GCC unroll 4
-    for (std::size_t gate = 0; gate < 4; ++gate) {
-      even[gate] += last * load(weights + (k * 4 + gate) * kLanes);
-    }
-  }
-  const Floats input = sigmoid_of(even[0] + odd[0]);
-  const Floats output = sigmoid_of(even[1] + odd[1]);
-  const Floats forget = sigmoid_of(even[2] + odd[2]);
-  const Floats next = forget * load(cell) + input * tanh_of(even[3] + odd[3]);
-  store(cell, next);
-  store(out, output * tanh_of(next));
-}
-
-const float* run_lstm(const Lstm& layer, const float* gates, float* y) noexcept {
-  const std::size_t wide = padded(layer.hidden, kLanes);
-  float* hidden = layer.hidden_state;
-  float* next = layer.hidden_state + wide;
-  for (std::size_t i = 0; i < layer.hidden; ++i) {
-    hidden[i] = layer.first_hidden[i];
-    layer.cell_state[i] = layer.first_cell[i];
-  }
-  for (std::size_t step = 0; step < layer.steps; ++step) {
-    const std::size_t t = layer.reverse ? layer.steps - 1 - step : step;
-    for (std::size_t unit = 0; unit < wide; unit += kLanes) {
-      lstm_block(layer, gates + (t * wide + unit) * 4, layer.recurrent + unit * 4 * layer.hidden, hidden,
-                 layer.cell_state + unit, next + unit);
-    }
-    if (y != nullptr) {
-      __builtin_memcpy(y + t * layer.hidden, next, layer.hidden * sizeof(float));
-    }
-    float* const swapped = hidden;
-    hidden = next;
-    next = swapped;
-  }
-  return hidden;
 }
 
 }  // namespace

@@ -5,7 +5,8 @@
 
 namespace ringcraft {
 
-std::vector<std::int64_t> Model::latencies_ns(const float* in, std::size_t rows, std::size_t repeats) {
+std::vector<std::int64_t> Model::latencies_ns(const float* in, std::size_t rows, std::size_t repeats,
+                                              bool settling) {
   std::vector<std::int64_t> spent;
   spent.reserve(rows * repeats);
   std::array<float, kMaxOutputs> out{};
@@ -15,8 +16,10 @@ std::vector<std::int64_t> Model::latencies_ns(const float* in, std::size_t rows,
       if (!predict(in + row * inputs(), out.data())) {
         throw OnnxError("row " + std::to_string(row) + ": " + tier() + " gave no answer");
       }
+      if (settling) settle();
       const auto stop = std::chrono::steady_clock::now();
       spent.push_back(std::chrono::duration_cast<std::chrono::nanoseconds>(stop - start).count());
+      settle();
     }
   }
   return spent;

@@ -56,10 +56,15 @@ class Model {
   /// @note One thread at a time for each model; allocates nothing of its own.
   [[nodiscard]] virtual bool predict(const float* in, float* out) noexcept = 0;
 
+  /// Does what the next predict() would otherwise do first; for when an answer is out and nothing waits.
+  /// Answers are the same bits whether or not it is called.
+  virtual void settle() noexcept {}
+
   /// Times `rows` single-row runs, `repeats` times over.
+  /// @param settling whether settle() after each counts; it is called either way.
   /// @throws OnnxError a row got no answer.
-  [[nodiscard]] std::vector<std::int64_t> latencies_ns(const float* in, std::size_t rows,
-                                                       std::size_t repeats);
+  [[nodiscard]] std::vector<std::int64_t> latencies_ns(const float* in, std::size_t rows, std::size_t repeats,
+                                                       bool settling = false);
 
  protected:
   Model(ModelShape shape, std::string tier) : shape_(shape), tier_(std::move(tier)) {}

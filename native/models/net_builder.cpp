@@ -72,6 +72,10 @@ const std::vector<std::int64_t>& NetBuilder::integers(const OnnxNode& node, std:
   return value.integers;
 }
 
+std::vector<std::int64_t> NetBuilder::stated_axes(const OnnxNode& node, std::size_t index) const {
+  return has(node, index) ? integers(node, index) : node.integers("axes");
+}
+
 float NetBuilder::scalar(const OnnxNode& node, std::size_t index) const {
   const NetValue& value = in(node, index);
   if (!value.constant || value.integral || value.count() != 1) {
@@ -122,6 +126,10 @@ const NetValue* NetBuilder::constant_floats(const std::string& name) const {
                                                                                      : &found->second;
 }
 
+bool NetBuilder::read(const std::string& name) const {
+  return readers_.contains(name) || graph_.outputs[0].name == name;
+}
+
 const OnnxNode* NetBuilder::only_reader(const std::string& name, const std::string& kind) const {
   const auto [first, last] = readers_.equal_range(name);
   const bool output = graph_.outputs[0].name == name;
@@ -129,10 +137,7 @@ const OnnxNode* NetBuilder::only_reader(const std::string& name, const std::stri
     return nullptr;
   }
   const OnnxNode* reader = first->second;
-  return reader->kind == kind && reader->domain.empty() && reader->outputs.size() == 1 &&
-                 !done_.contains(reader)
-             ? reader
-             : nullptr;
+  return reader->kind == kind && reader->domain.empty() && !done_.contains(reader) ? reader : nullptr;
 }
 
 Activation NetBuilder::activation_after(std::string& name, float& slope) {
@@ -181,17 +186,29 @@ void NetBuilder::build(const OnnxNode& node) {
   refuse_net("node " + node.kind);
 }
 
+void NetBuilder::link() {
+  std::set<std::string> wanted = {graph_.outputs[0].name};
+  for (auto node = graph_.nodes.rbegin(); node != graph_.nodes.rend(); ++node) {
+    if (node->outputs.empty()) refuse_net(node->kind + ": no output");
+    if (std::none_of(node->outputs.begin(), node->outputs.end(),
+                     [&](const std::string& name) { return wanted.contains(name); })) {
+      absorb(*node);
+      continue;
+    }
+    const std::set<std::string> read(node->inputs.begin(), node->inputs.end());
+    for (const std::string& name : read) {
+      if (name.empty()) continue;
+      readers_.emplace(name, &*node);
+      wanted.insert(name);
+    }
+  }
+}
+
 Net NetBuilder::build(const Sizes& input) {
   if (graph_.inputs.size() != 1 || graph_.outputs.empty()) {
     refuse_net("expected one input and an output");
   }
-  for (const OnnxNode& node : graph_.nodes) {
-    if (node.outputs.empty()) refuse_net(node.kind + ": no output");
-    const std::set<std::string> read(node.inputs.begin(), node.inputs.end());
-    for (const std::string& name : read) {
-      if (!name.empty()) readers_.emplace(name, &node);
-    }
-  }
+  link();
   for (const auto& [name, tensor] : graph_.constants) {
     constant(name, tensor);
   }

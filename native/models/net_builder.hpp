@@ -41,6 +41,8 @@ class NetOp {
   NetOp(const NetOp&) = delete;
   NetOp& operator=(const NetOp&) = delete;
   virtual void run() noexcept = 0;
+  /// Does what the next run() would otherwise begin with.
+  virtual void settle() noexcept {}
 };
 
 /// What a graph was built into.
@@ -74,6 +76,8 @@ class NetBuilder {
   }
   /// Constant integers at `index`.
   [[nodiscard]] const std::vector<std::int64_t>& integers(const OnnxNode& node, std::size_t index) const;
+  /// Axes as the operator set has them: the input at `index`, or the attribute; empty: none are stated.
+  [[nodiscard]] std::vector<std::int64_t> stated_axes(const OnnxNode& node, std::size_t index) const;
   /// A constant of one float at `index`.
   [[nodiscard]] float scalar(const OnnxNode& node, std::size_t index) const;
 
@@ -102,6 +106,8 @@ class NetBuilder {
   /// The constant floats called `name`, null where it is something else.
   [[nodiscard]] const NetValue* constant_floats(const std::string& name) const;
 
+  /// Whether a node on which the answer depends, or the answer itself, reads `name`.
+  [[nodiscard]] bool read(const std::string& name) const;
   /// The node that alone reads `name`, if it is of this kind and not yet built; else null.
   [[nodiscard]] const OnnxNode* only_reader(const std::string& name, const std::string& kind) const;
   /// Says that another node's kernel does this node's work too.
@@ -114,7 +120,8 @@ class NetBuilder {
 
  private:
   void build(const OnnxNode& node);
-  [[nodiscard]] bool wanted(const OnnxNode& node) const;
+  /// Notes who reads what, and marks as done what the answer does not depend on.
+  void link();
 
   const Kernels& kernels_;
   const OnnxGraph& graph_;

@@ -1,101 +1,86 @@
-// LSTM over a whole window, worked out afresh for every row, as ONNX states it; only the projections of input
-// vectors that the row before had too are kept, and those are the same bits.
+// LSTM over a whole window, worked out as ONNX states it; the streams of net_lstm_stream.hpp where they
+// apply.
 
+#include <algorithm>
 #include <cstring>
 
-#include "models/net_builder.hpp"
+#include "models/net_lstm_layer.hpp"
+#include "models/net_lstm_stream.hpp"
 
 namespace ringcraft {
 namespace {
 
 struct LstmOp final : NetOp {
   void run() noexcept override {
-    const std::size_t kept = (steps - 1) * inputs;
-    const std::size_t gate_row = projection.outputs;
-    // The window that moved on by one vector: all but the newest have their projection.
-    const bool moved = seen && std::memcmp(x, last_x + inputs, kept * sizeof(float)) == 0;
-    if (moved) {
-      std::memmove(gates, gates + gate_row, (steps - 1) * gate_row * sizeof(float));
+    layer.project(x, layer.projection.inputs, steps, projected);
+    layer.begin(state, cell);
+    for (std::size_t step = 0; step < steps; ++step) {
+      const std::size_t t = reverse ? steps - 1 - step : step;
+      layer.recur(state, 1, recurred);
+      layer.step(projected + t * layer.gates(), 0, recurred, cell, state, 1);
+      if (all != nullptr) std::memcpy(all + t * layer.hidden, state, layer.hidden * sizeof(float));
     }
-    const std::size_t from = moved ? steps - 1 : 0;
-    kernels->linear(projection, x + from * inputs, inputs, gates + from * gate_row, gate_row, steps - from,
-                    true);
-    std::memcpy(last_x, x, steps * inputs * sizeof(float));
-    seen = true;
-    const float* last = kernels->lstm(layer, gates, all);
-    if (last_hidden != nullptr) std::memcpy(last_hidden, last, layer.hidden * sizeof(float));
-    if (last_cell != nullptr) std::memcpy(last_cell, layer.cell_state, layer.hidden * sizeof(float));
+    if (last_hidden != nullptr) std::memcpy(last_hidden, state, layer.hidden * sizeof(float));
+    if (last_cell != nullptr) std::memcpy(last_cell, cell, layer.hidden * sizeof(float));
   }
 
-  const Kernels* kernels = nullptr;
-  Linear projection;
-  Lstm layer;
+  LstmLayer layer;
   const float* x = nullptr;
-  float* last_x = nullptr;
-  float* gates = nullptr;
+  float* projected = nullptr;
+  float* recurred = nullptr;
+  float* state = nullptr;
+  float* cell = nullptr;
   float* all = nullptr;
   float* last_hidden = nullptr;
   float* last_cell = nullptr;
   std::size_t steps = 0;
-  std::size_t inputs = 0;
-  bool seen = false;
+  bool reverse = false;
 };
 
-/// A constant input's floats, or zeros where it is left out.
-std::vector<float> given(NetBuilder& net, const OnnxNode& node, std::size_t index, std::size_t count) {
-  if (!net.has(node, index)) return std::vector<float>(count, 0.0F);
-  const NetValue value = net.in(node, index);
-  if (!value.constant || value.integral || value.count() != count) {
-    refuse_net("LSTM: input " + std::to_string(index) + ": expected " + std::to_string(count) +
-               " constant floats");
-  }
-  return {value.data, value.data + count};
+bool reads(const NetBuilder& net, const OnnxNode& node, std::size_t output) {
+  return output < node.outputs.size() && net.read(node.outputs[output]);
 }
 
-/// Rows of [4][hidden] (input, output, forget, cell) as columns of blocks, [row of x][block][gate][lane].
-std::vector<float> pack_gates(const float* weights, std::size_t inputs, std::size_t hidden,
-                              std::size_t lanes) {
-  const std::size_t wide = padded(hidden, lanes);
-  std::vector<float> packed(inputs * 4 * wide, 0.0F);
-  for (std::size_t gate = 0; gate < 4; ++gate) {
-    for (std::size_t unit = 0; unit < hidden; ++unit) {
-      const std::size_t column = (unit / lanes * 4 + gate) * lanes + unit % lanes;
-      for (std::size_t i = 0; i < inputs; ++i) {
-        packed[i * 4 * wide + column] = weights[(gate * hidden + unit) * inputs + i];
-      }
-    }
-  }
-  return packed;
+/// The layer that alone reads this one's outputs, through the Squeeze that takes the direction away; else
+/// null.
+const OnnxNode* layer_above(const NetBuilder& net, const OnnxNode& node, const OnnxNode*& squeeze) {
+  if (reads(net, node, 1) || reads(net, node, 2) || !reads(net, node, 0)) return nullptr;
+  squeeze = net.only_reader(node.outputs[0], "Squeeze");
+  if (squeeze == nullptr || squeeze->inputs[0] != node.outputs[0]) return nullptr;
+  if (NetBuilder::has(*squeeze, 1) && !net.known(squeeze->inputs[1])) return nullptr;
+  const std::vector<std::int64_t> axes = net.stated_axes(*squeeze, 1);
+  if (axes.size() != 1 || axis_of(axes[0], 4) != 1) return nullptr;
+  const OnnxNode* above = net.only_reader(squeeze->outputs[0], "LSTM");
+  return above != nullptr && above->inputs[0] == squeeze->outputs[0] ? above : nullptr;
 }
 
-/// The same for Kernels::lstm: [block][row][gate][lane].
-std::vector<float> pack_recurrent(const float* weights, std::size_t hidden, std::size_t lanes) {
-  const std::vector<float> rows = pack_gates(weights, hidden, hidden, lanes);
-  const std::size_t wide = padded(hidden, lanes);
-  std::vector<float> packed;
-  packed.reserve(rows.size());
-  for (std::size_t block = 0; block < wide / lanes; ++block) {
-    for (std::size_t k = 0; k < hidden; ++k) {
-      const auto first = rows.begin() + static_cast<std::ptrdiff_t>(k * 4 * wide + block * 4 * lanes);
-      packed.insert(packed.end(), first, first + static_cast<std::ptrdiff_t>(4 * lanes));
-    }
+/// Builds layers of which only the last hidden state is read as streams; false where they are others.
+bool build_streams(NetBuilder& net, const OnnxNode& node, const NetValue& x, std::size_t steps) {
+  std::vector<const OnnxNode*> layers = {&node};
+  std::vector<const OnnxNode*> between;
+  const auto forward = [](const OnnxNode& one) { return one.text("direction", "forward") == "forward"; };
+  const OnnxNode* squeeze = nullptr;
+  while (const OnnxNode* above = layer_above(net, *layers.back(), squeeze)) {
+    layers.push_back(above);
+    between.push_back(squeeze);
   }
-  return packed;
-}
-
-void check(const OnnxNode& node, const NetValue& x, std::int64_t hidden) {
-  const std::vector<std::int64_t> none;
-  const OnnxAttribute* activations = node.find("activations");
-  bool usual = true;
-  for (std::size_t i = 0; activations != nullptr && i < activations->texts.size(); ++i) {
-    usual = usual && activations->texts[i] == (i % 3 == 0 ? "Sigmoid" : "Tanh");
+  const OnnxNode& top = *layers.back();
+  const bool last_alone = reads(net, top, 1) && !reads(net, top, 0) && !reads(net, top, 2);
+  if (steps < 2 || !last_alone ||
+      !std::all_of(layers.begin(), layers.end(), [&](const OnnxNode* one) { return forward(*one); })) {
+    return false;
   }
-  const bool odd = !usual || node.find("clip") != nullptr || node.integer("input_forget", 0) != 0 ||
-                   node.integer("layout", 0) != 0 || NetBuilder::has(node, 4) || NetBuilder::has(node, 7);
-  if (odd || x.integral || x.sizes.size() != 3 || x.sizes[1] != 1 || x.count() == 0 || hidden < 1 ||
-      hidden > 1024) {
-    refuse_net("LSTM: expected the usual kind over [steps, 1, inputs]");
+  std::size_t inputs = static_cast<std::size_t>(x.sizes[2]);
+  std::vector<LstmLayer> read;
+  for (const OnnxNode* layer : layers) {
+    read.push_back(read_lstm(net, *layer, inputs));
+    inputs = read.back().hidden;
+    if (layer != &node) net.absorb(*layer);
   }
+  for (const OnnxNode* one : between) net.absorb(*one);
+  float* last = net.make(top.outputs[1], {1, 1, static_cast<std::int64_t>(inputs)}).data;
+  add_lstm_streams(net, std::move(read), x.data, steps, last);
+  return true;
 }
 
 }  // namespace
@@ -103,50 +88,25 @@ void check(const OnnxNode& node, const NetValue& x, std::int64_t hidden) {
 bool build_lstm(NetBuilder& net, const OnnxNode& node) {
   if (node.kind != "LSTM") return false;
   const NetValue x = net.in(node, 0);
-  const std::int64_t stated = node.integer("hidden_size", 0);
-  check(node, x, stated);
-  const std::string direction = node.text("direction", "forward");
-  if (direction != "forward" && direction != "reverse") refuse_net("LSTM: direction " + direction);
+  if (x.integral || x.sizes.size() != 3 || x.sizes[1] != 1 || x.count() == 0) {
+    refuse_net("LSTM: expected [steps, 1, inputs]");
+  }
   net.is_family("lstm");
-  const auto hidden = static_cast<std::size_t>(stated);
   const auto steps = static_cast<std::size_t>(x.sizes[0]);
-  const auto inputs = static_cast<std::size_t>(x.sizes[2]);
-  const std::size_t lanes = net.kernels().lanes;
-  const std::size_t wide = padded(hidden, lanes);
-
+  if (build_streams(net, node, x, steps)) return true;
   auto op = std::make_unique<LstmOp>();
-  op->kernels = &net.kernels();
+  op->layer = read_lstm(net, node, static_cast<std::size_t>(x.sizes[2]));
   op->x = x.data;
   op->steps = steps;
-  op->inputs = inputs;
-  op->last_x = net.buffer(steps * inputs);
-  op->gates = net.buffer(steps * 4 * wide);
-  const std::vector<float> weights = given(net, node, 1, 4 * hidden * inputs);
-  const std::vector<float> recurrent = given(net, node, 2, 4 * hidden * hidden);
-  std::vector<float> bias = given(net, node, 3, 8 * hidden);
-  for (std::size_t i = 0; i < 4 * hidden; ++i) {
-    bias[i] += bias[4 * hidden + i];
-  }
-  op->projection.inputs = inputs;
-  op->projection.outputs = 4 * wide;
-  op->projection.weights =
-      net.keep(pack_linear(pack_gates(weights.data(), inputs, hidden, lanes), inputs, 4 * wide, lanes));
-  op->projection.bias = net.keep(pack_gates(bias.data(), 1, hidden, lanes));
-  op->layer.recurrent = net.keep(pack_recurrent(recurrent.data(), hidden, lanes));
-  op->layer.first_hidden = net.keep(given(net, node, 5, hidden));
-  op->layer.first_cell = net.keep(given(net, node, 6, hidden));
-  op->layer.steps = steps;
-  op->layer.hidden = hidden;
-  op->layer.reverse = direction == "reverse";
-  op->layer.hidden_state = net.buffer(2 * wide);
-  op->layer.cell_state = net.buffer(wide);
-
-  const auto named = [&node](std::size_t index) {
-    return index < node.outputs.size() && !node.outputs[index].empty();
-  };
-  if (named(0)) op->all = net.make(node.outputs[0], {x.sizes[0], 1, 1, stated}).data;
-  if (named(1)) op->last_hidden = net.make(node.outputs[1], {1, 1, stated}).data;
-  if (named(2)) op->last_cell = net.make(node.outputs[2], {1, 1, stated}).data;
+  op->reverse = node.text("direction", "forward") == "reverse";
+  op->projected = net.buffer(steps * op->layer.gates());
+  op->recurred = net.buffer(op->layer.gates());
+  op->state = net.buffer(op->layer.wide);
+  op->cell = net.buffer(op->layer.wide);
+  const auto hidden = static_cast<std::int64_t>(op->layer.hidden);
+  if (reads(net, node, 0)) op->all = net.make(node.outputs[0], {x.sizes[0], 1, 1, hidden}).data;
+  if (reads(net, node, 1)) op->last_hidden = net.make(node.outputs[1], {1, 1, hidden}).data;
+  if (reads(net, node, 2)) op->last_cell = net.make(node.outputs[2], {1, 1, hidden}).data;
   net.add_op(std::move(op));
   return true;
 }

@@ -39,13 +39,9 @@ void add_flatten(NetBuilder& net, const OnnxNode& node) {
             static_cast<std::int64_t>(count_of(Sizes(split, x.sizes.end())))});
 }
 
-std::vector<std::int64_t> stated_axes(NetBuilder& net, const OnnxNode& node, std::size_t index) {
-  return net.has(node, index) ? net.integers(node, index) : node.integers("axes");
-}
-
 void add_squeeze(NetBuilder& net, const OnnxNode& node) {
   const NetValue x = net.in(node, 0);
-  const std::vector<std::int64_t> axes = stated_axes(net, node, 1);
+  const std::vector<std::int64_t> axes = net.stated_axes(node, 1);
   std::vector<bool> gone(x.sizes.size(), false);
   for (std::size_t axis = 0; axis < gone.size(); ++axis) gone[axis] = axes.empty() && x.sizes[axis] == 1;
   for (const std::int64_t axis : axes) gone[axis_of(axis, gone.size())] = true;
@@ -58,7 +54,7 @@ void add_squeeze(NetBuilder& net, const OnnxNode& node) {
 
 void add_unsqueeze(NetBuilder& net, const OnnxNode& node) {
   const NetValue x = net.in(node, 0);
-  const std::vector<std::int64_t> axes = stated_axes(net, node, 1);
+  const std::vector<std::int64_t> axes = net.stated_axes(node, 1);
   std::vector<bool> fresh(x.sizes.size() + axes.size(), false);
   for (const std::int64_t axis : axes) fresh[axis_of(axis, fresh.size())] = true;
   Sizes sizes;

@@ -53,6 +53,10 @@ void Engine::on_event(const MarketEvent& event, std::int64_t receive_ns, const B
       receive_ns = instrument.bindings.size() > 1 ? monotonic_ns() : receive_ns;
     }
   }
+  for (Binding& binding : instrument.bindings) {
+    // All answers are out: what models keep for the next one is made while nobody waits.
+    if (Model* answered = std::exchange(binding.answered, nullptr); answered != nullptr) answered->settle();
+  }
 }
 
 void Engine::update_features(InstrumentState& instrument, const MarketEvent& event,
@@ -156,6 +160,7 @@ void Engine::decide(InstrumentState& instrument, Binding& binding, const MarketE
   const Input input = features.input();
   const Answer answer = answer_of(state, routed, slot, input, terms);
   const std::int64_t answer_ns = monotonic_ns();
+  binding.answered = slot != nullptr ? slot->live.get() : nullptr;
   describe(record, instrument, binding, features, event);
   describe(record, routed, answer);
   record.receive_ns = clock_.wall_ns(receive_ns);

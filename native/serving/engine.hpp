@@ -149,6 +149,7 @@ class Engine {
     std::size_t feature_feed = 0;
     std::int64_t last_decision_ns = 0;
     bool decided = false;
+    Model* answered = nullptr;  ///< the newest event, until it has settled
   };
 
   /// The newest event, as far as requests need it.

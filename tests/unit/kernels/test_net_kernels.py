@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from graph_kit import agree, floats, graph, kernels_of
+from graph_kit import Floats, agree, floats, graph, kernels_of
 from onnx import ModelProto, NodeProto, helper
 
 SEEDS = range(4)
@@ -84,15 +84,48 @@ def test_lstm_over_a_window(tmp_path: Path, shape: tuple[int, int, list[int]], d
     agree(model, floats(random, 8, shape[0], shape[1], spread=2), tmp_path, family="lstm")
 
 
-def test_lstm_is_the_same_bits_on_a_window_that_moved_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("hidden", [[12], [12, 10], [8, 33, 5]])
+def test_lstm_streams_are_the_same_bits_as_windows_by_themselves(tmp_path: Path, hidden: list[int]) -> None:
     random = np.random.default_rng(1)
-    _, kernels = kernels_of(_lstm(random, 9, 6, [12, 10], "forward"), tmp_path)
-    stream = floats(random, 30, 6)
-    windows = np.stack([stream[start : start + 9].ravel() for start in range(21)])
-    for kernel in kernels:
-        moved = kernel.predict(windows)  # each goes on from the one before
-        afresh = np.concatenate([kernel.predict(np.vstack([windows[0] + 1, row]))[1:] for row in windows])
-        np.testing.assert_array_equal(moved, afresh)
+    model = _lstm(random, 9, 6, hidden, "forward")
+    reference, kernels = kernels_of(model, tmp_path)
+    _, others = kernels_of(model, tmp_path)
+    # More streams than a model follows, in turns and with a step missed, among windows that belong to none.
+    streams = [_windows(floats(random, 90, 6), 9) for _ in range(3)]
+    crowd = [_windows(floats(random, 12, 6), 9) for _ in range(20)]
+    rows = [stream[step] for step in range(80) for stream in streams if step != 40]
+    rows += [stream[step] for step in range(3) for stream in crowd]
+    rows += [*floats(random, 5, 54), *streams[0][80:]]
+    windows = np.stack(rows)
+    for kernel, alone in zip(kernels, others, strict=True):
+        moved = kernel.predict(windows)
+        lone = np.concatenate([alone.predict(np.vstack([floats(random, 54), row]))[1:] for row in windows])
+        np.testing.assert_array_equal(moved, lone)
+        np.testing.assert_allclose(moved, reference.predict(windows), rtol=0, atol=2e-5)
+
+
+def test_lstm_answers_the_same_whether_or_not_it_settles_between(tmp_path: Path) -> None:
+    random = np.random.default_rng(2)
+    model = _lstm(random, 5, 4, [6, 6], "forward")
+    windows = _windows(floats(random, 40, 4), 5)
+    for settling, waiting in zip(kernels_of(model, tmp_path)[1], kernels_of(model, tmp_path)[1], strict=True):
+        settling.latencies_ns(windows[:20], 1)  # settles after each
+        np.testing.assert_array_equal(settling.predict(windows[20:]), waiting.predict(windows)[20:])
+
+
+def _windows(vectors: Floats, window: int) -> Floats:
+    return np.stack([vectors[start : start + window].ravel() for start in range(len(vectors) - window + 1)])
+
+
+def test_a_layer_whose_every_state_is_read_is_no_stream(tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    model = _lstm(random, 6, 5, [7, 4], "forward")
+    del model.graph.node[-2:]
+    model.graph.node.extend([
+        helper.make_node("ReduceMean", ["x2", "first"], ["state"], keepdims=0),
+        helper.make_node("MatMul", ["state", "head"], ["output"]),
+    ])  # fmt: skip
+    agree(model, _windows(floats(random, 20, 5), 6), tmp_path, family="lstm")
 
 
 def test_convolutions_pooling_and_lstm_as_in_books_nets(tmp_path: Path) -> None:
