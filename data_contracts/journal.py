@@ -60,6 +60,7 @@ class AbstainReason(IntEnum):
     DEADLINE = 16
     OVERLOAD = 17
     BREAKER_OPEN = 18
+    FEATURE_LIMIT = 19
 
 
 class MarkoutStatus(IntEnum):

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from data_contracts.errors import ManifestError
+from data_contracts.feature_limits import FeatureLimits
 from data_contracts.feature_set import FeatureSet
 
 MANIFEST_FILE: Final = "manifest.json"
@@ -120,6 +121,8 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     window: Annotated[int, Meta(ge=1, le=128)] = 1
     """Vectors a decision reads; over 1, the input is (batch, window, inputs), oldest first: those of the newest usable
     events of the session, at each of which the features were warm."""
+    limits: FeatureLimits | None = None
+    """What its training data kept to: a vector outside, or a window with one, is abstained on; None: no limits."""
     outputs: int
     """Width of the one float32 output read by the rule."""
     rule: DecisionRule
@@ -134,6 +137,15 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Plain statements of limits, for example that no threshold paid its costs."""
     files: dict[str, Sha256]
     """SHA-256 of every other file of the version."""
+
+    def __post_init__(self) -> None:
+        """Refuse limits of another width than the features'.
+
+        Raises:
+            ValueError: as said.
+        """
+        if self.limits is not None and len(self.limits.low) != self.inputs:
+            raise ValueError(f"limits: expected {self.inputs}, one a feature, got {len(self.limits.low)}")
 
 
 class Golden(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -5,6 +5,7 @@ What bounds a feature follows from what it is, not from a recording, so that the
 
 from typing import Final, Literal
 
+from data_contracts.feature_limits import FeatureLimits
 from data_contracts.feature_set import FeatureSet
 from data_contracts.limits import Rule
 
@@ -20,18 +21,24 @@ MIN_CLASS_SHARE: Final = 0.001
 _RARE: Final = f"class {{}} in {MIN_CLASS_SHARE:.1%} of the rows or more"
 
 
-def feature_bounds(features: FeatureSet) -> tuple[tuple[float, float], ...]:
+def feature_limits(features: FeatureSet) -> FeatureLimits:
     """Return what each of the d features must lie in, ends included."""
-    return tuple(_bounds(name) for name in features.features)
+    low, high = zip(*(_bounds(name) for name in features.features), strict=True)
+    return FeatureLimits(low=low, high=high)
+
+
+def rules_of_features(names: tuple[str, ...], limits: FeatureLimits) -> tuple[Rule, ...]:
+    """Return one rule a feature: what training refuses by them, serving abstains on by the same limits."""
+    return tuple(
+        _rule(name, name, low, high, f"{name} within {low:g} to {high:g}")
+        for name, low, high in zip(names, limits.low, limits.high, strict=True)
+    )
 
 
 def rules_of_table(kind: Kind, features: FeatureSet, *, min_rows: int = 500) -> tuple[Rule, ...]:
     """Return the rules on one table, in the order a report shows them; row by row, all rows must meet them."""
     rows = _rule("enough_rows", None, min_rows, None, f"at least {min_rows:,} rows")
-    ranges = tuple(
-        _rule(name, name, low, high, f"{name} within {low:g} to {high:g}")
-        for name, (low, high) in zip(features.features, feature_bounds(features), strict=True)
-    )
+    ranges = rules_of_features(features.features, feature_limits(features))
     labels = (
         _rule("class", "class", 0, 2, "classes 0 down, 1 flat, 2 up"),
         *(_rule(f"share_of_class_{one}", f"share_{one}", MIN_CLASS_SHARE, 1, _RARE.format(one)) for one in range(3)),

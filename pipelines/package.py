@@ -9,6 +9,7 @@ import onnx
 from onnx import ModelProto, TensorProto
 
 from data_contracts.errors import ModelError, UsageError
+from data_contracts.feature_limits import FeatureLimits
 from data_contracts.feature_set import FeatureSet
 from data_contracts.manifest import (
     GOLDEN_FILE,
@@ -40,6 +41,7 @@ def package(
     rule: DecisionRule,
     label: Label,
     golden_inputs: Floats,
+    limits: FeatureLimits | None = None,
     data: tuple[DataRange, ...] = (),
     metrics: dict[str, Estimate] | None = None,
     compression: Compression | None = None,
@@ -59,6 +61,7 @@ def package(
         label: what was learnt; its horizon is the one decisions are marked at.
         golden_inputs: rows (n, d), or windows (n, w, d) or (n, w * d); what ONNX Runtime answers to them here is
             written beside them.
+        limits: what its training data kept to, and serving abstains outside of; None: none.
         data: what made it.
         metrics: on rows it has not learnt from.
         compression: what was done to it, None: nothing.
@@ -80,6 +83,7 @@ def package(
         features=feature_set if feature_set.tables or feature_set.leader else None,
         inputs=len(vectors.inputs[0]) // window,
         window=window,
+        limits=limits,
         outputs=len(vectors.outputs[0]),
         rule=rule,
         label=label,

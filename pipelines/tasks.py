@@ -84,7 +84,7 @@ def rows(key: str, recordings: tuple[Recording, ...], request: TrainRequest) -> 
 @_afresh("hold rows to their contracts")
 def rows_checked(prepared: datasets.Prepared, request: TrainRequest) -> tuple[ContractReport, ...]:
     """Return the reports on features, labels and training set, or set them aside."""
-    return hold_rows_to_contract(prepared, Path(request.work))
+    return hold_rows_to_contract(prepared, Path(request.work), window=max(request.window, 1))
 
 
 @_kept("measure baselines")

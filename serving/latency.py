@@ -15,7 +15,7 @@ from data_contracts.market_event import MarketEvents
 from market_data.feature_sets import live_feature_set
 from native._native import Route, RoutingTable, Worker
 from serving.slots import prepare_version
-from serving.worker import introduced, told_features
+from serving.worker import introduced, told_features, told_limits
 
 _LATENCY_BUDGET_NS = 1_000_000_000
 
@@ -106,5 +106,6 @@ def _hold(worker: Worker, folder: Path, *, slots: int) -> int:
             latency_budget_ns=_LATENCY_BUDGET_NS,
             live=ready.live,
             shadow=ready.shadow,
+            **told_limits(manifest),
         )
     return live.warm_up_events + manifest.window - 1

@@ -23,6 +23,7 @@ from data_contracts.feature_set import FeatureSet
 from data_contracts.feed_hello import read_hello
 from data_contracts.instrument import Instrument
 from data_contracts.journal import Arm
+from data_contracts.manifest import Manifest
 from data_contracts.settings import ServingSettings, Settings
 from market_data.feature_sets import MICROPRICE, live_feature_set
 from market_data.zones import utc_offsets
@@ -286,6 +287,7 @@ class PreparedWorker:
             live=ready.live,
             shadow=ready.shadow,
             trained_until_ns=max((data.last_event_ns for data in ready.manifest.data), default=0),
+            **told_limits(ready.manifest),
         )
         log.info(
             "version_ready",
@@ -339,6 +341,11 @@ def told_features(name: str, stated: FeatureSet | None) -> dict[str, Any]:
     if stated is None:
         return {"feature_set": name}
     return {"feature_set": name, "microprice_ticks": stated.tables.get(MICROPRICE, ()), "leader": stated.leader}
+
+
+def told_limits(manifest: Manifest) -> dict[str, Any]:
+    """Return what native code is told of a version's feature limits."""
+    return {} if manifest.limits is None else {"low": manifest.limits.low, "high": manifest.limits.high}
 
 
 def introduced(instrument: Instrument) -> tuple[str, float, int, str, float, tuple[tuple[int, int], ...]]:

@@ -34,11 +34,12 @@ enum class AbstainReason : std::uint8_t {
   kModelFailed = 11,
   kPositionLimit = 12,  ///< acting would take more open lots than the policy allows
   kNotionalLimit = 13,
-  kRateLimit = 14,    ///< more decisions a second than the policy allows
-  kStaleModel = 15,   ///< trained on data older than the policy allows
-  kDeadline = 16,     ///< whoever asked could not have used it in time any more
-  kOverload = 17,     ///< more was asked than can be answered
-  kBreakerOpen = 18,  ///< the version failed too often, and nobody stands in for it
+  kRateLimit = 14,     ///< more decisions a second than the policy allows
+  kStaleModel = 15,    ///< trained on data older than the policy allows
+  kDeadline = 16,      ///< whoever asked could not have used it in time any more
+  kOverload = 17,      ///< more was asked than can be answered
+  kBreakerOpen = 18,   ///< the version failed too often, and nobody stands in for it
+  kFeatureLimit = 19,  ///< a feature outside what the version's training data kept to
 };
 
 enum class MarkoutStatus : std::uint8_t {

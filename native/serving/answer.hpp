@@ -32,9 +32,13 @@ inline constexpr float kNoOutput = std::numeric_limits<float>::quiet_NaN();
   return static_cast<std::int8_t>(static_cast<int>(score > threshold) - static_cast<int>(score < -threshold));
 }
 
-/// Asks a model; outputs that are NaN, infinite or beyond the limit give kBadOutput.
+/// Asks a model, unless a feature lies outside the version's limits; outputs that are NaN, infinite or beyond
+/// the limit give kBadOutput.
 [[nodiscard]] inline Answer ask(Model& model, const LoadedSlot& slot, const float* features,
                                 double output_abs_max) noexcept {
+  if (!slot.limits.met(features, model.inputs())) {
+    return abstention(AbstainReason::kFeatureLimit);
+  }
   std::array<float, kMaxOutputs> output{};
   if (!model.predict(features, output.data())) {
     return abstention(AbstainReason::kModelFailed);

@@ -242,22 +242,28 @@ void bind_worker(nb::module_& module) {
           "set_slot",
           [](Worker& self, std::size_t model, std::size_t slot, std::uint32_t version, bool expected_bps,
              double threshold, std::int64_t latency_budget_ns, std::shared_ptr<Model> live,
-             std::shared_ptr<Model> shadow, std::int64_t trained_until_ns) {
+             std::shared_ptr<Model> shadow, std::int64_t trained_until_ns, const std::vector<double>& low,
+             const std::vector<double>& high) {
             const RuleKind rule = expected_bps ? RuleKind::kExpectedBps : RuleKind::kUpMinusDown;
             const std::size_t outputs = expected_bps ? 1 : 3;
             if (!live || !shadow || live == shadow || live->outputs() != outputs ||
                 shadow->outputs() != outputs) {
               throw nb::value_error("set_slot: expected two models of the outputs that the rule reads");
             }
+            const bool limited = !low.empty() || !high.empty();
+            if (limited && (low.size() != live->width() || high.size() != live->width())) {
+              throw nb::value_error("low, high: expected one of each for every feature, or none");
+            }
             self.holdings().put(
                 model, slot,
-                std::make_unique<const LoadedSlot>(LoadedSlot{version, rule, threshold, latency_budget_ns,
-                                                              std::max<std::int64_t>(trained_until_ns, 0),
-                                                              std::move(live), std::move(shadow)}));
+                std::make_unique<const LoadedSlot>(LoadedSlot{
+                    version, rule, threshold, latency_budget_ns, std::max<std::int64_t>(trained_until_ns, 0),
+                    std::move(live), std::move(shadow), FeatureLimits(low, high)}));
           },
           nb::kw_only(), nb::arg("model"), nb::arg("slot"), nb::arg("version"), nb::arg("expected_bps"),
           nb::arg("threshold"), nb::arg("latency_budget_ns"), nb::arg("live"), nb::arg("shadow"),
-          nb::arg("trained_until_ns") = 0)
+          nb::arg("trained_until_ns") = 0, nb::arg("low") = std::vector<double>(),
+          nb::arg("high") = std::vector<double>())
       .def("clear_slot", [](Worker& self, std::size_t model,
                             std::size_t slot) { self.holdings().put(model, slot, nullptr); })
       .def("reclaim", [](Worker& self) { return self.holdings().reclaim(); })

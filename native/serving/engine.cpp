@@ -179,7 +179,8 @@ void Engine::check_answer(ModelState& state, const DecisionRecord& record, const
   // Whoever asks for an arm must not be able to take it off.
   const bool asked = terms.unfit == AbstainReason::kNone && routed.version != kNoVersion &&
                      record.abstain != AbstainReason::kNotWarm &&
-                     record.abstain != AbstainReason::kBadFeature;
+                     record.abstain != AbstainReason::kBadFeature &&
+                     record.abstain != AbstainReason::kFeatureLimit;
   if (asked && !routed.overridden) {
     const auto limit =
         state.limits.answered(record.arm, record.abstain, record.late != 0, state.plan->late_or_failed_of_64,

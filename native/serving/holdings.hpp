@@ -15,6 +15,7 @@
 
 #include "market_data/feature_sets.hpp"
 #include "models/model.hpp"
+#include "serving/feature_limits.hpp"
 #include "serving/routing_table.hpp"
 
 namespace ringcraft {
@@ -35,6 +36,7 @@ struct LoadedSlot {
   std::int64_t trained_until_ns = 0;  ///< event time at which its training data ends; 0: not known
   std::shared_ptr<Model> live;        ///< decision thread's
   std::shared_ptr<Model> shadow;      ///< shadow thread's
+  FeatureLimits limits{};             ///< of what it is asked
 };
 
 /// How one model's decisions are taken, paid and limited.

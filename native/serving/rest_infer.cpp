@@ -52,9 +52,10 @@ RestApi::Reply RestApi::infer(HttpRequest& request, const Times& times, std::siz
         std::all_of(row.output.begin(), row.output.begin() + static_cast<std::ptrdiff_t>(reply.outputs),
                     [](float value) { return std::isfinite(value); });
     if (!whole || reply.outputs == 0) {
-      const int status = row.abstain == AbstainReason::kBadFeature  ? 400
-                         : row.abstain == AbstainReason::kRateLimit ? 429
-                                                                    : 503;
+      const int status =
+          row.abstain == AbstainReason::kBadFeature || row.abstain == AbstainReason::kFeatureLimit ? 400
+          : row.abstain == AbstainReason::kRateLimit                                               ? 429
+                                                                                                   : 503;
       return error(status, "decision " + std::to_string(row.decision_id) +
                                ": expected an output, got none: " + std::string(word_of(row.abstain)));
     }

@@ -13,21 +13,28 @@ from data_contracts.quarantine import as_html, as_markdown
 from data_contracts.table_expectations import check_table, rows_met
 from data_contracts.table_limits import KINDS, Kind, rules_of_table
 from models.dataset import Dataset
+from models.windows import Windows
 from pipelines.steps.dataset import MIN_ROWS, Prepared
 
 MAX_BAD_ROWS: Final = 1000
 """Rows written to bad_rows.csv."""
 
 
-def hold_rows_to_contract(prepared: Prepared, root: Path) -> tuple[ContractReport, ...]:
+def hold_rows_to_contract(prepared: Prepared, root: Path, *, window: int = 1) -> tuple[ContractReport, ...]:
     """Return the report of every table if all rows keep to their contracts.
+
+    Args:
+        prepared: the rows.
+        root: above quarantine/.
+        window: vectors that a row looks back on; over 1, all that are looked at are held against the features' limits.
 
     Raises:
         QuarantinedError: one table does not; report and rows lie under `root`/quarantine.
     """
-    frame = pl.concat([frame_of(prepared.learn), frame_of(prepared.held_out)])
+    rows = pl.concat([frame_of(prepared.learn), frame_of(prepared.held_out)])
     symbol, reports = prepared.instrument.symbol, []
     for kind in KINDS:
+        frame = rows if kind != "features" or window == 1 else _looked_at(prepared, window)
         report = check_table(
             kind, frame, prepared.features, source=f"{kind} of {symbol}", instrument=symbol, min_rows=MIN_ROWS
         )
@@ -52,6 +59,12 @@ def frame_of(rows: Dataset) -> pl.DataFrame:
             "reach_ns": rows.end_ns - rows.event_ns,
         }
     ).with_columns(pl.lit(float(share)).alias(f"share_{one}") for one, share in enumerate(shares))
+
+
+def _looked_at(prepared: Prepared, window: int) -> pl.DataFrame:
+    places = np.concatenate([prepared.learn.places, prepared.held_out.places])
+    vectors = Windows(prepared.learn.vectors, places, window).past()
+    return pl.DataFrame({name: vectors[:, index] for index, name in enumerate(prepared.learn.names)})
 
 
 def _set_aside(kind: Kind, frame: pl.DataFrame, features: FeatureSet, report: ContractReport, root: Path) -> NoReturn:

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from data_contracts.manifest import MODEL_FILE, DecisionRule, Estimate, Latency, Manifest
+from data_contracts.table_limits import feature_limits
 from models import plots
 from models.card import CARD_FILE, CardFacts, write_card, write_summary
 from models.evaluation import evaluate
@@ -80,6 +81,7 @@ def build_version(
         ),
         label=prepared.label,
         golden_inputs=golden_inputs(prepared.learn.features),
+        limits=feature_limits(prepared.features),
         data=prepared.ranges,
         metrics=metrics,
         compression=compressed.report,

@@ -82,8 +82,8 @@ def write_version(folder: Path, graph: Callable[[Path], None], *, threshold: flo
     if graph is not nan_graph:
         inputs = np.random.default_rng(3).normal(size=(16, WIDTH)).astype(np.float32)
     fields = {"model": MODEL, "family": "linear", "parity_tolerance": 1e-5}
-    fields["rule"] = DecisionRule(kind="up_minus_down", threshold=threshold)
-    return made.write_version(folder, graph, horizon_ns=HORIZON_NS, golden_inputs=inputs, **(fields | changes))
+    fields |= {"rule": DecisionRule(kind="up_minus_down", threshold=threshold), "golden_inputs": inputs}
+    return made.write_version(folder, graph, horizon_ns=HORIZON_NS, **(fields | changes))
 
 
 def lineup(versions: dict[int, Path], *, generation: int = 1, budget_us: float = 5000.0, **changes: object) -> Lineup:

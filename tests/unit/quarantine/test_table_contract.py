@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from data_contracts.table_expectations import check_table, table_suite
-from data_contracts.table_limits import KINDS, feature_bounds, rules_of_table, suite_name
+from data_contracts.table_limits import KINDS, feature_limits, rules_of_table, suite_name
 from market_data.feature_sets import feature_set
 
 FEATURES = feature_set("touch_v1")
@@ -16,7 +16,8 @@ FEATURES = feature_set("touch_v1")
 def frame(rows: int = 3000) -> pl.DataFrame:
     generator = np.random.default_rng(1)
     columns = {}
-    for name, (low, high) in zip(FEATURES.features, feature_bounds(FEATURES), strict=True):
+    limits = feature_limits(FEATURES)
+    for name, low, high in zip(FEATURES.features, limits.low, limits.high, strict=True):
         columns[name] = generator.uniform(max(low, -50), min(high, 50), rows).astype(np.float32)
     classes = generator.integers(0, 3, rows).astype(np.int8)
     columns |= {
@@ -81,8 +82,8 @@ def test_every_set_has_bounds_that_hold_its_own_features(test_data):
     (made,) = read_recordings(test_data / "fx-gold-ticks-201405" / "oanda_eurusd" / "20140505_quote.zip")
     quotes = feature_set("quotes_v1")
     values, ready = compute_features(made, quotes)
-    low, high = np.array(feature_bounds(quotes)).T
-    assert ((values[ready] >= low) & (values[ready] <= high)).all()
+    limits = feature_limits(quotes)
+    assert ((values[ready] >= limits.low) & (values[ready] <= limits.high)).all()
 
 
 @pytest.mark.long
