@@ -50,7 +50,9 @@ def bounce_drift(reference: Floats, current: Floats, *, alpha: float, seed: int)
     )
 
 
-def session_drift(reference: Sequence[float], current: float, *, alpha: float, name: str = "bounce") -> DriftResult:
+def session_drift(
+    reference: Sequence[float], current: float, *, alpha: float, name: str = "bounce", least: float = MIN_BOUNCE
+) -> DriftResult:
     """Return whether one session differs from others by more than they differ from each other.
 
     Two-sided prediction interval for one further value, Student's t with k - 1 degrees: (x - mean) / (s sqrt(1 + 1/k)).
@@ -61,6 +63,7 @@ def session_drift(reference: Sequence[float], current: float, *, alpha: float, n
         current: of the session asked about.
         alpha: chance of a false alarm.
         name: of what the values are.
+        least: a smaller change is no drift, however certain.
     """
     from scipy.stats import t  # comes with scikit-learn
 
@@ -68,8 +71,8 @@ def session_drift(reference: Sequence[float], current: float, *, alpha: float, n
     spread = float(values.std(ddof=1)) * math.sqrt(1 + 1 / k)
     change = abs(current - float(values.mean()))
     p_value = float(2 * t.sf(change / spread, k - 1)) if spread > 0 else float(change == 0)
-    drifted = bool(p_value <= alpha and change >= MIN_BOUNCE)
-    return DriftResult(column=name, test="session", value=change, p_value=p_value, limit=MIN_BOUNCE, drifted=drifted)
+    drifted = bool(p_value <= alpha and change >= least)
+    return DriftResult(column=name, test="session", value=change, p_value=p_value, limit=least, drifted=drifted)
 
 
 def _ratio(sums: Floats) -> Floats:
