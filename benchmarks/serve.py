@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.serve_rest import Setting, door_rows, installed, peer_rows
-from data_contracts.errors import MissingDependencyError
+from benchmarks.serve_soak import DECISIONS, cost_rows, soak_rows
+from benchmarks.serve_swaps import shadow_rows, swap_rows
+from benchmarks.serve_ticks import tick_rows
+from data_contracts.errors import MissingDependencyError, UsageError
 from ringcraft.terminal import err
 
 PLOT: Final = Path("build") / "bench" / "serve.png"
+_REALTIME_S_MAX: Final = 0.8
 Part = Callable[[Setting, Mapping[str, Any]], list[dict[str, Any]]]
-
-
-def _door(setting: Setting, _options: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return door_rows(setting)
 
 
 def _peers(setting: Setting, options: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -28,36 +28,51 @@ def _peers(setting: Setting, options: Mapping[str, Any]) -> list[dict[str, Any]]
     return peer_rows(setting, there, tell=err.print)
 
 
-PARTS: Final[Mapping[str, Part]] = {"door": _door, "peers": _peers}
+PARTS: Final[dict[str, Part]] = {
+    "door": lambda setting, _: door_rows(setting),
+    "peers": _peers,
+    "swaps": lambda setting, _: swap_rows(setting),
+    "shadow": lambda setting, _: shadow_rows(setting),
+    "ticks": lambda setting, _: tick_rows(setting),
+    "soak": lambda setting, options: soak_rows(setting, options["decisions"]),
+    "cost": lambda setting, _: cost_rows(setting),
+}
 
 
 def run(
     *,
     parts: Sequence[str] = (),
     peers: Sequence[str] = (),
-    seconds: float = 2.0,
+    seconds: float | None = None,
     connections: int = 16,
     realtime: bool = False,
+    decisions: int = DECISIONS,
 ) -> list[dict[str, Any]]:
     """Measure the parts that are named, or all; draw what has a goal.
 
     Args:
         parts: of PARTS.
         peers: other people's servers, by name; none: all that are installed.
-        seconds: of each load.
+        seconds: of each load; None: 2, or half of one in real time.
         connections: kept alive, where not one alone is measured.
         realtime: servers and load go before whatever else the machine runs.
+        decisions: of the soak.
 
     Raises:
         MissingDependencyError: there are not two cores.
+        UsageError: loads too long for real time.
     """
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         raise MissingDependencyError("bench serve: expected two cores, one for servers and one for load, got one")
-    setting = Setting(seconds, connections, cores[0], cores[-1], realtime)
+    if realtime and seconds is not None and seconds > _REALTIME_S_MAX:
+        # The kernel takes what runs in real time off a core for a twentieth of a second in every one that it fills.
+        raise UsageError(f"--seconds: expected at most {_REALTIME_S_MAX} with --realtime, got {seconds:g}")
+    seconds = seconds or (0.5 if realtime else 2.0)
+    setting = Setting(seconds, connections, tuple(cores), realtime)
     rows: list[dict[str, Any]] = []
     for part in parts or PARTS:
-        rows += PARTS[part](setting, {"peers": peers})
+        rows += PARTS[part](setting, {"peers": peers, "decisions": decisions})
     _plot(rows)
     return rows
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 HOST: Final = "127.0.0.1"
 _PATIENCE_S: Final = 5.0
 _PRIORITY: Final = 10
+_PAUSE_S: Final = 0.1
 
 
 class Target(NamedTuple):
@@ -187,6 +188,7 @@ def on_core(core: int, *, first: Sequence[int] | None = None) -> Iterator[None]:
     os.sched_setaffinity(0, {core})
     try:
         if first is not None:
+            time.sleep(_PAUSE_S)  # a core's second that is never without real time has some of it taken away
             _schedule(first, os.SCHED_FIFO, _PRIORITY)
         yield
     finally:
@@ -199,7 +201,9 @@ def _schedule(pids: Sequence[int], policy: int, priority: int) -> None:
     threads = [int(path.name) for pid in pids for path in Path(f"/proc/{pid}/task").glob("*")]
     for thread in (*threads, 0):
         with suppress(ProcessLookupError):
-            os.sched_setscheduler(thread, policy, os.sched_param(priority))
+            # Threads that a server set before its others stay before them.
+            preferred = policy != os.SCHED_OTHER and os.getpriority(os.PRIO_PROCESS, thread) < 0
+            os.sched_setscheduler(thread, policy, os.sched_param(priority + preferred))
 
 
 @contextmanager

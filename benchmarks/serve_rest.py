@@ -29,14 +29,24 @@ class Setting(NamedTuple):
     seconds: float
     """Each load."""
     connections: int
-    server_core: int
-    load_core: int
+    cores: tuple[int, ...]
+    """The first is the servers', the last the load's; what is between a worker may use where that is not the point."""
     realtime: bool
     """Servers and load go before whatever else the machine runs."""
 
+    @property
+    def server_core(self) -> int:
+        """Of every server that is compared with another."""
+        return self.cores[0]
+
+    @property
+    def server_cores(self) -> tuple[int, ...]:
+        """All but the load's."""
+        return self.cores[:-1]
+
     def load(self, target: Target, *, connections: int | None = None, per_second: float = 0.0) -> Load:
         """Load a server as set, or on other connections, or at a beat."""
-        with on_core(self.load_core, first=target.pids() if self.realtime else None):
+        with on_core(self.cores[-1], first=target.pids() if self.realtime else None):
             count = self.connections if connections is None else connections
             return load(target, connections=count, seconds=self.seconds, per_second=per_second)
 
@@ -85,7 +95,7 @@ def _sleeping(setting: Setting, kind: str, door: Target, echo: Target) -> list[d
             "us p99",
             lambda one: one.quantile_us(0.99),
         ),
-        _failures(name, [mine for mine, _ in pairs]),
+        failures(name, [mine for mine, _ in pairs]),
     ]
 
 
@@ -118,10 +128,14 @@ def _compared(
     return ratio(name, figures, peer_name="bare echo of the same bytes", unit=unit, smaller_wins=True)
 
 
-def _failures(name: str, loads: Sequence[Load]) -> dict[str, Any]:
-    failed, asked = sum(one.failed for one in loads), sum(len(one.latencies_us) + one.failed for one in loads)
-    row = {"ours": failed, "peer": 0, "peer_name": "the goal", "unit": "requests", "ratio": 1.0, "low": 1, "high": 1}
-    return row | {"name": f"{name}: failed of {asked:,}", "goal": 0, "met": failed == 0}
+def failures(name: str, loads: Sequence[Load], count: int | None = None) -> dict[str, Any]:
+    """Return a row that no request failed; or, of another `count`, that there was none."""
+    failed = sum(one.failed for one in loads)
+    asked = sum(len(one.latencies_us) for one in loads) + failed
+    found = failed if count is None else count
+    ratios = dict.fromkeys(("ratio", "low", "high"), 1.0 if found == 0 else 0.0)
+    about = {"name": f"{name}: {'failed ' if count is None else ''}of {asked:,}", "unit": "requests"}
+    return about | {"ours": found, "peer": 0, "peer_name": "the goal", "goal": 0, "met": found == 0} | ratios
 
 
 def installed(wanted: Sequence[str] = ()) -> tuple[list[Peer], list[Peer]]:

@@ -1,5 +1,6 @@
 """A worker process for measuring its doors, and what a controller does for it: line-ups, routes, a heartbeat."""
 
+import resource
 import sys
 import threading
 import time
@@ -25,7 +26,7 @@ from serving.lineup import LINEUP_FILE, STATUS_FILE, Lineup, ModelLineup, Slot, 
 WIDTH: Final = len(WIDE.features)
 HORIZON_NS: Final = 1_000_000_000
 _NO_SLOT: Final = 255
-_BUDGET_NS: Final = 1_000_000_000
+_BUDGET_NS: Final = 1_000_000
 _BEAT_S: Final = 0.2
 _LOOK_S: Final = 0.005
 _LIMIT_S: Final = 60.0
@@ -129,10 +130,20 @@ class BenchTier:
         """Of the worker."""
         return self._said.pid
 
-    @property
-    def counters(self) -> dict[str, int]:
-        """As the worker wrote them last, about a second ago."""
-        return self._said.counters
+    def counter(self, name: str, *, after_s: float) -> int:
+        """Return a counter of the worker's as it was told last, once so much time is over."""
+        time.sleep(after_s)
+        return self._said.counters[name]
+
+    def resident_bytes(self) -> int:
+        """Return what the worker holds in memory now, without what it shares with others."""
+        pages = [int(count) for count in Path(f"/proc/{self.pid}/statm").read_text().split()]
+        return (pages[1] - pages[2]) * resource.getpagesize()
+
+    def forget_journal(self) -> None:
+        """Remove what the journal has finished with."""
+        for segment in sorted(shared_memory.journal_folder(self.state, "worker-0").iterdir())[:-2]:
+            segment.unlink()
 
     def hold(self, slots: Mapping[str, Mapping[int, int]], *, wait: bool = False) -> None:
         """Have the worker hold versions ready: by model, version by slot. All of a model's have the same files."""

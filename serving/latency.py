@@ -45,12 +45,20 @@ def measure_decisions(
         ModelError: the version cannot be served.
         UsageError: too few events for the features to be warm.
     """
+    spent_ns = decision_times_ns(folder, instrument, events, with_challenger=with_challenger)
+    p50_us, p99_us, worst_us = (np.quantile(spent_ns, (0.5, 0.99, 1.0)) / 1000).tolist()
+    return DecisionLatency(decisions=len(spent_ns), p50_us=p50_us, p99_us=p99_us, worst_us=worst_us)
+
+
+def decision_times_ns(
+    folder: Path, instrument: Instrument, events: MarketEvents, *, with_challenger: bool = False
+) -> NDArray[np.int64]:
+    """Return each decision's time as `measure_decisions` takes it, shape (decisions,); same arguments, same errors."""
     with tempfile.TemporaryDirectory(prefix="ringcraft-latency-") as scratch:
         spent_ns = _replay(Path(scratch), folder, instrument, events, with_challenger=with_challenger)
     if not len(spent_ns):
         raise UsageError(f"latency: expected events enough for warm features, got {len(events)}")
-    p50_us, p99_us, worst_us = (np.quantile(spent_ns, (0.5, 0.99, 1.0)) / 1000).tolist()
-    return DecisionLatency(decisions=len(spent_ns), p50_us=p50_us, p99_us=p99_us, worst_us=worst_us)
+    return spent_ns
 
 
 def _replay(

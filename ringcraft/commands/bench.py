@@ -18,11 +18,11 @@ BENCHES: Final = {
     "reaction": "seconds from an alias moved in MLflow to its version in shadow",
     "engine": "one row through our kernels against ONNX Runtime's C API, and PyTorch for nets of the book",
     "shared": "a round trip through the shared-memory door beyond the model's own time, against the goal",
-    "serve": "REST under load against a bare echo of the same bytes and against other people's servers",
+    "serve": "the doors under load: REST against a bare echo and other people's servers; swaps, shadows, a soak, cost",
     "rollouts": "rollouts on a live tier against what they must show; minutes, with --experiment one of them",
     "guardrails": "equal versions taken off, and how long bad ones last, against the goals",
 }
-SERVE_PARTS: Final = ("door", "peers")
+SERVE_PARTS: Final = ("door", "peers", "swaps", "shadow", "ticks", "soak", "cost")
 SERVE_PEERS: Final = ("granian", "mlserver", "bentoml", "litserve", "ray", "mlflow")
 _SPELT: Final = {"experiments": "experiment", "parts": "part", "peers": "peer"}
 _OF: Final = {
@@ -37,6 +37,7 @@ _OF: Final = {
     "seconds": "serve",
     "connections": "serve",
     "realtime": "serve",
+    "decisions": "serve",
 }
 
 
@@ -54,7 +55,7 @@ _OF: Final = {
 @click.option(
     "--peer", "peers", multiple=True, type=click.Choice(SERVE_PEERS), help="Of serve: this one; may be given again."
 )
-@click.option("--seconds", type=click.FloatRange(min=0.05), help="Of serve: each load. Default: 2.")
+@click.option("--seconds", type=click.FloatRange(min=0.05), help="Of serve: each load. Default: 2; in real time 0.5.")
 @click.option("--connections", type=click.IntRange(min=1), help="Of serve: kept alive. Default: 16.")
 @click.option(
     "--realtime", is_flag=True, default=None, help="Of serve: servers and load before all else on the machine."

@@ -1,6 +1,7 @@
 """What `bench serve` measures with says what happened: counts, a stall, failures; and it runs against our own door."""
 
 import os
+import re
 import socket
 import threading
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import serve, serve_rest, serve_servers
+from benchmarks import serve, serve_rest, serve_servers, serve_swaps, serve_ticks
 from benchmarks.serve_load import HOST, Target, answer_of, cpu_ns, features, infer_body, load, post, until_answered
 from native._native import EchoServer, http_load
 from ringcraft.commands import bench
@@ -81,7 +82,7 @@ def test_an_answer_s_time_is_the_server_s_delay() -> None:
 
     with scripted(late) as port:
         found = ask(port, connections=1, per_second=0.0)
-    assert 20e6 <= np.median(found["latencies_ns"]) < 60e6
+    assert found["latencies_ns"].min() >= 20e6
     assert found["answered"] <= 10
 
 
@@ -160,3 +161,21 @@ def test_the_command_knows_every_part_and_peer() -> None:
 def test_answer_as_it_came() -> None:
     with echo() as target:
         assert answer_of(target) == ANSWER
+
+
+@pytest.mark.long
+def test_every_other_part_measures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(serve, "PLOT", tmp_path / "serve.png")
+    for module, rounds in ((serve_swaps, "ROUNDS"), (serve_swaps, "SHADOW_ROUNDS"), (serve_ticks, "ROUNDS")):
+        monkeypatch.setattr(module, rounds, 1)
+    monkeypatch.setattr(serve_ticks, "EVENTS", 2_000)
+    rows = serve.run(parts=["swaps", "shadow", "ticks", "soak", "cost"], seconds=0.5, connections=2, decisions=100_000)
+    assert len(rows) == 3 + 2 + 4 + 2 + 2
+    assert all(np.isfinite([row["ours"], row["ratio"]]).all() for row in rows)
+    swapped, failed, late = rows[:3]
+    taken_up = int(re.search(r"(\d+) versions", swapped["name"])[1])
+    assert taken_up >= 1
+    assert (failed["ours"], late["unit"]) == (0, "requests")
+    decided = next(row for row in rows if "event to decision" in row["name"])
+    assert 0.1 < decided["ours"] < 1e4
+    assert len(rows[-3]["tenths_us"]) == 10
