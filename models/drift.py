@@ -20,7 +20,13 @@ from data_contracts.errors import UsageError
 Floats = NDArray[np.float64]
 
 BLOCKS: Final = 24
-"""Of the shorter window: of two days, an hour each."""
+"""Of the shorter window, at most: of two days, an hour each."""
+LEAST_BLOCKS: Final = 8
+"""Fewer leave too few ways to change places."""
+MEMORIES: Final = 3.0
+"""Times what rows remember, that a block has to be long: less, and its neighbours tell it from strangers."""
+FORGOTTEN: Final = 0.05
+"""An autocorrelation under which a row is forgotten."""
 PERMUTATIONS: Final = 4000
 GRID: Final = 64
 BINS: Final = 10
@@ -58,7 +64,7 @@ def column_drift(
     Raises:
         UsageError: a window is too short to be cut into blocks.
     """
-    block = block_rows(len(reference), len(current))
+    block = block_rows(len(reference), len(current), memory_rows(reference, current))
     counts = np.concatenate(
         [_counts(part, block, grid) for grid in [_grid(reference, current)] for part in (reference, current)]
     )
@@ -95,7 +101,7 @@ def edge_loss(reference: Floats, current: Floats, *, name: str, alpha: float, se
         alpha: of this one-sided test.
         seed: of the permutations.
     """
-    block = block_rows(len(reference), len(current))
+    block = block_rows(len(reference), len(current), memory_rows(reference[:, None], current[:, None]))
     sums = np.concatenate([_blocks(part[:, None], block).sum(axis=1)[:, 0] for part in (reference, current)])
     first = len(reference) // block
     chosen = draw_blocks(len(sums), first, seed)
@@ -113,16 +119,51 @@ def edge_loss(reference: Floats, current: Floats, *, name: str, alpha: float, se
     )
 
 
-def block_rows(reference: int, current: int) -> int:
-    """Return the rows of a block.
+def block_rows(reference: int, current: int, memory: float = 1.0) -> int:
+    """Return the rows of a block: MEMORIES times `memory`, as far as the shorter window's rows allow.
 
     Raises:
-        UsageError: the shorter window has fewer than 20 rows a block.
+        UsageError: the shorter window has fewer than 20 rows for each of BLOCKS blocks.
     """
-    block = min(reference, current) // BLOCKS
-    if block < 20:
+    shorter = min(reference, current)
+    if shorter < 20 * BLOCKS:
         raise UsageError(f"drift: expected at least {20 * BLOCKS} rows in both windows, got {reference} and {current}")
-    return block
+    return shorter // int(np.clip(shorter / (MEMORIES * memory), LEAST_BLOCKS, BLOCKS))
+
+
+def enough_rows(memory: float) -> int:
+    """Return the rows that the shorter window needs for the stated rate of false alarms to hold."""
+    return int(np.ceil(MEMORIES * memory * LEAST_BLOCKS))
+
+
+def memory_rows(reference: NDArray[np.floating], current: NDArray[np.floating]) -> float:
+    """Return how many rows say as much as one that knew nothing of the row before, of the column where it is most.
+
+    The integrated autocorrelation time 1 + 2 sum rho(k) of the ranks, up to the first lag at which the two windows'
+    mean rho is under FORGOTTEN. Each window is centred by itself, so a change between them is not taken for memory.
+
+    Args:
+        reference: (n, d).
+        current: (m, d).
+    """
+    most = 1.0
+    for column in range(reference.shape[1]):
+        found = [_autocorrelation(part[:, column]) for part in (reference, current)]
+        lags = min(map(len, found))
+        rho = (found[0][:lags] + found[1][:lags]) / 2
+        end = int(np.argmax(rho < FORGOTTEN)) if (rho < FORGOTTEN).any() else lags
+        most = max(most, 1.0 + 2.0 * float(rho[1:end].sum()))
+    return most
+
+
+def _autocorrelation(values: NDArray[np.floating]) -> Floats:
+    """Return that of the ranks at lags 0 to half the rows; 1, then 0, where all are the same."""
+    ranks = np.unique(values, return_inverse=True)[1].astype(np.float64)
+    ranks -= ranks.mean()
+    count = len(ranks)
+    spectrum = np.fft.rfft(ranks, 2 * count)
+    found: Floats = np.fft.irfft(np.abs(spectrum) ** 2)[: max(count // 2, 2)]
+    return found / found[0] if found[0] > 0 else np.eye(1, len(found))[0]
 
 
 def _grid(reference: NDArray[np.floating], current: NDArray[np.floating]) -> Floats:

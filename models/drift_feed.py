@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from data_contracts.market_event import UNUSABLE
 from data_contracts.recording import Recording
-from models.drift import DriftResult, block_rows, draw_blocks
+from models.drift import DriftResult, block_rows, draw_blocks, memory_rows
 
 Floats = NDArray[np.float64]
 
@@ -38,7 +38,7 @@ def bounce_of(moves: Floats) -> float:
 
 def bounce_drift(reference: Floats, current: Floats, *, alpha: float, seed: int) -> DriftResult:
     """Return whether the bounce has changed between two windows, by permutation of blocks as in models.drift."""
-    block = block_rows(len(reference), len(current))
+    block = block_rows(len(reference), len(current), memory_rows(reference[:, :1], current[:, :1]))
     parts = [part[len(part) % block :].reshape(-1, block, 2).sum(axis=1) for part in (reference, current)]
     sums = np.concatenate(parts)
     before = draw_blocks(len(sums), len(parts[0]), seed) @ sums

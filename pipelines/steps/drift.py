@@ -14,7 +14,7 @@ from data_contracts.manifest import MODEL_FILE, Manifest, verify_files
 from data_contracts.recording import Recording
 from market_data.feature_sets import complete, default_feature_set, feature_set_of
 from models.dataset import Dataset, build_dataset
-from models.drift import DriftResult, column_drift, edge_loss
+from models.drift import DriftResult, column_drift, edge_loss, enough_rows, memory_rows
 from models.drift_feed import MIN_SESSIONS, bounce_drift, bounce_of, moves_of, session_drift
 from models.labels import LabelConfig
 from models.parity import run_onnx
@@ -93,6 +93,12 @@ def drift_between(
     share = request.alpha / 5
     results = list(column_drift(then.features, now.features, then.names, alpha=2 * share, seed=request.seed))
     notes: list[str] = []
+    needed = enough_rows(memory_rows(then.features, now.features))
+    if min(len(then), len(now)) < needed:
+        notes.append(
+            f"features remember too long for windows of {len(then):,} and {len(now):,} rows: from {needed:,} rows on "
+            f"their false alarms keep to the stated rate, with fewer they are more frequent"
+        )
     if version is not None and manifest is not None and manifest.window == 1:
         results += _of_model(version, manifest, then, now, share, request.seed)
     elif manifest is not None:
