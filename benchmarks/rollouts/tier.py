@@ -55,7 +55,7 @@ class LiveTier:
 
     def __enter__(self) -> Self:
         self.mlflow.__enter__()
-        self.registry = MlflowRegistry(self.mlflow.uri)
+        self.registry = MlflowRegistry(self.mlflow.uri, timeout_s=_PATIENCE_S)  # ours, not the tier's
         return self
 
     def __exit__(
