@@ -15,6 +15,8 @@ bool runs_avx512() noexcept {
   return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512vl") != 0 &&
          __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512dq") != 0;
 }
+
+bool runs_avx512vnni() noexcept { return runs_avx512() && __builtin_cpu_supports("avx512vnni") != 0; }
 #endif
 
 struct Choice {
@@ -25,6 +27,7 @@ struct Choice {
 /// Best first.
 constexpr auto kChoices = std::to_array<Choice>({
 #if defined(RINGCRAFT_X86_KERNELS)
+    {&kAvx512VnniKernels, runs_avx512vnni},
     {&kAvx512Kernels, runs_avx512},
     {&kAvx2Kernels, runs_avx2},
 #endif

@@ -128,6 +128,18 @@ struct Scale {
   bool back = false;
 };
 
+/// y = act(sum over inputs of whole(x) * weights, exact, times factors + bias) for rows of whole numbers.
+struct IntegerLinear {
+  const std::int16_t* weights = nullptr;  ///< whole numbers within 255, packed by pairs of inputs
+  const float* factors = nullptr;         ///< of each output: scale of x times scale of its weights
+  const float* bias = nullptr;
+  std::size_t inputs = 0;
+  std::size_t outputs = 0;
+  Scale x;  ///< how x becomes whole
+  Activation activation = Activation::kNone;
+  float slope = 0;
+};
+
 /// The functions compiled for one instruction set.
 struct Kernels {
   const char* name;   ///< "avx2"
@@ -158,6 +170,10 @@ struct Kernels {
                  std::size_t inner) noexcept;
 
   void (*quantize)(const float* x, float* y, std::size_t count, const Scale& to) noexcept;
+
+  /// @param rounded scratch: rows of padded(inputs, kSlack) + kSlack.
+  void (*integers)(const IntegerLinear& layer, const float* x, std::int16_t* rounded, float* y,
+                   std::size_t rows) noexcept;
 };
 
 /// Floats of whole vectors that hold `count`.
@@ -165,7 +181,8 @@ struct Kernels {
   return (count + lanes - 1) / lanes * lanes;
 }
 
-/// The best set this processor runs; null-terminated names: "avx512", "avx2", "portable".
+/// The best set this processor runs; null-terminated names: "avx512vnni", "avx512", "avx2",
+/// "portable".
 [[nodiscard]] const Kernels& best_kernels() noexcept;
 
 /// A set by name, null where this build or this processor lacks it.
@@ -175,6 +192,7 @@ extern const Kernels kPortableKernels;
 #if defined(RINGCRAFT_X86_KERNELS)
 extern const Kernels kAvx2Kernels;
 extern const Kernels kAvx512Kernels;
+extern const Kernels kAvx512VnniKernels;
 #endif
 
 }  // namespace ringcraft

@@ -1,6 +1,7 @@
 // The kernels, for the instruction set that the including file is compiled for. That file defines
 // RINGCRAFT_VECTOR_BYTES, RINGCRAFT_KERNELS (the table's name) and RINGCRAFT_ISA (its text).
 
+#include "models/kernels_integers.hpp"
 #include "models/kernels_products.hpp"
 #include "models/kernels_trees.hpp"
 #include "models/kernels_vector.hpp"
@@ -227,20 +228,16 @@ void reduce(Reduction kind, const float* x, float* y, std::size_t outer, std::si
 }
 
 void quantize(const float* x, float* y, std::size_t count, const Scale& to) noexcept {
-  const float scale = to.scale;
-  const float zero = to.zero;
   for (std::size_t i = 0; i < count; i += kLanes) {
-    // Bounded first: rounding holds below 2^22 only.
-    const Floats units = at_most(at_least(load(x + i) / scale, splat(-65536.0F)), splat(65536.0F));
-    const Floats whole = at_most(at_least(rounded(units) + zero, splat(to.low)), splat(to.high));
-    store(y + i, to.back ? (whole - zero) * scale : whole);
+    const Floats whole = whole_steps(load(x + i), to);
+    store(y + i, to.back ? (whole - to.zero) * to.scale : whole);
   }
 }
 
 }  // namespace
 
-const Kernels RINGCRAFT_KERNELS = {RINGCRAFT_ISA,  kLanes,    sum_trees,  run_linear, run_rows,
-                                   run_lstm_cells, run_unary, run_binary, normalise,  softmax,
-                                   layer_norm,     reduce,    quantize};
+const Kernels RINGCRAFT_KERNELS = {RINGCRAFT_ISA,  kLanes,    sum_trees,  run_linear,  run_rows,
+                                   run_lstm_cells, run_unary, run_binary, normalise,   softmax,
+                                   layer_norm,     reduce,    quantize,   run_integers};
 
 }  // namespace ringcraft

@@ -88,6 +88,12 @@ RINGCRAFT_INLINE Floats rounded(Floats x) noexcept {
   return (x + magic) - magic;
 }
 
+RINGCRAFT_INLINE Floats whole_steps(Floats x, const Scale& to) noexcept {
+  // Bounded first: rounding holds below 2^22 only.
+  const Floats units = at_most(at_least(x / to.scale, splat(-65536.0F)), splat(65536.0F));
+  return at_most(at_least(rounded(units) + to.zero, splat(to.low)), splat(to.high));
+}
+
 /// e^x within 2 units in the last place for x in -87..88, and what it is at the nearer end elsewhere:
 /// x = n ln 2 + r, polynomial in r (Cephes, expf).
 RINGCRAFT_INLINE Floats bounded_exp(Floats x) noexcept {

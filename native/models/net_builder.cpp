@@ -94,7 +94,7 @@ NetValue& NetBuilder::make(const std::string& name, const Sizes& sizes) {
     if (count > kMaxFloats) refuse_net(name + ": too large");
   }
   NetValue& value = values_[name];
-  value = {sizes, buffer(count), false, false, {}, Element::kFloat};
+  value = {sizes, buffer(count), false, false, {}, Element::kFloat, {}, {}};
   return value;
 }
 
@@ -104,12 +104,14 @@ void NetBuilder::view(const std::string& name, const NetValue& value, const Size
   }
   NetValue same = value;
   same.sizes = sizes;
+  same.rounding = nullptr;
+  same.steps = nullptr;
   values_[name] = std::move(same);
 }
 
 void NetBuilder::constant(const std::string& name, const OnnxTensor& tensor) {
   if (tensor.element == Element::kFloat) {
-    values_[name] = {tensor.sizes, keep(tensor.reals), true, false, {}, Element::kFloat};
+    values_[name] = {tensor.sizes, keep(tensor.reals), true, false, {}, Element::kFloat, {}, {}};
   } else {
     constant_integers(name, tensor.sizes, tensor.integers, tensor.element);
   }
@@ -117,7 +119,19 @@ void NetBuilder::constant(const std::string& name, const OnnxTensor& tensor) {
 
 void NetBuilder::constant_integers(const std::string& name, Sizes sizes, std::vector<std::int64_t> values,
                                    Element element) {
-  values_[name] = {std::move(sizes), nullptr, true, true, std::move(values), element};
+  values_[name] = {std::move(sizes), nullptr, true, true, std::move(values), element, {}, {}};
+}
+
+void NetBuilder::rounded(const std::string& name, Rounding rounding) {
+  values_.at(name).rounding = std::make_shared<const Rounding>(rounding);
+}
+
+void NetBuilder::stepped(const std::string& name, WeightSteps steps) {
+  values_.at(name).steps = std::make_shared<const WeightSteps>(std::move(steps));
+}
+
+void NetBuilder::drop(const NetOp* op) {
+  std::erase_if(net_.ops, [op](const std::unique_ptr<NetOp>& one) { return one.get() == op; });
 }
 
 const NetValue* NetBuilder::constant_floats(const std::string& name) const {

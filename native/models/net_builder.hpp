@@ -21,6 +21,22 @@ using Sizes = std::vector<std::int64_t>;
 
 [[nodiscard]] std::size_t count_of(const Sizes& sizes) noexcept;
 
+class NetOp;
+
+/// How a value was rounded to steps and brought back, from what, and by which op.
+struct Rounding {
+  Scale to;
+  const float* x = nullptr;
+  const NetOp* op = nullptr;
+};
+
+/// Constants that were steps: (value - zero) of each, and scales, one or along `axis`.
+struct WeightSteps {
+  std::vector<std::int16_t> values;
+  std::vector<float> scales;
+  std::size_t axis = 0;
+};
+
 /// A tensor with one row in it: a buffer, or a constant.
 struct NetValue {
   Sizes sizes;
@@ -29,6 +45,8 @@ struct NetValue {
   bool integral = false;  ///< constant integers, in `integers`
   std::vector<std::int64_t> integers{};
   Element element = Element::kFloat;
+  std::shared_ptr<const Rounding> rounding{};
+  std::shared_ptr<const WeightSteps> steps{};
 
   [[nodiscard]] std::size_t count() const noexcept { return count_of(sizes); }
 };
@@ -88,6 +106,9 @@ class NetBuilder {
 
   /// Says that `name` is a new buffer of these sizes.
   NetValue& make(const std::string& name, const Sizes& sizes);
+  /// Says how the value `name` came about.
+  void rounded(const std::string& name, Rounding rounding);
+  void stepped(const std::string& name, WeightSteps steps);
   /// Says that `name` is `value` read with other sizes.
   void view(const std::string& name, const NetValue& value, const Sizes& sizes);
   void constant(const std::string& name, const OnnxTensor& tensor);
@@ -95,11 +116,15 @@ class NetBuilder {
                          Element element = Element::kInt64);
 
   template <class Op, class... Arguments>
-  void add(Arguments&&... arguments) {
+  const NetOp* add(Arguments&&... arguments) {
     net_.ops.push_back(std::make_unique<Op>(std::forward<Arguments>(arguments)...));
+    return net_.ops.back().get();
   }
 
   void add_op(std::unique_ptr<NetOp> op) { net_.ops.push_back(std::move(op)); }
+
+  /// Takes back an op whose result another one makes for itself.
+  void drop(const NetOp* op);
 
   /// Whether `name` has been built.
   [[nodiscard]] bool known(const std::string& name) const { return values_.contains(name); }
@@ -108,6 +133,8 @@ class NetBuilder {
 
   /// Whether a node on which the answer depends, or the answer itself, reads `name`.
   [[nodiscard]] bool read(const std::string& name) const;
+  /// How many such nodes read `name`.
+  [[nodiscard]] std::size_t readers(const std::string& name) const { return readers_.count(name); }
   /// The node that alone reads `name`, if it is of this kind and not yet built; else null.
   [[nodiscard]] const OnnxNode* only_reader(const std::string& name, const std::string& kind) const;
   /// Says that another node's kernel does this node's work too.
@@ -146,6 +173,9 @@ bool build_quantization(NetBuilder& net, const OnnxNode& node);
 
 /// `axis` of `rank`, counted from the end where negative.
 [[nodiscard]] std::size_t axis_of(std::int64_t axis, std::size_t rank);
+
+/// Absorbs a constant bias that is added to every row of `name`, by the one node that reads it.
+bool absorb_bias(NetBuilder& net, std::string& name, std::vector<float>& bias);
 
 /// Packs weights [inputs][outputs] for Kernels::linear.
 [[nodiscard]] std::vector<float> pack_linear(const std::vector<float>& weights, std::size_t inputs,

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "models/net_builder.hpp"
+#include "models/net_integers.hpp"
 
 namespace ringcraft {
 namespace {
@@ -34,23 +34,6 @@ struct RowsOp final : NetOp {
   const float* b = nullptr;
   float* c = nullptr;
 };
-
-/// A constant bias that is added to every row of `name`, by the one node that reads it.
-bool absorb_bias(NetBuilder& net, std::string& name, std::vector<float>& bias) {
-  const OnnxNode* add = net.only_reader(name, "Add");
-  if (add == nullptr || add->inputs.size() != 2) return false;
-  const NetValue* other = net.constant_floats(add->inputs[add->inputs[0] == name ? 1 : 0]);
-  if (other == nullptr) return false;
-  const bool row = !other->sizes.empty() && other->sizes.back() == static_cast<std::int64_t>(bias.size()) &&
-                   other->count() == bias.size() && other->sizes.size() <= 2;
-  if (!row) return false;
-  for (std::size_t i = 0; i < bias.size(); ++i) {
-    bias[i] += other->data[i];
-  }
-  net.absorb(*add);
-  name = add->outputs[0];
-  return true;
-}
 
 /// y = x * weights + bias for the rows of x; weights [inputs][outputs].
 void add_linear(NetBuilder& net, std::string name, const NetValue& x, const std::vector<float>& weights,
@@ -102,8 +85,9 @@ void add_gemm(NetBuilder& net, const OnnxNode& node) {
       bias[o] = node.real("beta", 1.0F) * given.data[given.count() == 1 ? 0 : o];
     }
   }
-  add_linear(net, node.outputs[0], x, laid, std::move(bias),
-             {x.sizes[0], static_cast<std::int64_t>(outputs)});
+  const Sizes sizes = {x.sizes[0], static_cast<std::int64_t>(outputs)};
+  if (alpha == 1.0F && add_integer_product(net, node, x, weights, turned, bias, sizes)) return;
+  add_linear(net, node.outputs[0], x, laid, std::move(bias), sizes);
 }
 
 /// Where each batch of an operand starts; its batches repeat where it has but one.
@@ -130,8 +114,9 @@ void add_matmul(NetBuilder& net, const OnnxNode& node) {
     Sizes sizes = a.sizes;
     sizes.back() = b.sizes[1];
     if (b.count() == 0) refuse_net("MatMul: no weights");
-    add_linear(net, node.outputs[0], a, {b.data, b.data + b.count()},
-               std::vector<float>(static_cast<std::size_t>(b.sizes[1]), 0.0F), sizes);
+    const std::vector<float> bias(static_cast<std::size_t>(b.sizes[1]), 0.0F);
+    if (add_integer_product(net, node, a, b, false, bias, sizes)) return;
+    add_linear(net, node.outputs[0], a, {b.data, b.data + b.count()}, bias, sizes);
     return;
   }
   if (!a.constant && !b.constant) net.is_family("attention");
@@ -162,6 +147,22 @@ void add_matmul(NetBuilder& net, const OnnxNode& node) {
 }
 
 }  // namespace
+
+bool absorb_bias(NetBuilder& net, std::string& name, std::vector<float>& bias) {
+  const OnnxNode* add = net.only_reader(name, "Add");
+  if (add == nullptr || add->inputs.size() != 2) return false;
+  const NetValue* other = net.constant_floats(add->inputs[add->inputs[0] == name ? 1 : 0]);
+  if (other == nullptr) return false;
+  const bool row = !other->sizes.empty() && other->sizes.back() == static_cast<std::int64_t>(bias.size()) &&
+                   other->count() == bias.size() && other->sizes.size() <= 2;
+  if (!row) return false;
+  for (std::size_t i = 0; i < bias.size(); ++i) {
+    bias[i] += other->data[i];
+  }
+  net.absorb(*add);
+  name = add->outputs[0];
+  return true;
+}
 
 std::vector<float> pack_linear(const std::vector<float>& weights, std::size_t inputs, std::size_t outputs,
                                std::size_t lanes) {

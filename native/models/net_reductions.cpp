@@ -174,7 +174,8 @@ void add_quantize(NetBuilder& net, const OnnxNode& node) {
     name = back->outputs[0];
   }
   float* y = net.make(name, x.sizes).data;
-  net.add<QuantizeOp>(net.kernels(), x.data, y, x.count(), scale);
+  const NetOp* op = net.add<QuantizeOp>(net.kernels(), x.data, y, x.count(), scale);
+  if (scale.back) net.rounded(name, {scale, x.data, op});
 }
 
 /// Constants only: what was rounded while running comes back in the same pass.
@@ -196,11 +197,20 @@ void add_dequantize(NetBuilder& net, const OnnxNode& node) {
   OnnxTensor tensor;
   tensor.element = Element::kFloat;
   tensor.sizes = x.sizes;
+  WeightSteps steps;
+  steps.scales.assign(scale.data, scale.data + scale.count());
+  bool small = true;
   for (std::size_t i = 0; i < x.integers.size(); ++i) {
     const std::size_t at = i / inner % scale.count();
+    const std::int64_t whole = x.integers[i] - zero[at];
+    small = small && std::abs(whole) <= 255;
+    steps.values.push_back(static_cast<std::int16_t>(small ? whole : 0));
     tensor.reals.push_back(static_cast<float>(x.integers[i] - zero[at]) * scale.data[at]);
   }
   net.constant(node.outputs[0], tensor);
+  if (!small) return;
+  if (scale.count() > 1) steps.axis = axis_of(node.integer("axis", 1), x.sizes.size());
+  net.stepped(node.outputs[0], std::move(steps));
 }
 
 }  // namespace

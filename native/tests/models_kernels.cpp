@@ -1,10 +1,16 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <fstream>
+#include <initializer_list>
+#include <iterator>
 #include <limits>
 #include <memory>
+#include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -20,7 +26,7 @@ namespace {
 
 std::vector<const Kernels*> all_kernels() {
   std::vector<const Kernels*> found;
-  for (const char* name : {"portable", "avx2", "avx512"}) {
+  for (const char* name : {"portable", "avx2", "avx512", "avx512vnni"}) {
     if (const Kernels* kernels = kernels_named(name); kernels != nullptr) found.push_back(kernels);
   }
   return found;
@@ -87,6 +93,31 @@ TEST_CASE("a dense net answers as a plain loop does, for every width and instruc
     }
   }
 }
+
+#if defined(__x86_64__)
+TEST_CASE("a set is there just where the processor has its instructions, and the best of them is chosen") {
+  // The system's word for it, not the compiler's, which the choice goes by.
+  std::ifstream file("/proc/cpuinfo");
+  std::set<std::string> flags;
+  for (std::string line; std::getline(file, line) && flags.empty();) {
+    if (!line.starts_with("flags")) continue;
+    std::istringstream words(line);
+    flags.insert(std::istream_iterator<std::string>(words), {});
+  }
+  REQUIRE_FALSE(flags.empty());
+  std::string best = "portable";
+  const auto check = [&](const char* name, std::initializer_list<const char*> needed) {
+    const bool has =
+        std::all_of(needed.begin(), needed.end(), [&](const char* flag) { return flags.contains(flag); });
+    CHECK((kernels_named(name) != nullptr) == has);
+    if (has) best = name;
+  };
+  check("avx2", {"avx2", "fma"});
+  check("avx512", {"avx512f", "avx512vl", "avx512bw", "avx512dq"});
+  check("avx512vnni", {"avx512f", "avx512vl", "avx512bw", "avx512dq", "avx512_vnni"});
+  CHECK(best_kernels().name == best);
+}
+#endif
 
 TEST_CASE("a kernel allocates nothing when it answers") {
   const auto model = build_kernel(dense_bytes(64, 64, 3), best_kernels());

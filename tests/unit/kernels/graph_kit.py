@@ -13,7 +13,7 @@ from native import onnxruntime_library
 from native._native import Model, OnnxError, OnnxModel, load_kernel
 
 Floats = NDArray[np.float32]
-ISAS = ("portable", "avx2", "avx512")
+ISAS = ("portable", "avx2", "avx512", "avx512vnni")
 
 
 def graph(

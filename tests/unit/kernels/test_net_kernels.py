@@ -288,6 +288,32 @@ def test_weights_and_activations_of_eight_bits(tmp_path: Path) -> None:
     agree(model, floats(random, 50, 20, spread=4), tmp_path, family="dense", tolerance=0.05)
 
 
+@pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (7, 3), (64, 64), (33, 50)])
+@pytest.mark.parametrize("turned", [0, 1])
+def test_products_of_bytes_are_exact_and_keep_nan(tmp_path: Path, inputs: int, outputs: int, turned: int) -> None:
+    random = np.random.default_rng(inputs)
+    weights = random.integers(-128, 128, (outputs, inputs) if turned else (inputs, outputs)).astype(np.int8)
+    scale, scales = np.float32(0.05), np.abs(floats(random, outputs)) + np.float32(0.1)
+    tensors = {"xs": scale, "xz": np.uint8(131), "w": weights, "ws": scales, "b": floats(random, outputs)}
+    nodes = [
+        helper.make_node("QuantizeLinear", ["features", "xs", "xz"], ["xq"]),
+        helper.make_node("DequantizeLinear", ["xq", "xs", "xz"], ["x"]),
+        helper.make_node("DequantizeLinear", ["w", "ws"], ["wf"], axis=1 - turned),
+        helper.make_node("Gemm", ["x", "wf", "b"], ["output"], transB=turned),
+    ]
+    model = graph(nodes, tensors, sizes=[inputs], outputs=outputs)
+    rows = floats(random, 20, inputs, spread=5)
+    steps = np.clip(np.round(rows / scale) + 131, 0, 255).astype(np.int64) - 131
+    laid = (weights.T if turned else weights).astype(np.int64)
+    exact = (steps @ laid) * (scale.astype(np.float64) * scales) + tensors["b"]
+    for kernel in kernels_of(model, tmp_path)[1]:
+        np.testing.assert_allclose(kernel.predict(rows), exact, rtol=3e-7, atol=1e-6, err_msg=kernel.tier)
+        broken = rows[:1].copy()
+        broken[0, -1] = np.nan
+        assert np.isnan(kernel.predict(broken)).all()
+        assert np.isfinite(kernel.predict(rows)).all()
+
+
 def test_nodes_that_are_not_known_are_refused_by_name(tmp_path: Path) -> None:
     nodes = [helper.make_node("Sin", ["features"], ["output"])]
     with pytest.raises(RuntimeError, match="node Sin"):
