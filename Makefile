@@ -11,13 +11,14 @@ INSTRUMENT ?=
 NATIVE := $(shell find native -name '*.cpp' -o -name '*.hpp' -o -name CMakeLists.txt)
 CXX_FILES = $(shell git ls-files 'native/*.cpp' 'native/*.hpp')
 SANITIZED := build/native-sanitize
+THREADS := build/native-threads
 FUZZ := build/fuzz
-FUZZERS := books capture dbn itch50 levels moldudp64 onnx
+FUZZERS := books bus capture dbn feed itch50 levels moldudp64 onnx
 PEERS ?= granian mlserver bentoml litserve ray mlflow
 # Each fuzzer's time in `make fuzz`; `make test` gives each three seconds.
 SECONDS_EACH ?= 600
 
-.PHONY: help setup demo test test-long test-dpdk fuzz check bench bench-peers format clean
+.PHONY: help setup demo test test-long test-threads test-dpdk fuzz check bench bench-peers format clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -99,6 +100,12 @@ test: setup $(SANITIZED)/native_tests $(FUZZ)/fuzz_corpus ## native tests under 
 
 test-long: setup ## what takes minutes: demonstrations and experiments on a live tier
 	$(BIN)/python -m pytest -m long --timeout=3600
+
+test-threads: $(STAMPS)/dependencies $(STAMPS)/test-packages ## rings, bus, tables and worker threads under ThreadSanitizer
+	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S native -B $(THREADS) -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+	  -DRINGCRAFT_TESTS=ON -DRINGCRAFT_SANITIZE_THREADS=ON -DRINGCRAFT_PYTHON=OFF >/dev/null
+	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build $(THREADS) --target native_tests
+	TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1" $(THREADS)/native_tests -sf='*transport_*,*serving_*,*receive*'
 
 # DPDK with virtual devices; nothing else needs its package.
 test-dpdk: $(STAMPS)/dependencies $(STAMPS)/test-packages ## receiving through DPDK, between virtual devices

@@ -92,6 +92,32 @@ std::vector<std::string> model_files() {
   return {dense.bytes(), trees.bytes(), window.bytes(), conv.bytes()};
 }
 
+/// A publisher's frames: HELLO, events (with their levels where `deep`), END.
+Data feed_frames(std::mt19937_64& random, bool deep, std::uint64_t events) {
+  Data out{static_cast<std::uint8_t>(random())};
+  put(out, 2, 4, false), put(out, 1, 1), put(out, static_cast<std::uint64_t>(deep ? 'd' : '['), 1);
+  put(out, 1 + events * (deep ? 400 : 80), 4, false), put(out, 2, 1);
+  for (std::uint64_t i = 0; i < events; ++i) {
+    put(out, i, 8, false), put(out, i, 8, false), put(out, i, 8, false);
+    for (const std::uint64_t number : {100U, 5U, 101U, 5U, 101U, 1U}) put(out, number, 8, false);
+    put(out, i % 3, 4, false), put(out, 0, 4, false);
+    for (std::uint64_t level = 0; deep && level < 40; ++level) put(out, level, 8, false);
+  }
+  put(out, 1, 4, false), put(out, 3, 1);
+  return out;
+}
+
+/// How many records a bus gets, and what garbles it: places and words, fuzz/bus.cpp.
+Data bus_patches(std::mt19937_64& random, std::uint64_t patches) {
+  Data out{static_cast<std::uint8_t>(random())};
+  for (std::uint64_t i = 0; i < patches; ++i) {
+    const bool in_slots = random() % 4 != 0;
+    put(out, in_slots ? 0x8000U | random() % 128 : random() % 8, 2, false);
+    put(out, random() % 3 == 0 ? random() : random() % 40, 8, false);
+  }
+  return out;
+}
+
 void write(Corpus& corpus) {
   for (const std::string& file : model_files()) {
     corpus.add("onnx", Data(file.begin(), file.end()));
@@ -118,6 +144,8 @@ void write(Corpus& corpus) {
     Data levels;
     for (std::uint64_t line = 0; line < 2 * seed; ++line) put_levels(levels, random);
     corpus.add("levels", levels);
+    corpus.add("feed", feed_frames(random, seed % 2 == 0, 3 * seed));
+    corpus.add("bus", bus_patches(random, 4 * seed));
   }
 }
 

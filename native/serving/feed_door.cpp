@@ -8,41 +8,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <span>
 
 namespace ringcraft {
 namespace {
 
-constexpr std::size_t kBufferBytes = std::size_t{2} << 20U;  // a whole control frame and what follows it
-constexpr std::size_t kReadBytes = std::size_t{64} << 10U;
 constexpr std::size_t kPrefixBytes = 5;
 constexpr std::int64_t kHelloTimeoutNs = 10'000'000'000;
 /// So long a refused publisher may go on sending before the close cuts off why.
 constexpr std::int64_t kLeaveNs = 100'000'000;
-/// Beyond this a double no longer holds every tick, and sums may overflow.
-constexpr std::int64_t kNumberMax = 4'503'599'627'370'496;  // 2^52
-
-bool sane(const MarketEvent& event, std::size_t fed) noexcept {
-  const std::array numbers = {event.bid_ticks, event.bid_lots,    event.ask_ticks,
-                              event.ask_lots,  event.trade_ticks, event.trade_lots};
-  const bool bounded = std::all_of(numbers.begin(), numbers.end(), [](std::int64_t number) {
-    return number >= -kNumberMax && number <= kNumberMax;
-  });
-  return bounded && event.instrument < fed && event.event_ns >= 0;
-}
-
-bool sane(const BookDepth& depth) noexcept {
-  const auto bounded = [](const BookDepth::Levels& levels) {
-    return std::all_of(levels.begin(), levels.end(),
-                       [](std::int64_t number) { return number >= -kNumberMax && number <= kNumberMax; });
-  };
-  return bounded(depth.bid_ticks) && bounded(depth.bid_lots) && bounded(depth.ask_ticks) &&
-         bounded(depth.ask_lots);
-}
 
 std::string json_text(const std::string& text) {
   std::string quoted = "\"";
@@ -108,7 +85,7 @@ void HelloDesk::answer(Verdict verdict) {
 
 FeedDoor::FeedDoor(const std::string& host, std::uint16_t port, Engine& engine, HelloDesk& desk,
                    Counters& counters)
-    : engine_(engine), desk_(desk), counters_(counters), buffer_(kBufferBytes) {
+    : engine_(engine), desk_(desk), counters_(counters) {
   const std::string where = "feed door " + host + ":" + std::to_string(port);
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -184,8 +161,7 @@ bool FeedDoor::let_in() {
   add(counters_.feed_connections);
   const int yes = 1;
   ::setsockopt(publisher_, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-  begin_ = end_ = events_left_ = 0;
-  introduced_ = false;
+  frames_.reset();
   state_ = State::kServing;
   watch(publisher_);
   return true;
@@ -215,17 +191,17 @@ bool FeedDoor::hear_verdict() {
   }
   engine_.adopt();
   engine_.begin_feed(verdict->introduction);
-  introduced_ = true;
-  depth_ = verdict->introduction.depth;
-  events_ = 0;
+  frames_.accept(verdict->introduction.depth);
   decisions_before_ = engine_.decisions();
-  reply(Kind::kHello, R"({"accepted": true})");
+  reply(FrameKind::kHello, R"({"accepted": true})");
   if (!take_frames() && state_ != State::kLeaving) hang_up();
   return true;
 }
 
 bool FeedDoor::see_off() {
-  const ssize_t got = ::recv(publisher_, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+  frames_.reset();  // what it still sends is looked at by nobody
+  const std::span<char> room = frames_.room();
+  const ssize_t got = ::recv(publisher_, room.data(), room.size(), MSG_DONTWAIT);
   const bool waits = got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
   if (!waits || monotonic_ns() >= leaves_ns_) {
     hang_up();
@@ -246,95 +222,45 @@ void FeedDoor::hang_up() {
 }
 
 FeedDoor::Got FeedDoor::read_more() {
-  if (begin_ == end_) {
-    begin_ = end_ = 0;
-  } else if (buffer_.size() - end_ < kReadBytes) {
-    std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
-    end_ -= begin_;
-    begin_ = 0;
-  }
-  const ssize_t got =
-      ::recv(publisher_, buffer_.data() + end_, std::min(kReadBytes, buffer_.size() - end_), MSG_DONTWAIT);
+  const std::span<char> room = frames_.room();
+  const ssize_t got = ::recv(publisher_, room.data(), room.size(), MSG_DONTWAIT);
   if (got < 0) {
     return errno == EAGAIN || errno == EINTR ? Got::kNothing : Got::kEnd;
   }
-  end_ += static_cast<std::size_t>(got);
+  frames_.took(static_cast<std::size_t>(got));
   return got > 0 ? Got::kBytes : Got::kEnd;
 }
 
 bool FeedDoor::take_frames() {
   while (state_ == State::kServing) {
-    if (events_left_ > 0) {
-      if (!take_events()) return false;
-      if (events_left_ > 0) return true;
+    switch (frames_.next(engine_.fed())) {
+      case FeedFrames::Step::kMore:
+        return true;
+      case FeedFrames::Step::kHello:
+        desk_.ask(frames_.text());
+        state_ = State::kAsking;
+        watch(desk_.fd());
+        break;
+      case FeedFrames::Step::kEvent:
+        // An event's latency starts when it leaves the buffer: what it waited there is the answers before it,
+        // which are charged to the versions that gave them.
+        engine_.on_event(frames_.event(), monotonic_ns(), frames_.depth());
+        break;
+      case FeedFrames::Step::kEnd:
+        engine_.end_feed();
+        reply(FrameKind::kEnd, "{\"events\": " + std::to_string(frames_.events()) + ", \"decisions\": " +
+                                   std::to_string(engine_.decisions() - decisions_before_) + "}");
+        break;
+      case FeedFrames::Step::kRefused:
+        return refuse(frames_.why());
     }
-    if (end_ - begin_ < kPrefixBytes) return true;
-    std::uint32_t length = 0;
-    std::memcpy(&length, buffer_.data() + begin_, sizeof length);
-    const auto kind = static_cast<Kind>(buffer_[begin_ + sizeof length]);
-    // The length counts the kind.
-    if (length < 1 || length > kFrameBytesMax) {
-      return refuse("frame: expected 1.." + std::to_string(kFrameBytesMax) + " bytes, got " +
-                    std::to_string(length));
-    }
-    const std::size_t payload = length - 1;
-    if (kind == Kind::kEvents) {
-      if (!introduced_) return refuse("events: expected HELLO first");
-      if (payload % event_bytes() != 0) {
-        return refuse("events: expected a multiple of " + std::to_string(event_bytes()) + " bytes, got " +
-                      std::to_string(payload));
-      }
-      begin_ += kPrefixBytes;
-      events_left_ = payload;
-      continue;
-    }
-    if (end_ - begin_ < kPrefixBytes + payload) return true;
-    std::string text(buffer_.data() + begin_ + kPrefixBytes, payload);
-    begin_ += kPrefixBytes + payload;
-    if (!take_control(kind, std::move(text))) return false;
-  }
-  return true;
-}
-
-bool FeedDoor::take_control(Kind kind, std::string payload) {
-  if (kind == Kind::kHello) {
-    desk_.ask(std::move(payload));
-    state_ = State::kAsking;
-    watch(desk_.fd());
-    return true;
-  }
-  if (kind == Kind::kEnd) {
-    engine_.end_feed();
-    reply(Kind::kEnd, "{\"events\": " + std::to_string(events_) + ", \"decisions\": " +
-                          std::to_string(engine_.decisions() - decisions_before_) + "}");
-    return true;
-  }
-  return refuse("frame: kind: expected 1, 2 or 3, got " + std::to_string(static_cast<unsigned>(kind)));
-}
-
-bool FeedDoor::take_events() {
-  const std::size_t bytes = event_bytes();
-  while (events_left_ > 0 && end_ - begin_ >= bytes) {
-    MarketEvent event;
-    BookDepth depth;
-    std::memcpy(&event, buffer_.data() + begin_, sizeof event);
-    if (depth_) std::memcpy(&depth, buffer_.data() + begin_ + sizeof event, sizeof depth);
-    begin_ += bytes;
-    events_left_ -= bytes;
-    if (!sane(event, engine_.fed()) || (depth_ && !sane(depth))) {
-      return refuse("event " + std::to_string(events_) + ": instrument, time or a number out of range");
-    }
-    // An event's latency starts when it leaves the buffer: what it waited there is the answers before it,
-    // which are charged to the versions that gave them.
-    engine_.on_event(event, monotonic_ns(), depth_ ? &depth : nullptr);
-    ++events_;
   }
   return true;
 }
 
 bool FeedDoor::refuse(const std::string& why) {
   add(counters_.feed_refused);
-  reply(Kind::kHello, "{\"error\": " + json_text(why) + "}");
+  reply(FrameKind::kHello, "{\"error\": " + json_text(why) + "}");
   // Unread bytes would turn the close into a reset, and the publisher would never read why.
   ::shutdown(publisher_, SHUT_WR);
   state_ = State::kLeaving;
@@ -342,7 +268,7 @@ bool FeedDoor::refuse(const std::string& why) {
   return false;
 }
 
-void FeedDoor::reply(Kind kind, const std::string& json) const {
+void FeedDoor::reply(FrameKind kind, const std::string& json) const {
   std::string frame(kPrefixBytes, '\0');
   const auto length = static_cast<std::uint32_t>(json.size() + 1);
   std::memcpy(frame.data(), &length, sizeof length);

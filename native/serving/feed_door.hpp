@@ -17,14 +17,12 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "serving/door.hpp"
 #include "serving/engine.hpp"
+#include "serving/feed_frames.hpp"
 
 namespace ringcraft {
-
-inline constexpr std::size_t kFrameBytesMax = std::size_t{1} << 20U;
 
 /// Where a HELLO waits for the Python side, which knows what an instrument must look like.
 class HelloDesk {
@@ -81,7 +79,6 @@ class FeedDoor final : public Door {
   void close() override;
 
  private:
-  enum class Kind : std::uint8_t { kHello = 1, kEvents = 2, kEnd = 3 };
   /// kAsking: a HELLO waits for its verdict. kLeaving: it was refused and may still be sending.
   enum class State : std::uint8_t { kAlone, kServing, kAsking, kLeaving };
   enum class Got : std::uint8_t { kNothing, kBytes, kEnd };
@@ -94,13 +91,8 @@ class FeedDoor final : public Door {
   void watch(int descriptor);
   [[nodiscard]] Got read_more();
   [[nodiscard]] bool take_frames();
-  [[nodiscard]] bool take_control(Kind kind, std::string payload);
-  [[nodiscard]] bool take_events();
-  [[nodiscard]] std::size_t event_bytes() const noexcept {
-    return sizeof(MarketEvent) + (depth_ ? sizeof(BookDepth) : 0);
-  }
   [[nodiscard]] bool refuse(const std::string& why);
-  void reply(Kind kind, const std::string& json) const;
+  void reply(FrameKind kind, const std::string& json) const;
 
   Engine& engine_;
   HelloDesk& desk_;
@@ -112,14 +104,8 @@ class FeedDoor final : public Door {
   State state_ = State::kAlone;
   std::int64_t leaves_ns_ = 0;
   std::uint16_t port_ = 0;
-  bool introduced_ = false;
-  bool depth_ = false;  ///< events come with their levels
-  std::uint64_t events_ = 0;
   std::uint64_t decisions_before_ = 0;
-  std::vector<char> buffer_;  ///< [begin_, end_) is unread
-  std::size_t begin_ = 0;
-  std::size_t end_ = 0;
-  std::size_t events_left_ = 0;  ///< bytes of the EVENTS frame under way
+  FeedFrames frames_;
 };
 
 }  // namespace ringcraft

@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstring>
 #include <fstream>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "tests/folder.hpp"
@@ -139,6 +141,37 @@ TEST_CASE("what is no bus is refused, and so is a bus that makes no sense") {
   CHECK_THROWS_AS(BusReader(folder.file("text")), std::runtime_error);
   CHECK_THROWS_AS(BusWriter(folder.file("bus"), {.slots = 100}, ""), std::runtime_error);
   CHECK_THROWS_AS(BusWriter(folder.file("bus"), {.slots = 64, .record_bytes = 0}, ""), std::runtime_error);
+}
+
+TEST_CASE("a bus whose memory was garbled is refused, or read to an end") {
+  const Folder folder;
+  const std::string path = folder.file("bus");
+  {
+    BusWriter writer(path, kLayout, "what it is");
+    for (std::uint64_t i = 0; i < 100; ++i) write(writer, i);
+  }
+  const SharedRegion region = SharedRegion::open(path);
+  auto* header = static_cast<BusMemory::Header*>(region.data());
+  const auto refused = [&](std::uint32_t& number, std::uint32_t garbage) {
+    const std::uint32_t was = std::exchange(number, garbage);
+    CHECK_THROWS_AS(BusReader{path}, std::runtime_error);
+    number = was;
+  };
+  refused(header->slots, 0);
+  refused(header->slots, 100);
+  refused(header->record_bytes, UINT32_MAX);
+  refused(header->about_bytes, UINT32_MAX);
+  BusReader reader(path, BusReader::Start::kOldest);
+  header->about_bytes = UINT32_MAX;
+  CHECK(reader.about().size() == kBusAboutBytes);
+  for (std::uint64_t at = 65'536; at + 8 <= region.size(); at += 8) {
+    const std::uint64_t garbage = UINT64_MAX - 1;  // stamps of records that are always ahead
+    std::memcpy(static_cast<std::byte*>(region.data()) + at, &garbage, sizeof garbage);
+  }
+  std::uint64_t number = 0;
+  bool sound = true;
+  for (int i = 0; i < 10; ++i) CHECK_FALSE(read(reader, number, sound));
+  CHECK(reader.missed() > 0);
 }
 
 TEST_CASE("a writer that dies half-way through a record holds no reader up and loses no other record") {

@@ -34,11 +34,4 @@ namespace ringcraft {
          "; needs CAP_IPC_LOCK or a higher ulimit -l";
 }
 
-/// Asks for 2 MiB pages under `bytes` of memory at `at`.
-/// @return empty, or one line that says what was refused and why.
-[[nodiscard]] inline std::string ask_huge_pages(void* at, std::size_t bytes) {
-  if (::madvise(at, bytes, MADV_HUGEPAGE) == 0) return {};
-  return std::string("no huge pages: ") + std::strerror(errno);
-}
-
 }  // namespace ringcraft

@@ -9,6 +9,9 @@ namespace {
 
 constexpr std::uint64_t kMagic = 0x0001'5355'4243'5252ULL;
 constexpr std::size_t kHeaderBytes = 65'536;
+/// Stamps that garbage made could send a reader on for ever; a writer that laps it so often gets it next
+/// time.
+constexpr int kLapsAtOnce = 8;
 constexpr std::size_t kSlotHead = sizeof(BusMemory::Slot);
 static_assert(sizeof(BusMemory::Header) <= kHeaderBytes);
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "locks would not reach across processes");
@@ -21,7 +24,7 @@ std::size_t stride_of(std::uint32_t record_bytes) noexcept {
          64;  // whole cache lines: neighbours do not disturb each other
 }
 
-void check(const std::string& path, const BusLayout& layout, const std::string& about) {
+void check(const std::string& path, const BusLayout& layout, std::size_t about_bytes) {
   const bool power = layout.slots >= 8 && (layout.slots & (layout.slots - 1)) == 0;
   if (!power || layout.slots > (1U << 28U)) {
     throw std::runtime_error(path + ": slots: expected a power of two from 8 to 2^28, got " +
@@ -31,9 +34,9 @@ void check(const std::string& path, const BusLayout& layout, const std::string& 
     throw std::runtime_error(path + ": record_bytes: expected 1 to 65536, got " +
                              std::to_string(layout.record_bytes));
   }
-  if (about.size() > kBusAboutBytes) {
+  if (about_bytes > kBusAboutBytes) {
     throw std::runtime_error(path + ": about: expected at most " + std::to_string(kBusAboutBytes) +
-                             " bytes, got " + std::to_string(about.size()));
+                             " bytes, got " + std::to_string(about_bytes));
   }
 }
 
@@ -45,14 +48,20 @@ std::atomic_ref<std::uint32_t> word(std::uint32_t& at) noexcept { return std::at
 BusMemory::BusMemory(SharedRegion region, const std::string& path) : region_(std::move(region)) {
   const bool known =
       region_.size() > kHeaderBytes && header().magic.load(std::memory_order_acquire) == kMagic;
-  if (!known || region_.size() != bytes(layout())) {
+  if (!known) {
     throw std::runtime_error(path + ": expected a bus, got a file of " + std::to_string(region_.size()) +
                              " bytes that is none");
   }
+  const BusLayout said = layout();
+  check(path, said, header().about_bytes);
+  if (region_.size() != bytes(said)) {
+    throw std::runtime_error(path + ": expected " + std::to_string(bytes(said)) + " bytes, got " +
+                             std::to_string(region_.size()));
+  }
   slots_ = static_cast<std::byte*>(region_.data()) + kHeaderBytes;
-  record_bytes_ = header().record_bytes;
+  record_bytes_ = said.record_bytes;
   stride_ = stride_of(record_bytes_);
-  mask_ = header().slots - 1;
+  mask_ = said.slots - 1;
 }
 
 std::size_t BusMemory::bytes(const BusLayout& layout) noexcept {
@@ -69,7 +78,7 @@ BusWriter::BusWriter(const std::string& path, const BusLayout& layout, const std
 }
 
 BusMemory BusWriter::take(const std::string& path, const BusLayout& layout, const std::string& about) {
-  check(path, layout, about);
+  check(path, layout, about.size());
   if (::access(path.c_str(), F_OK) == 0) {
     BusMemory there(SharedRegion::open(path), path);
     if (!there.region().lock()) throw std::runtime_error(path + ": another process writes to this bus");
@@ -137,7 +146,7 @@ BusReader::BusReader(const std::string& path, Start start)
 }
 
 bool BusReader::read(std::span<std::byte> into, Record& record) noexcept {
-  for (;;) {
+  for (int lapped = 0; lapped < kLapsAtOnce; ++lapped) {
     BusMemory::Slot& slot = memory_.slot(next_);
     const std::uint64_t before = slot.stamp.load(std::memory_order_acquire);
     if (before < whole(next_)) return false;
@@ -161,6 +170,7 @@ bool BusReader::read(std::span<std::byte> into, Record& record) noexcept {
     record = {next_++, bytes, kind};
     return true;
   }
+  return false;
 }
 
 std::uint64_t BusReader::behind() const noexcept {

@@ -1,6 +1,7 @@
 #pragma once
 // A bus in shared memory: one process writes records, any number of others follow, none can hold it up.
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -49,14 +50,17 @@ class BusMemory {
     alignas(64) std::atomic<std::uint64_t> produced;  ///< records that are whole
   };
 
-  /// @throws std::runtime_error what lies there is no bus.
+  /// @throws std::runtime_error what lies there is no bus, or one whose numbers make no sense.
   BusMemory(SharedRegion region, const std::string& path);
 
   [[nodiscard]] static std::size_t bytes(const BusLayout& layout) noexcept;
   [[nodiscard]] const SharedRegion& region() const noexcept { return region_; }
   [[nodiscard]] Header& header() const noexcept { return *static_cast<Header*>(region_.data()); }
   [[nodiscard]] BusLayout layout() const noexcept { return {header().slots, header().record_bytes}; }
-  [[nodiscard]] std::string about() const { return {header().about.data(), header().about_bytes}; }
+  /// Never more than there is room for, whoever writes there.
+  [[nodiscard]] std::string about() const {
+    return {header().about.data(), std::min<std::size_t>(header().about_bytes, kBusAboutBytes)};
+  }
   [[nodiscard]] Slot& slot(std::uint64_t position) const noexcept {
     return *reinterpret_cast<Slot*>(slots_ + (position & mask_) * stride_);
   }
