@@ -1,9 +1,9 @@
 """A MoldUDP64 feed as a process of its own: sends packets by UDP, loses some on purpose, answers re-requests.
 
-python -m support.mold_feed PACKETS PORT LOST: PACKETS is a file of u16 length and payload each, LOST a list of
-packet numbers with commas. Says `answering PORT` first, sends after a line on standard input, ends when that closes.
-The re-request server follows "Request Packet" of NASDAQ's specification: session, first number, count; it answers
-with one packet of at most PER_ANSWER messages.
+python -m support.mold_feed PACKETS PORT LOST [HOSTS]: PACKETS is a file of u16 length and payload each, LOST a list of
+packet numbers with commas, HOSTS where each packet goes (groups too), loopback without. Says `answering PORT` first,
+sends after a line on standard input, ends when that closes. The re-request server follows "Request Packet" of NASDAQ's
+specification: session, first number, count; it answers with one packet of at most PER_ANSWER messages.
 """
 
 import select
@@ -67,6 +67,7 @@ def _answer(server: socket.socket, messages: dict[int, bytes]) -> None:
 def main() -> None:
     payloads = _read_packets(Path(sys.argv[1]))
     port, lost = int(sys.argv[2]), {int(number) for number in sys.argv[3].split(",") if number}
+    hosts = sys.argv[4].split(",") if len(sys.argv) > 4 else ["127.0.0.1"]
     messages = _messages(payloads)
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     server.bind(("127.0.0.1", 0))
@@ -76,7 +77,8 @@ def main() -> None:
     sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     for number, payload in enumerate(payloads):
         if number not in lost:
-            sender.sendto(payload, ("127.0.0.1", port))
+            for host in hosts:
+                sender.sendto(payload, (host, port))
         if number % _BURST == 0:
             select.select([server], [], [], 0.001)
         _answer(server, messages)
