@@ -57,6 +57,7 @@ _OF: Final = {
 )
 @click.option("--seconds", type=click.FloatRange(min=0.05), help="Of serve: each load. Default: 2; in real time 0.5.")
 @click.option("--connections", type=click.IntRange(min=1), help="Of serve: kept alive. Default: 16.")
+@click.option("--decisions", type=click.IntRange(min=1), help="Of serve: of the soak. Default: 10,000,000.")
 @click.option(
     "--realtime", is_flag=True, default=None, help="Of serve: servers and load before all else on the machine."
 )

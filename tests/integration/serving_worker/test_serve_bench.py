@@ -1,5 +1,6 @@
 """What `bench serve` measures with says what happened: counts, a stall, failures; and it runs against our own door."""
 
+import inspect
 import os
 import re
 import socket
@@ -156,6 +157,7 @@ def test_a_peer_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.M
 def test_the_command_knows_every_part_and_peer() -> None:
     assert tuple(serve.PARTS) == bench.SERVE_PARTS
     assert tuple(peer.name for peer in serve_servers.PEER_SERVERS) == bench.SERVE_PEERS
+    assert {one.name for one in bench.bench.params} >= set(inspect.signature(serve.run).parameters)
 
 
 def test_answer_as_it_came() -> None:
