@@ -13,7 +13,14 @@ def serve(settings: Settings, state_dir: Path, stop: Event, opened: Opened) -> N
     from serving.doors.grpc_door import serve_grpc
 
     serving = settings.serving
-    serve_grpc(state_dir, host=serving.host, port=serving.grpc_port, stop=stop, opened=lambda port: opened(port=port))
+    serve_grpc(
+        state_dir,
+        host=serving.host,
+        port=serving.grpc_port,
+        stop=stop,
+        opened=lambda port: opened(port=port),
+        keys=serving.api_keys,
+    )
 
 
 def main() -> int:

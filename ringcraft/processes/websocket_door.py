@@ -14,7 +14,12 @@ def serve(settings: Settings, state_dir: Path, stop: Event, opened: Opened) -> N
 
     serving = settings.serving
     serve_websocket(
-        state_dir, host=serving.host, port=serving.websocket_port, stop=stop, opened=lambda port: opened(port=port)
+        state_dir,
+        host=serving.host,
+        port=serving.websocket_port,
+        stop=stop,
+        opened=lambda port: opened(port=port),
+        keys=serving.api_keys,
     )
 
 

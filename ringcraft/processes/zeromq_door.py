@@ -20,6 +20,7 @@ def serve(settings: Settings, state_dir: Path, stop: Event, opened: Opened) -> N
         publish_port=serving.zeromq_publish_port,
         stop=stop,
         opened=lambda port, publish_port: opened(port=port, publish_port=publish_port),
+        keys=serving.api_keys,
     )
 
 

@@ -6,7 +6,7 @@ output and, row by row, what was decided on it.
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,9 +18,11 @@ import structlog
 from numpy.typing import NDArray
 
 from data_contracts.errors import UsageError
+from data_contracts.settings import ApiKey
 from serving.doors.asking import Asker, Door, RefusedError, Request
 from serving.doors.grpc_messages import MESSAGES, SERVICE
 from serving.doors.grpc_tensors import TensorError, add_outputs, input_rows, wanted_outputs
+from serving.doors.keys import KeyRefusedError, KeyRing, Scope, bearer
 from serving.doors.repository import INPUT, OUTPUT
 from serving.doors.shared_client import Status
 from serving.doors.tallies import Tallies
@@ -29,6 +31,13 @@ THREADS: Final = 16
 _MESSAGE_BYTES: Final = 1 << 20
 _DEADLINE_MAX_S: Final = 3600.0
 _EXTENSIONS: Final = ("statistics", "model_repository(index)")
+_OPEN: Final = ("ServerLive", "ServerReady")
+"""Asked by who need not have a key."""
+_REFUSALS: Final = {
+    "unauthenticated": grpc.StatusCode.UNAUTHENTICATED,
+    "permission_denied": grpc.StatusCode.PERMISSION_DENIED,
+    "resource_exhausted": grpc.StatusCode.RESOURCE_EXHAUSTED,
+}
 _CODES: Final = {
     Status.UNKNOWN_MODEL: grpc.StatusCode.NOT_FOUND,
     Status.UNKNOWN_VERSION: grpc.StatusCode.NOT_FOUND,
@@ -45,8 +54,9 @@ log = structlog.get_logger()
 class InferenceService:
     """The protocol's methods; each takes a request and its context and returns a reply."""
 
-    def __init__(self, state_dir: Path) -> None:
-        """Serve what the worker of the tier in `state_dir` holds."""
+    def __init__(self, state_dir: Path, keys: Sequence[ApiKey] = ()) -> None:
+        """Serve what the worker of the tier in `state_dir` holds, to those who have one of `keys`."""
+        self._ring = KeyRing(keys)
         self._asker = Asker(state_dir, Door.GRPC)
         self._tallies = Tallies()
 
@@ -62,13 +72,34 @@ class InferenceService:
             "ModelStatistics": self.model_statistics,
             "RepositoryIndex": self.repository_index,
         }
-        handlers = {name: _unary(name, method) for name, method in unary.items()}
+        handlers = {name: self._unary(name, method) for name, method in unary.items()}
         handlers["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(
             self.model_stream_infer,
             request_deserializer=MESSAGES["ModelInferRequest"].FromString,
             response_serializer=MESSAGES["ModelStreamInferResponse"].SerializeToString,
         )
         return grpc.method_handlers_generic_handler(SERVICE, handlers)
+
+    def _unary(self, name: str, method: Callable[[Any, grpc.ServicerContext], Any]) -> grpc.RpcMethodHandler:
+        scope: Scope = "infer" if name == "ModelInfer" else "read"
+
+        def answer(request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ANN401
+            try:
+                if name not in _OPEN:
+                    self._ring.admit(self._ring.known(_secret(context)), scope)
+                return method(request, context)
+            except KeyRefusedError as error:
+                context.abort(_REFUSALS[error.why], str(error))
+            except RefusedError as error:
+                context.abort(_CODES.get(error.status, grpc.StatusCode.INTERNAL), str(error))
+            except TensorError as error:
+                context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+
+        return grpc.unary_unary_rpc_method_handler(
+            answer,
+            request_deserializer=MESSAGES[f"{name}Request"].FromString,
+            response_serializer=MESSAGES[f"{name}Response"].SerializeToString,
+        )
 
     def server_live(self, _request: Any, _context: grpc.ServicerContext) -> Any:  # noqa: ANN401
         """Return that this process lives."""
@@ -133,11 +164,16 @@ class InferenceService:
 
     def model_stream_infer(self, requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
         """Answer each request of a stream in order; a bad one gets its error and the stream goes on."""
+        try:
+            key = self._ring.known(_secret(context))
+        except KeyRefusedError as error:
+            context.abort(_REFUSALS[error.why], str(error))
         for request in requests:
             reply = MESSAGES["ModelStreamInferResponse"]()
             try:
+                self._ring.admit(key, "infer")
                 reply.infer_response.CopyFrom(self.model_infer(request, context))
-            except (RefusedError, TensorError) as error:
+            except (RefusedError, TensorError, KeyRefusedError) as error:
                 reply.error_message = str(error)
                 # So that whoever asked knows which it was.
                 reply.infer_response.id = request.id
@@ -166,7 +202,15 @@ class InferenceService:
         return reply
 
 
-def serve_grpc(state_dir: Path, *, host: str, port: int, stop: threading.Event, opened: Callable[[int], None]) -> None:
+def serve_grpc(
+    state_dir: Path,
+    *,
+    host: str,
+    port: int,
+    stop: threading.Event,
+    opened: Callable[[int], None],
+    keys: Sequence[ApiKey] = (),
+) -> None:
     """Serve until `stop` is set.
 
     Args:
@@ -175,13 +219,14 @@ def serve_grpc(state_dir: Path, *, host: str, port: int, stop: threading.Event, 
         port: 0: any free.
         stop: ends it; calls under way have a second.
         opened: told the port.
+        keys: who may ask; none: everybody.
 
     Raises:
         UsageError: the port cannot be had.
     """
     options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", _MESSAGE_BYTES)]
     server = grpc.server(ThreadPoolExecutor(THREADS, thread_name_prefix="grpc"), options=options)
-    server.add_generic_rpc_handlers((InferenceService(state_dir).handler(),))
+    server.add_generic_rpc_handlers((InferenceService(state_dir, keys).handler(),))
     try:
         taken = server.add_insecure_port(f"{host}:{port}")
     except RuntimeError as error:
@@ -193,20 +238,8 @@ def serve_grpc(state_dir: Path, *, host: str, port: int, stop: threading.Event, 
     server.stop(1.0).wait()
 
 
-def _unary(name: str, method: Callable[[Any, grpc.ServicerContext], Any]) -> grpc.RpcMethodHandler:
-    def answer(request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ANN401
-        try:
-            return method(request, context)
-        except RefusedError as error:
-            context.abort(_CODES.get(error.status, grpc.StatusCode.INTERNAL), str(error))
-        except TensorError as error:
-            context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-
-    return grpc.unary_unary_rpc_method_handler(
-        answer,
-        request_deserializer=MESSAGES[f"{name}Request"].FromString,
-        response_serializer=MESSAGES[f"{name}Response"].SerializeToString,
-    )
+def _secret(context: grpc.ServicerContext) -> str | None:
+    return bearer(next((str(value) for name, value in context.invocation_metadata() if name == "authorization"), None))
 
 
 def _version(text: str) -> int:

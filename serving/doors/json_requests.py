@@ -31,6 +31,8 @@ class Ask(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     instrument: Text | None = None
     key: Text | None = None
     arm: Literal["champion", "challenger"] | None = None
+    api_key: Annotated[str, Meta(max_length=1000)] | None = None
+    """Secret of who asks, where the message itself must say it."""
     deadline_ms: Annotated[float, Meta(gt=0, le=60_000)] | None = None
 
 

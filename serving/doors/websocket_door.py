@@ -7,7 +7,7 @@ it missed: a slow one costs nobody anything.
 import asyncio
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -19,16 +19,19 @@ from websockets.exceptions import ConnectionClosed
 
 from data_contracts.errors import MarketDataError, UsageError
 from data_contracts.feed_hello import FeedHello
+from data_contracts.settings import ApiKey
 from market_data.publish import EVENTS, Feed
 from serving.doors.asking import Asker, Door, RefusedError
 from serving.doors.decision_log import DecisionLog, Entry, LogReader, Missed
 from serving.doors.decisions import DecisionFeed
 from serving.doors.json_requests import answer_to, reading, request_of
+from serving.doors.keys import KeyRefusedError, KeyRing, Scope, bearer
 from serving.doors.websocket_messages import (
     DECODER,
     AskMessage,
     EndFeed,
     Events,
+    Key,
     Message,
     Op,
     OpenFeed,
@@ -43,12 +46,19 @@ _UNREAD_BYTES: Final = 1 << 18
 _TURN: Final = 256
 _FOLLOW_S: Final = 0.05
 _THREADS: Final = 8
+_POLICY_VIOLATION: Final = 1008
 
 log = structlog.get_logger()
 
 
 def serve_websocket(
-    state_dir: Path, *, host: str, port: int, stop: threading.Event, opened: Callable[[int], None]
+    state_dir: Path,
+    *,
+    host: str,
+    port: int,
+    stop: threading.Event,
+    opened: Callable[[int], None],
+    keys: Sequence[ApiKey] = (),
 ) -> None:
     """Serve until `stop` is set.
 
@@ -58,18 +68,20 @@ def serve_websocket(
         port: 0: any free.
         stop: ends it.
         opened: told the port.
+        keys: who may ask; none: everybody.
 
     Raises:
         UsageError: the port cannot be had.
     """
-    asyncio.run(WebSocketDoor(state_dir, feed_host=host).run(host, port, stop, opened))
+    asyncio.run(WebSocketDoor(state_dir, feed_host=host, keys=keys).run(host, port, stop, opened))
 
 
 class WebSocketDoor:
     """Everything that its connections share."""
 
-    def __init__(self, state_dir: Path, *, feed_host: str) -> None:
+    def __init__(self, state_dir: Path, *, feed_host: str, keys: Sequence[ApiKey] = ()) -> None:
         """Serve what the worker of the tier in `state_dir` decides; it takes feeds on `feed_host`."""
+        self.ring = KeyRing(keys)
         self._state_dir = state_dir
         self._feed_host = "127.0.0.1" if feed_host == "0.0.0.0" else feed_host  # noqa: S104  every address has this one
         self._asker = Asker(state_dir, Door.WEBSOCKET)
@@ -122,6 +134,7 @@ class WebSocketDoor:
     async def _serve(self, connection: ServerConnection) -> None:
         session = Session(self, connection)
         try:
+            await session.begin()
             async for content in connection:
                 await session.take(content)
         except ConnectionClosed:
@@ -167,6 +180,29 @@ class Session:
         self._door, self._connection = door, connection
         self._teller: asyncio.Task[None] | None = None
         self._feed: Feed | None = None
+        self._key: ApiKey | None = None
+        self._known = not door.ring.wanted
+
+    async def begin(self) -> None:
+        """Look who it is by the handshake's header; one that is wrong ends the connection."""
+        request = self._connection.request
+        secret = bearer(request.headers.get("Authorization")) if request is not None else None
+        if secret is None or self._known:
+            return
+        try:
+            self._learn(secret)
+        except KeyRefusedError as error:
+            await self._say("error", id=None, error=str(error), refused=error.why)
+            await self._connection.close(_POLICY_VIOLATION, "key")
+
+    def _learn(self, secret: str) -> None:
+        self._key = self._door.ring.known(secret)
+        self._known = True
+
+    def _admit(self, scope: Scope) -> None:
+        if not self._known:
+            raise KeyRefusedError("unauthenticated", "key: expected a secret first, op key, got none")
+        self._door.ring.admit(self._key, scope)
 
     async def take(self, content: str | bytes) -> None:
         """Take one message; what is wrong with it is said, and the connection goes on."""
@@ -176,13 +212,21 @@ class Session:
             await self._act(message)
         except (msgspec.DecodeError, UsageError, RefusedError, MarketDataError) as error:
             await self._say("error", id=getattr(message, "id", None), error=reading(error))
+        except KeyRefusedError as error:
+            await self._say("error", id=getattr(message, "id", None), error=str(error), refused=error.why)
 
     async def _act(self, message: Message) -> None:
-        if isinstance(message, AskMessage):
+        if isinstance(message, Key):
+            self._learn(message.secret)
+            await self._say("known", name=self._key.name if self._key else None)
+        elif isinstance(message, AskMessage):
+            self._admit("infer")
             await self._say("answer", **await self._door.ask(message))
         elif isinstance(message, Subscribe):
+            self._admit("read")
             await self._subscribe(message)
         elif isinstance(message, OpenFeed):
+            self._admit("infer")
             await self._close_feed()
             self._feed = await self._door.off_loop(self._door.open_feed, message)
             await self._say("fed")

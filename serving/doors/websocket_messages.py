@@ -25,6 +25,12 @@ class AskMessage(Ask, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     """A question on rows of features."""
 
 
+class Key(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="op", tag="key"):
+    """Who asks, where the handshake had no Authorization header."""
+
+    secret: Annotated[str, Meta(min_length=1, max_length=1000)]
+
+
 class OpenFeed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="op", tag="feed"):
     """Market events will follow; one publisher at a time feeds a worker."""
 
@@ -64,8 +70,8 @@ class Ping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
     id: str | int | None = None
 
 
-Message = Subscribe | AskMessage | OpenFeed | Events | EndFeed | Ping
-Op = Literal["subscribed", "answer", "fed", "ended", "pong", "missed", "error", "decision"]
+Message = Key | Subscribe | AskMessage | OpenFeed | Events | EndFeed | Ping
+Op = Literal["known", "subscribed", "answer", "fed", "ended", "pong", "missed", "error", "decision"]
 DECODER: Final = msgspec.json.Decoder(Message)
 
 
