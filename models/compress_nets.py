@@ -14,6 +14,7 @@ from models.compression import Candidate
 from models.dataset import Dataset
 from models.families.dense import DenseModel, Layer
 from models.families.mlp import MlpConfig, learn, linear
+from models.families.moves import MoveScale
 from models.int8_graph import dense_int8, static, stored
 from models.int8_learning import int8_tuned
 from models.parity import INT8_TOLERANCE
@@ -43,24 +44,30 @@ def net_candidates(model: DenseModel, learnt_from: Dataset, config: MlpConfig, s
 def _candidates(model: DenseModel, learnt_from: Dataset, config: MlpConfig, seed: int) -> Iterator[Candidate]:
     rows = learnt_from.features
     calibration = rows[np.linspace(0, len(rows) - 1, CALIBRATION_ROWS).astype(np.intp)]
-    wanted, whole = model.scores(rows), model.to_onnx().ByteSize()
+    said, whole = model.scores(rows), model.to_onnx().ByteSize()
+    moves = MoveScale.of(said[:, 0].astype(np.float64)) if said.shape[1] == 1 else None
+    wanted = said[:, 0].astype(np.float64) if moves else said
     tuning, learning = (structs.replace(config, epochs=n, weight_decay=0.0) for n in (TUNING_EPOCHS, STUDENT_EPOCHS))
     yield Candidate((f"{_STATIC}, calibrated after training",), quantize(model, calibration), INT8_TOLERANCE)
     yield Candidate((_STORED,), stored(model.to_onnx()), INT8_TOLERANCE)
     for size in PRUNED_SIZES:
         cut = _pruned_to(size * whole, model, calibration)
         if cut is not None:
-            net = learn(cut.scaling, [linear(layer) for layer in cut.layers], rows, wanted, tuning, seed)
+            layers = [linear(layer) for layer in cut.layers]
+            if moves:
+                moves.out_of_bps(layers[-1])
+            net = learn(cut.scaling, layers, rows, wanted, tuning, seed)
             yield Candidate(
                 (f"hidden units pruned to {_widths(cut)}, tuned to the original", _STORED), _stored(net), INT8_TOLERANCE
             )
     cut = _pruned_to(AWARE_SIZE * whole, model, calibration)
-    if cut is not None:
-        aware, scales = int8_tuned(cut, rows, wanted, tuning, seed)
+    if cut is not None and not moves:
+        aware, scales = int8_tuned(cut, rows, said, tuning, seed)
         graph = dense_int8(aware.scaling, aware.layers, scales)
         steps = (f"hidden units pruned to {_widths(cut)}", f"{_STATIC}, tuned to the original while rounded")
         yield Candidate(steps, graph, INT8_TOLERANCE)
-    for width in dict.fromkeys(_widest(size * whole, config.hidden, rows.shape[1]) for size in STUDENT_SIZES):
+    ends = (rows.shape[1], said.shape[1])
+    for width in dict.fromkeys(_widest(size * whole, config.hidden, *ends) for size in STUDENT_SIZES):
         if width:
             net = student(model, rows, wanted, [width], learning, seed)
             yield Candidate((f"distilled into one hidden layer of {width}", _STORED), _stored(net), INT8_TOLERANCE)
@@ -76,11 +83,11 @@ def _pruned_to(most_bytes: float, model: DenseModel, features: NDArray[np.float3
     return None
 
 
-def _widest(most_bytes: float, most: int, inputs: int) -> int:
+def _widest(most_bytes: float, most: int, inputs: int, outputs: int) -> int:
     """Return the units of one hidden layer that fit into `most_bytes` with int8 weights; 0: not even two."""
     scaling = Scaling(np.zeros(inputs, np.float32), np.ones(inputs, np.float32))
     for units in range(most, 1, -1):
-        pairs = pairwise((inputs, units, 3))
+        pairs = pairwise((inputs, units, outputs))
         layers = tuple((np.ones(pair, np.float32), np.zeros(pair[1], np.float32)) for pair in pairs)
         if _stored(DenseModel(scaling, layers, "mlp")).ByteSize() <= most_bytes:
             return units
@@ -94,18 +101,18 @@ def _stored(net: DenseModel) -> ModelProto:
 def student(
     model: DenseModel,
     features: NDArray[np.float32],
-    wanted: NDArray[np.float32],
+    wanted: NDArray[np.float32] | NDArray[np.float64],
     hidden: list[int],
     config: MlpConfig,
     seed: int,
 ) -> DenseModel:
-    """Return a net of the widths `hidden`, taught the shares `wanted` (n, 3), that reads `model`'s normalisation.
+    """Return a net of the widths `hidden`, taught `wanted`, shares (n, 3) or moves (n,); `model`'s scaling is kept.
 
     Source:
         Hinton, Vinyals, Dean (2015), arXiv 1503.02531, with a temperature of 1.
     """
     torch.manual_seed(seed)
-    widths = (features.shape[1], *hidden, 3)
+    widths = (features.shape[1], *hidden, 3 if wanted.ndim == 2 else 1)
     layers = [nn.Linear(a, b) for a, b in pairwise(widths)]
     return learn(model.scaling, layers, features, wanted, config, seed)
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from models.compression import Candidate
 from models.dataset import Dataset
+from models.families.moves import move_loss
 from models.families.sequence import SequenceConfig, SequenceFamily, SequenceModel, as_windows, learn
 from models.int8_graph import static, stored
 from models.int8_learning import int8_seen
@@ -57,7 +58,9 @@ def _candidates(
     graph, windows = model.to_onnx(), as_windows(learnt_from.features, model.name)
     yield from _static(graph, windows)
     yield Candidate((_STORED,), stored(graph), INT8_TOLERANCE)
-    teacher = told_by(model.scores(learnt_from.features))
+    said, outputs = model.scores(learnt_from.features), 3 if model.moves is None else 1
+    teacher = told_by(said) if model.moves is None else told_moves(model.moves.shrunk(said[:, 0].astype(np.float64)))
+    targets = learnt_from.classes if model.moves is None else learnt_from.mid_move_bps
     for size in STUDENT_SIZES:
         narrower = narrowed(model, family, config, size * graph.ByteSize())
         if narrower is None:
@@ -66,13 +69,13 @@ def _candidates(
             structs.replace(narrower, epochs=n, weight_decay=0.0) for n in (STUDENT_EPOCHS, TUNING_EPOCHS)
         )
         torch.manual_seed(seed)
-        net = family.build(narrower, model.window, windows.shape[2])
-        learn(net, model.scaling, windows, learnt_from.classes, learning, seed, teacher)
+        net = family.build(narrower, model.window, windows.shape[2], outputs)
+        learn(net, model.scaling, windows, targets, learning, seed, teacher)
         step = f"distilled into {_widths(narrower)}"
         yield Candidate((step, _STORED), stored(_model(model, net).to_onnx()), INT8_TOLERANCE)
         aware = deepcopy(net)
         with int8_seen(aware):
-            learn(aware, model.scaling, windows, learnt_from.classes, tuning, seed, teacher)
+            learn(aware, model.scaling, windows, targets, tuning, seed, teacher)
         steps = (step, f"{_STORED}, tuned to the original while rounded")
         yield Candidate(steps, stored(_model(model, aware).to_onnx()), INT8_TOLERANCE)
 
@@ -90,7 +93,7 @@ def narrowed(
         steps = (few + many) // 2
         widths = {field: max(2, round(steps / WIDTH_STEPS * getattr(config, field))) for field in fields}
         smaller = structs.replace(config, **widths)
-        net = family.build(smaller, model.window, len(model.scaling.mean))
+        net = family.build(smaller, model.window, len(model.scaling.mean), 3 if model.moves is None else 1)
         if stored(_model(model, net).to_onnx()).ByteSize() <= most_bytes:
             few, fitting = steps, smaller
         else:
@@ -112,6 +115,15 @@ def told_by(said: NDArray[np.float32]) -> Loss:
     return loss
 
 
+def told_moves(wanted: Tensor) -> Loss:
+    """Return Huber's loss of moves against what a teacher said of the same rows, (n, 1), in standard deviations."""
+
+    def loss(said: Tensor, _moves: Tensor, rows: Tensor) -> Tensor:
+        return move_loss(said, wanted.to(said.device)[rows])
+
+    return loss
+
+
 def _static(graph: ModelProto, windows: Windows) -> Iterator[Candidate]:
     if sum(node.op_type in ("Gemm", "MatMul", "Conv") for node in graph.graph.node) > 1:  # recurrent layers stay float
         chosen = np.linspace(0, len(windows) - 1, CALIBRATION_ROWS).astype(np.intp)
@@ -120,7 +132,7 @@ def _static(graph: ModelProto, windows: Windows) -> Iterator[Candidate]:
 
 
 def _model(like: SequenceModel, net: nn.Module) -> SequenceModel:
-    return SequenceModel(like.scaling, net, window=like.window, name=like.name)
+    return SequenceModel(like.scaling, net, window=like.window, name=like.name, moves=like.moves)
 
 
 def _widths(config: Any) -> str:  # noqa: ANN401  each family has its own

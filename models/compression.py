@@ -19,16 +19,34 @@ from onnx import ModelProto
 from data_contracts.manifest import Estimate
 from models.bootstrap import block_length, estimate
 from models.dataset import Dataset
-from models.metrics import log_losses, mean
+from models.fitting import losses
+from models.metrics import mean
 from models.parity import FLOAT_TOLERANCE, run_onnx
 
 METRIC: Final = "log_loss"
+MOVE_METRIC: Final = "squared_error"
 MARGIN: Final = 0.005
 """Nats a row, stated before anything is measured; guessing three classes blindly costs 1.1."""
+MOVE_MARGIN_SHARE: Final = 0.005
+"""Of the mean square of the moves learnt from, where moves are what is said: that is what expecting none costs."""
 TARGET_SHARE: Final = 0.25
 """Of the original's bytes, at most: what is not 75 % smaller does not qualify."""
 CHOOSING_SHARE: Final = 0.4
 """First part of the held-out rows, on which candidates are put in order; the rest confirms."""
+
+
+class Margin(NamedTuple):
+    """How much worse a smaller form may be, a row: in nats, or in squared bps."""
+
+    metric: str
+    value: float
+
+
+def margin_of(learnt_from: Dataset, outputs: int) -> Margin:
+    """Return the margin for models of three outputs, or of one; of the rows, only those learnt from are looked at."""
+    if outputs == 3:
+        return Margin(METRIC, MARGIN)
+    return Margin(MOVE_METRIC, MOVE_MARGIN_SHARE * float(np.mean(learnt_from.mid_move_bps**2)))
 
 
 class Candidate(NamedTuple):
@@ -75,7 +93,7 @@ def choose(
     """Return the smallest candidate that qualifies, and what was measured of all.
 
     One qualifies if it has at most `target_share` of the original's bytes and the 95 % interval of its mean paired
-    log-loss difference on the confirming rows lies at or under `margin`.
+    difference of loss (log loss, or squared error of moves) on the confirming rows lies at or under `margin`.
     """
     choosing, confirming = cut(held_out)
     compared = _differences(original, candidates, choosing, seed)
@@ -119,12 +137,12 @@ def in_order(trials: Sequence[Trial], *, most_bytes: float, margin: float) -> li
 
 
 def _differences(original: ModelProto, candidates: Sequence[Candidate], rows: Dataset, seed: int) -> Iterator[Estimate]:
-    losses = _losses(original, rows)
+    lost = _losses(original, rows)
     block = block_length(rows.event_ns, rows.horizon_ns)
     for candidate in candidates:
-        change = _losses(candidate.model, rows) - losses
+        change = _losses(candidate.model, rows) - lost
         yield estimate(np.column_stack([change, np.ones(len(change))]), mean, block=block, seed=seed)
 
 
 def _losses(model: ModelProto, rows: Dataset) -> NDArray[np.float64]:
-    return log_losses(run_onnx(model, rows.features), rows.classes)
+    return losses(run_onnx(model, rows.features), rows)

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from data_contracts.manifest import Compression, Estimate, FrontPoint, Latency
-from models.compression import MARGIN, METRIC, TARGET_SHARE, Choice, Trial
+from models.compression import MARGIN, METRIC, TARGET_SHARE, Choice, Margin, Trial
 
 NONE_QUALIFIED_NOTE: Final = (
     f"no form at least {1 - TARGET_SHARE:.0%} smaller was confirmed not to be inferior: published uncompressed"
 )
+CLASS_MARGIN: Final = Margin(METRIC, MARGIN)
 _NONE = Estimate(value=0.0, low=0.0, high=0.0)
 
 
@@ -18,7 +19,7 @@ def report(
     choice: Choice,
     latencies: Sequence[Latency],
     *,
-    margin: float = MARGIN,
+    margin: Margin = CLASS_MARGIN,
 ) -> Compression | None:
     """Return the manifest's part on compression; None where no candidate could be held against the original.
 
@@ -47,10 +48,10 @@ def report(
         original_bytes=original_bytes,
         compressed_bytes=original_bytes if published is None else published.size_bytes,
         steps=() if published is None else published.candidate.steps,
-        metric=METRIC,
+        metric=margin.metric,
         difference_low=low,
         difference_high=high,
-        margin=margin,
+        margin=margin.value,
         not_inferior=published is not None,
         confirmed_from_ns=choice.confirmed_from_ns,
         original_latency=original_latency,

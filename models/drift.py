@@ -163,7 +163,10 @@ def _autocorrelation(values: NDArray[np.floating]) -> Floats:
     count = len(ranks)
     spectrum = np.fft.rfft(ranks, 2 * count)
     found: Floats = np.fft.irfft(np.abs(spectrum) ** 2)[: max(count // 2, 2)]
-    return found / found[0] if found[0] > 0 else np.eye(1, len(found))[0]
+    if found[0] <= 0:
+        found[0] = 1.0
+    found /= found[0]
+    return found
 
 
 def _grid(reference: NDArray[np.floating], current: NDArray[np.floating]) -> Floats:

@@ -127,6 +127,7 @@ def run_study(
         )
 
     baselines = {name: figures(each) for name, each in plain.items()}
+    baselines["rule"] |= {"r2": Estimate(value=None)}  # its score is no move in bps
     results = []
     for name, several in walked.items():
         by_seed: tuple[Metrics, ...] = (figures(several[0]),)

@@ -130,7 +130,9 @@ def _how(setting: Setting, sections: Sequence[Section]) -> str:
         f"A decision at least {setting.interval_s:g} s after the one before enters at the touch {setting.latency_ms:g} "
         f"ms later, is marked at mid at the horizon's end, and pays a fee of {fees} bps beside the spread.",
         f"Each family's configuration is the best of {setting.tuning_trials} Optuna trials on the first "
-        f"{setting.first_days} days.",
+        f"{setting.first_days} days."
+        if setting.tuning_trials > 1
+        else "Each family's configuration is its default.",
         f"Seeds: {seeds}; a figure is the mean over seeds, its bracket the hull of the seeds' 95 % moving-block "
         "bootstrap intervals.",
         "The deflated Sharpe ratio counts every configuration, seed and label tried on the instrument.",

@@ -30,6 +30,12 @@ class MoveScale:
         """Return moves (n,) in standard deviations, (n, 1)."""
         return torch.from_numpy(((moves_bps - self.mean) / self.std).astype(np.float32))[:, None]
 
+    def out_of_bps(self, layer: nn.Linear) -> None:
+        """Let a last layer that says bps say standard deviations: it goes on learning."""
+        with torch.no_grad():
+            layer.weight.div_(self.std)
+            layer.bias.sub_(self.mean).div_(self.std)
+
     def into_bps(self, layer: nn.Linear) -> None:
         """Let a last layer that says standard deviations say bps."""
         with torch.no_grad():

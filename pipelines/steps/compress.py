@@ -11,7 +11,7 @@ from onnx import ModelProto
 from onnx.reference import ReferenceEvaluator
 
 from data_contracts.manifest import MODEL_FILE, Compression
-from models.compression import Candidate, Choice, choose
+from models.compression import Candidate, Choice, choose, margin_of
 from models.compression_front import NONE_QUALIFIED_NOTE, report
 from models.families import family
 from models.families.dense import DenseModel
@@ -53,13 +53,13 @@ def compress(fitted: FittedFamily, prepared: Prepared, *, seed: int) -> Compress
     original, rows = fitted.model.to_onnx(), prepared.learn.features
     inputs = golden_inputs(rows)
     check_parity(original, fitted.model.scores, inputs, tolerance=FLOAT_TOLERANCE)
-    # The margin is one of log loss, which expected moves do not have.
-    candidates = _candidates(fitted, prepared, seed) if outputs_of(original) == 3 else []
+    margin = margin_of(prepared.learn, outputs_of(original))
+    candidates = _candidates(fitted, prepared, seed)
     if not candidates:
         return Compressed(original, fitted.threshold, FLOAT_TOLERANCE, None, None, ())
-    choice = choose(original, candidates, prepared.held_out, seed=seed)
+    choice = choose(original, candidates, prepared.held_out, seed=seed, margin=margin.value)
     first, *others = compare([original, *(c.model for c in candidates)], prepared.held_out.features[:TIMED_ROWS])
-    found = report(original.ByteSize(), first, choice, others)
+    found = report(original.ByteSize(), first, choice, others, margin=margin)
     if choice.best is None:
         return Compressed(original, fitted.threshold, FLOAT_TOLERANCE, found, choice, (NONE_QUALIFIED_NOTE,))
     best = choice.best.candidate
@@ -71,6 +71,8 @@ def compress(fitted: FittedFamily, prepared: Prepared, *, seed: int) -> Compress
 def _candidates(fitted: FittedFamily, prepared: Prepared, seed: int) -> list[Candidate]:
     # Imported where they are needed: each brings a library that the other family does without.
     if fitted.family == "xgboost":
+        if outputs_of(fitted.model.to_onnx()) != 3:
+            return []  # packing knows forests of three classes
         from models.compress_trees import tree_candidates
 
         return tree_candidates(_as(fitted.model), prepared.learn, fitted.config, seed)
