@@ -70,6 +70,18 @@ def test_page_says_that_a_move_within_the_spread_is_worth_nothing(sections):
     assert "nan" not in page.lower().replace("finance", "")
 
 
+def test_families_of_moves_and_of_classes_stand_on_one_page():
+    import msgspec
+
+    asked = msgspec.structs.replace(SETTING, families=("logistic", "ridge"), seeds=(1,), target="move")
+    days = [day(number) for number in range(3)]
+    (section,) = make_sections(days, [(LabelConfig(horizon_events=1, threshold_bps=0.0), 0.0)], asked, lambda _: None)
+    logistic, ridge = section.study.results
+    assert 0 < ridge.metrics["r2"].low < ridge.metrics["r2"].high < 1
+    assert (logistic.metrics["r2"].value, ridge.metrics["log_loss"].value) == (None, None)
+    assert "Taught the move of mid in bps: ridge; the class: logistic." in write_report("Title", asked, [section])
+
+
 def test_too_few_days_are_refused():
     with pytest.raises(UsageError, match="more than 1 days with rows, got 1"):
         list(make_sections([day(0)], [(LabelConfig(), 2.0)], SETTING, lambda _: None))
