@@ -72,6 +72,10 @@ struct HttpParser::Hooks {
 
   static int field_complete(llhttp_t* parser) {
     HttpParser& own = self(parser);
+    // RFC 9112 5.1; llhttp is this strict only with the fields that it reads itself.
+    if (own.field_.find_first_of(" \t") != std::string::npos) {
+      return own.refuse(400, "HTTP: expected a header's name without spaces, got one with a space");
+    }
     own.value_ = place_of(own.request_.headers, own.field_);
     own.field_.clear();
     if (own.value_ != nullptr && !own.value_->empty()) {

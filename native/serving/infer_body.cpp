@@ -1,6 +1,7 @@
 #include "serving/infer_body.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <new>
@@ -39,6 +40,42 @@ std::string_view kind_of(const element& value) noexcept {
   }
 }
 
+/// A whole number, however it is spelled: 5, 5.0 and 5e0 are one in JSON.
+bool whole(const element& value, std::uint64_t& into) noexcept {
+  constexpr double kBeyond = 18446744073709551616.0;
+  double number = 0;
+  if (value.get_uint64().get(into) == simdjson::SUCCESS) return true;
+  if (value.get_double().get(number) != simdjson::SUCCESS) return false;
+  const bool met = number >= 0 && number < kBeyond && std::trunc(number) == number;
+  if (met) into = static_cast<std::uint64_t>(number);
+  return met;
+}
+
+/// The same JSON with ".0" behind integers that may not fit 64 bits, which simdjson would not read:
+/// JavaScript writes 1e20 as a hundred million million millions.
+void spell_long_integers(std::string_view json, std::string& into) {
+  constexpr std::size_t kSure = 18;  ///< so many digits always fit
+  into.clear();
+  for (std::size_t i = 0; i < json.size();) {
+    const std::size_t from = i;
+    if (json[i] == '"') {
+      for (++i; i < json.size() && json[i] != '"'; ++i) i += json[i] == '\\' ? 1 : 0;
+      i = std::min(i + 1, json.size());
+      into += json.substr(from, i - from);
+      continue;
+    }
+    const auto digit = [&](std::size_t at) { return at < json.size() && json[at] >= '0' && json[at] <= '9'; };
+    while (digit(i)) ++i;
+    const bool fraction = from > 0 && (json[from - 1] == '.' || json[from - 1] == 'e' ||
+                                       json[from - 1] == 'E' || json[from - 1] == '+');
+    const bool more = i < json.size() && (json[i] == '.' || json[i] == 'e' || json[i] == 'E');
+    const bool spell = i - from > kSure && !fraction && !more;
+    if (i == from) ++i;
+    into += json.substr(from, i - from);
+    if (spell) into += ".0";
+  }
+}
+
 /// Appends the numbers of an array, nested or flat; false at anything else, or beyond `most`.
 bool flatten(const array& values, std::size_t most, std::vector<float>& into) {
   for (const element value : values) {
@@ -61,7 +98,7 @@ std::string shape_text(const array& shape) {
   for (const element dim : shape) {
     if (text.size() > 1) text += ',';
     if (text.size() > 80) return text + "...]";
-    text += simdjson::minify(dim);
+    text += std::string(simdjson::minify(dim)).substr(0, 40);
   }
   return text + "]";
 }
@@ -73,7 +110,7 @@ std::size_t rows_of(const array& shape, const InputShape& model) {
   const std::size_t rank = model.window > 1 ? 3 : 2;
   for (const element dim : shape) {
     std::uint64_t size = 0;
-    if (dim.get_uint64().get(size) != simdjson::SUCCESS || place >= rank) return 0;
+    if (!whole(dim, size) || place >= rank) return 0;
     const std::size_t expected = place == 0 ? 0 : place + 1 == rank ? model.width : model.window;
     if (place == 0) {
       if (size < 1 || size > model.rows_max) return 0;
@@ -92,8 +129,7 @@ std::string read_parameters(const object& root, InferBody& into) {
   if (!told.is_object()) return wrong("parameters", "an object", kind_of(told));
   const object parameters(told);
   element timeout;
-  if (parameters.at_key("timeout").get(timeout) == simdjson::SUCCESS &&
-      timeout.get_uint64().get(into.timeout_us) != simdjson::SUCCESS) {
+  if (parameters.at_key("timeout").get(timeout) == simdjson::SUCCESS && !whole(timeout, into.timeout_us)) {
     return wrong("parameters.timeout", "whole microseconds", kind_of(timeout));
   }
   for (const auto& [name, place] : {std::pair("key", &into.key), std::pair("instrument", &into.instrument)}) {
@@ -133,7 +169,11 @@ std::string BodyReader::parse(std::string_view json) {
       parser_.allocate(std::max(json.size(), 2 * parser_.capacity()), kDepthMax) != simdjson::SUCCESS) {
     return wrong("body", "as much memory as it takes", "less");
   }
-  const auto error = parser_.parse(json.data(), json.size(), false).get(root_);
+  auto error = parser_.parse(json.data(), json.size(), false).get(root_);
+  if (error == simdjson::NUMBER_ERROR) {
+    spell_long_integers(json, spelled_);
+    error = parser_.parse(spelled_).get(root_);
+  }
   if (error != simdjson::SUCCESS) return wrong("body", "JSON", simdjson::error_message(error));
   return root_.is_object() ? std::string() : wrong("body", "an object", kind_of(root_));
 }
@@ -143,7 +183,7 @@ std::string BodyReader::read(std::string_view body, std::optional<std::size_t> j
   into.rows.clear();
   into.has_id = into.raw = false;
   into.timeout_us = 0;
-  into.key = into.instrument = {};
+  into.id = into.key = into.instrument = {};
   std::fill(std::begin(into.outputs), std::end(into.outputs), Form::kJson);
   const std::size_t row_bytes = shape.row_floats() * sizeof(float);
   if (json_bytes && *json_bytes > body.size()) {
@@ -213,7 +253,7 @@ std::string BodyReader::read_input(const object& input, std::string_view binary,
   if (sized) {
     std::uint64_t size = 0;
     if (has_data) return wrong("inputs[0].data", "none beside binary_data_size", kind_of(data));
-    if (size_told.get_uint64().get(size) != simdjson::SUCCESS || size != floats * sizeof(float)) {
+    if (!whole(size_told, size) || size != floats * sizeof(float)) {
       return wrong("inputs[0].parameters.binary_data_size", std::to_string(floats * sizeof(float)),
                    std::string(simdjson::minify(size_told)).substr(0, 100));
     }
@@ -301,6 +341,15 @@ std::string BodyReader::features(const InputShape& shape, InferBody& into) {
   }
   into.count = 1;
   return {};
+}
+
+std::string BodyReader::read_index(std::string_view body) {
+  if (body.empty()) return {};
+  if (std::string error = parse(body); !error.empty()) return error;
+  element ready;
+  return object(root_).at_key("ready").get(ready) == simdjson::SUCCESS && !ready.is_bool()
+             ? wrong("ready", "a boolean", kind_of(ready))
+             : std::string();
 }
 
 }  // namespace ringcraft

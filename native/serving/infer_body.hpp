@@ -69,6 +69,9 @@ class BodyReader {
   [[nodiscard]] std::string read_short(std::string_view body, DecideBody& into);
   [[nodiscard]] std::string features(const InputShape& shape, InferBody& into);
 
+  /// Reads the repository index's question, which may be empty and changes nothing.
+  [[nodiscard]] std::string read_index(std::string_view body);
+
  private:
   [[nodiscard]] std::string parse(std::string_view json);
   [[nodiscard]] std::string read_input(const simdjson::dom::object& input, std::string_view binary,
@@ -77,6 +80,7 @@ class BodyReader {
 
   simdjson::dom::parser parser_;
   simdjson::dom::element root_;
+  std::string spelled_;  ///< JSON with integers beyond 64 bits
 };
 
 }  // namespace ringcraft

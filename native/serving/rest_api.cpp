@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "serving/number_text.hpp"
+#include "serving/rest_document.hpp"
 
 namespace ringcraft {
 namespace {
@@ -80,7 +81,8 @@ RestApi::Reply RestApi::respond(HttpRequest& request, const Times& times) {
   const bool infers = is({"v1", "decide"}) || (path_.count > 0 && part(path_.count - 1) == "infer");
   const bool posts = infers || is({"v2", "repository", "index"});
   const bool health = is({"v2", "health", "live"}) || is({"v2", "health", "ready"});
-  const bool served = known && (is({"v2"}) || health || posts ||
+  const bool document = is({"v2", "openapi.json"});
+  const bool served = known && (is({"v2"}) || health || posts || document ||
                                 (part(0) == "v2" && part(1) == "models" && path_.count >= 3));
   if (!served)
     return error(404, "path: expected one of /v2, /v1/decide, got " + request.target.substr(0, 200));
@@ -95,13 +97,17 @@ RestApi::Reply RestApi::respond(HttpRequest& request, const Times& times) {
   if (!health && !admitted(request, infers, refused)) return refused;
   if (!inflated(request, refused)) return refused;
   if (is({"v2"})) return server();
+  if (document) {
+    json_ = rest_document();
+    return {};
+  }
   if (is({"v2", "health", "live"})) {
     json_ = R"({"live":true})";
     return {};
   }
   if (health) return ready();
   if (is({"v1", "decide"})) return decide(request, times);
-  if (posts && !infers) return index();
+  if (posts && !infers) return index(request);
   return model_path(request, times);
 }
 

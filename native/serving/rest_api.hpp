@@ -107,7 +107,7 @@ class RestApi {
   [[nodiscard]] Reply model_ready(std::size_t model, std::uint32_t version);
   [[nodiscard]] Reply model_config(std::size_t model, std::uint32_t version);
   [[nodiscard]] Reply statistics(std::optional<std::size_t> model, std::uint32_t version);
-  [[nodiscard]] Reply index();
+  [[nodiscard]] Reply index(HttpRequest& request);
   [[nodiscard]] std::vector<std::uint32_t> versions_of(std::size_t model) const;
   /// Whether a version is held; allocates nothing.
   [[nodiscard]] bool holds(std::size_t model, std::uint32_t version) const;

@@ -205,7 +205,12 @@ RestApi::Reply RestApi::statistics(std::optional<std::size_t> model, std::uint32
   return {};
 }
 
-RestApi::Reply RestApi::index() {
+RestApi::Reply RestApi::index(HttpRequest& request) {
+  const std::size_t size = request.body.size();
+  request.body.resize(size + simdjson::SIMDJSON_PADDING);
+  if (const std::string wrong = reader_.read_index({request.body.data(), size}); !wrong.empty()) {
+    return error(400, wrong);
+  }
   json_ += '[';
   for (std::size_t model = 0; model < kMaxModels; ++model) {
     if (engine_.route_of(model) == nullptr) continue;
