@@ -8,12 +8,12 @@ BIN := .venv/bin
 STAMPS := build/stamps
 DATA ?=
 INSTRUMENT ?=
-NATIVE := $(shell find native -name '*.cpp' -o -name '*.hpp' -o -name CMakeLists.txt)
+NATIVE := $(shell find native -name '*.cpp' -o -name '*.hpp' -o -name '*.in' -o -name CMakeLists.txt) serving/openapi.json
 CXX_FILES = $(shell git ls-files 'native/*.cpp' 'native/*.hpp')
 SANITIZED := build/native-sanitize
 THREADS := build/native-threads
 FUZZ := build/fuzz
-FUZZERS := books bus capture dbn feed itch50 levels moldudp64 onnx
+FUZZERS := books bus capture dbn feed http infer inflate itch50 levels moldudp64 onnx
 PEERS ?= granian mlserver bentoml litserve ray mlflow
 # Each fuzzer's time in `make fuzz`; `make test` gives each three seconds.
 SECONDS_EACH ?= 600

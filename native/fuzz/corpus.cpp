@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "fuzz/rest_seeds.hpp"
 #include "market_data/market_tape.hpp"
 #include "tests/captures.hpp"
 #include "tests/onnx_writer.hpp"
@@ -121,6 +122,9 @@ Data bus_patches(std::mt19937_64& random, std::uint64_t patches) {
 void write(Corpus& corpus) {
   for (const std::string& file : model_files()) {
     corpus.add("onnx", Data(file.begin(), file.end()));
+  }
+  for (const auto& [target, bytes] : fuzz::rest_seeds()) {
+    corpus.add(target, Data(bytes.begin(), bytes.end()));
   }
   std::mt19937_64 random(1);
   for (std::uint64_t seed = 1; seed <= 4; ++seed) {

@@ -2,20 +2,12 @@
 // A book as one would write it on a blackboard: what the engine's answers are held against.
 
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <map>
 
+#include "fuzz/require.hpp"
 #include "market_data/books.hpp"
 
 namespace ringcraft::fuzz {
-
-/// Ends the run, so that libFuzzer keeps the input.
-inline void require(bool met, const char* what) {
-  if (met) return;
-  std::fprintf(stderr, "not so: %s\n", what);
-  std::abort();
-}
 
 class PlainBook {
  public:
