@@ -8,36 +8,12 @@
 
 #include "tests/engine_bench.hpp"
 #include "tests/serving_allocations.hpp"
+#include "tests/sum_model.hpp"
 
 namespace ringcraft {
 namespace {
 
-constexpr std::size_t kWidth = 4;
-
-/// Answers P(up) - P(down) = its row's sum, divided by `scale`.
-class SumModel final : public Model {
- public:
-  explicit SumModel(std::size_t window = 1) : Model({window, kWidth, 3, window > 1}, "sum") {}
-
-  bool predict(const float* in, float* out) noexcept override {
-    float sum = 0;
-    for (std::size_t i = 0; i < inputs(); ++i) sum += in[i];
-    out[0] = 0;
-    out[1] = 0;
-    out[2] = sum;
-    return true;
-  }
-};
-
-std::unique_ptr<const LoadedSlot> sums(std::uint32_t version, std::size_t window = 1) {
-  LoadedSlot slot;
-  slot.version = version;
-  slot.threshold = 0.5;
-  slot.latency_budget_ns = 1'000'000'000;
-  slot.live = std::make_shared<SumModel>(window);
-  slot.shadow = std::make_shared<SumModel>(window);
-  return std::make_unique<const LoadedSlot>(std::move(slot));
-}
+constexpr std::size_t kWidth = SumModel::kWidth;
 
 struct Asked : Bench {
   Asked() {
