@@ -17,6 +17,7 @@
 
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -291,15 +292,32 @@ class Client {
   }
 
   void ring() noexcept {
-    const char one = 1;
-    if (bell_ < 0 || ::write(bell_, &one, 1) < 0) {
+    if (bell_ < 0 || !pull()) {
       // Full: it rings already. Nobody listens: the worker was started anew, and has another bell.
       if (bell_ < 0 || errno == EPIPE || errno == ENXIO) {
         if (bell_ >= 0) ::close(bell_);
         bell_ = ::open((path_ + ".bell").c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
-        if (bell_ >= 0) static_cast<void>(!::write(bell_, &one, 1));
+        if (bell_ >= 0) static_cast<void>(pull());
       }
     }
+  }
+
+  /// Whether the bell took it; a worker that has gone must not end this process by SIGPIPE.
+  [[nodiscard]] bool pull() const noexcept {
+    sigset_t pipe;
+    sigset_t before;
+    ::sigemptyset(&pipe);
+    ::sigaddset(&pipe, SIGPIPE);
+    ::pthread_sigmask(SIG_BLOCK, &pipe, &before);
+    const char one = 1;
+    const bool taken = ::write(bell_, &one, 1) == 1;
+    const int why = errno;
+    const timespec at_once{};
+    if (!taken && why == EPIPE && ::sigismember(&before, SIGPIPE) == 0)
+      ::sigtimedwait(&pipe, nullptr, &at_once);
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    errno = why;
+    return taken;
   }
 
   bool wait(std::uint64_t stamp, std::int64_t spin_ns, std::int64_t until_ns) noexcept {
