@@ -39,6 +39,19 @@ class ApiKey(BaseModel, frozen=True, extra="forbid"):
     requests_per_second: float | None = Field(default=None, gt=0, description="A second's worth at once; none: any.")
 
 
+class BreakerSettings(BaseModel, frozen=True, extra="forbid"):
+    """When a version that fails is no longer asked; 0 of any of the first three: not looked at."""
+
+    failed_of_64: int = Field(default=16, ge=0, le=64, description="Of a version's last 64 answers, that failed.")
+    late_of_64: int = Field(default=0, ge=0, le=64, description="Of them, over the latency budget.")
+    same_in_a_row: int = Field(default=100_000, ge=0, description="Equal outputs in a row while the inputs differ.")
+    probes: int = Field(default=8, ge=1, le=1000, description="Good answers that close a half-open breaker.")
+    open_ms: int = Field(default=1000, ge=1, description="From opening to the first probe.")
+    champion_open: Literal["last_champion", "abstain"] = Field(
+        default="last_champion", description="Who answers for the champion: the last one while it is held, or nobody."
+    )
+
+
 class ServingSettings(BaseModel, frozen=True, extra="forbid"):
     """How the serving tier runs."""
 
@@ -55,6 +68,7 @@ class ServingSettings(BaseModel, frozen=True, extra="forbid"):
         default=(1000, 5000, 20_000),
         description="A request that waited longer gets no shadow scores, no challenger, no answer but an abstention.",
     )
+    breakers: BreakerSettings = BreakerSettings()
     console_port: int = Field(default=8090, ge=0, le=65_535, description="Console, admin, /metrics; 0: any free.")
     registry_poll_ms: int = Field(default=500, ge=50, description="Alias map poll.")
     heartbeat_timeout_ms: int = Field(

@@ -15,7 +15,7 @@ from data_contracts.market_event import MarketEvents
 from market_data.feature_sets import live_feature_set
 from native._native import Route, RoutingTable, Worker
 from serving.slots import prepare_version
-from serving.worker import introduced, told_features, told_limits
+from serving.told import introduced, told_features, told_limits
 
 _LATENCY_BUDGET_NS = 1_000_000_000
 

@@ -79,6 +79,8 @@ class SlotStatus(Struct, frozen=True, kw_only=True):
     """Engine that runs it, for example onnxruntime."""
     warm_p50_us: float = 0.0
     warm_p99_us: float = 0.0
+    breaker: str = "closed"
+    """closed, half_open, or open with what opened it: open: failed, open: late, open: constant."""
 
 
 class WorkerStatus(Struct, frozen=True, kw_only=True):
@@ -102,6 +104,12 @@ class WorkerStatus(Struct, frozen=True, kw_only=True):
 
 
 _T = TypeVar("_T", Lineup, WorkerStatus)
+
+
+def breaker_words(state: int, cause: int) -> str:
+    """Return how a breaker stands, from native code's numbers."""
+    word = ("closed", "half_open", "open")[state]
+    return f"{word}: {('none', 'failed', 'late', 'constant')[cause]}" if word == "open" else word
 
 
 def write_whole(path: Path, value: Lineup | WorkerStatus) -> None:

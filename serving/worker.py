@@ -8,25 +8,20 @@ import os
 import signal
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from decimal import Decimal
-from math import inf
 from pathlib import Path
 from threading import Event
 from types import FrameType
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import structlog
 
 from data_contracts.errors import RingcraftError, UsageError
-from data_contracts.feature_set import FeatureSet
 from data_contracts.feed_hello import read_hello
 from data_contracts.instrument import Instrument
 from data_contracts.journal import Arm
-from data_contracts.manifest import Manifest
-from data_contracts.settings import ServingSettings, Settings
-from market_data.feature_sets import MICROPRICE, live_feature_set
-from market_data.zones import utc_offsets
+from data_contracts.settings import Settings
+from market_data.feature_sets import live_feature_set
 from native._native import Worker
 from serving import shared_memory
 from serving.lineup import (
@@ -43,6 +38,7 @@ from serving.lineup import (
     write_whole,
 )
 from serving.slots import prepare_version
+from serving.told import introduced, told_features, told_limits, told_model_limits, told_protection, with_breakers
 
 INSTRUMENTS_MAX: Final = 1024
 """Different instruments that feeds may introduce to one worker."""
@@ -141,7 +137,7 @@ class PreparedWorker:
                     busy_poll=serving.busy_poll,
                     door_path=str(shared_memory.path(self._state_dir, shared_memory.door(name))),
                     allow_arm_override=serving.allow_arm_override,
-                    **_protection(serving),
+                    **told_protection(serving),
                     shadow_deadline_ns=serving.shadow_deadline_ms * 1_000_000,
                     heartbeat_timeout_ns=serving.heartbeat_timeout_ms * 1_000_000,
                 )
@@ -261,7 +257,7 @@ class PreparedWorker:
             output_abs_max=model.output_abs_max,
             loss_budget_bps=model.loss_budget_bps,
             window=model.window,
-            **_limits(model),
+            **told_model_limits(model),
         )
 
     def _prepare(self, model: ModelLineup, slot: Slot) -> SlotStatus:
@@ -318,7 +314,7 @@ class PreparedWorker:
             epoch=epoch,
             feed_port=self._native.feed_port,
             rest_port=self._native.rest_port,
-            slots=tuple(status for _, status in self._slots.values()),
+            slots=with_breakers(self._slots, self._native.breakers()),
             instruments=tuple(self._instruments.values()),
             counters=counters,
             last_event_ns=last_event_ns,
@@ -334,55 +330,6 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return facts.st_mtime_ns, facts.st_ino
-
-
-def told_features(name: str, stated: FeatureSet | None) -> dict[str, Any]:
-    """Return what native code is told of a model's features: the name, and what was fitted or chosen."""
-    if stated is None:
-        return {"feature_set": name}
-    return {"feature_set": name, "microprice_ticks": stated.tables.get(MICROPRICE, ()), "leader": stated.leader}
-
-
-def told_limits(manifest: Manifest) -> dict[str, Any]:
-    """Return what native code is told of a version's feature limits."""
-    return {} if manifest.limits is None else {"low": manifest.limits.low, "high": manifest.limits.high}
-
-
-def introduced(instrument: Instrument) -> tuple[str, float, int, str, float, tuple[tuple[int, int], ...]]:
-    """Return what native code is told of an instrument.
-
-    Symbol, fee, staleness, currency, worth of a lot a tick, and when its clocks change.
-    """
-    lot_tick = Decimal(instrument.tick_size) * Decimal(instrument.lot_size)
-    worth = float(lot_tick) * instrument.multiplier
-    offsets = utc_offsets(instrument.time_zone)
-    return instrument.symbol, instrument.fee_bps, instrument.stale_after_ns, instrument.currency, worth, offsets
-
-
-def _protection(serving: ServingSettings) -> dict[str, Any]:
-    """Return what native code is told of who may ask, and how much."""
-    keys = [
-        (key.name, key.secret.get_secret_value(), "infer" in key.scopes, key.requests_per_second or inf)
-        for key in serving.api_keys
-    ]
-    return {
-        "rest_keys": keys,
-        "instrument_requests_per_second": serving.instrument_requests_per_second or inf,
-        "shed_after_ns": [after_us * 1000 for after_us in serving.shed_after_us],
-    }
-
-
-def _limits(model: ModelLineup) -> dict[str, Any]:
-    """Return what native code is told of limits that need not be set."""
-    limits = {
-        "drawdown_budget_bps": model.drawdown_budget_bps,
-        "position_lots_max": model.position_lots_max,
-        "notional_max": model.notional_max,
-        "decisions_per_second_max": model.decisions_per_second_max,
-        "model_age_max_ns": model.model_age_max_ns,
-    }
-    told = {name: limit for name, limit in limits.items() if limit is not None}
-    return told | {"extra_horizons_ns": model.extra_horizons_ns}
 
 
 def _plan(model: ModelLineup | None) -> ModelLineup | None:

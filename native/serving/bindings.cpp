@@ -85,6 +85,16 @@ std::optional<RestConfig> rest_of(const std::string& host, int port, bool allow_
   return config;
 }
 
+/// failed and late of 64, same outputs in a row, probes, ns that one stays open, whether anybody stands in
+using BreakersTold =
+    std::optional<std::tuple<std::uint32_t, std::uint32_t, std::uint64_t, std::uint32_t, std::int64_t, bool>>;
+
+BreakerLimits breakers_of(const BreakersTold& told) {
+  if (!told) return {};
+  const auto [failed, late, same, probes, open_ns, stand_in] = *told;
+  return {failed, late, same, probes, open_ns, stand_in};
+}
+
 void bind_routing(nb::module_& module) {
   nb::class_<Route>(module, "Route")
       .def(
@@ -157,7 +167,7 @@ void bind_worker(nb::module_& module) {
              std::int64_t shadow_deadline_ns, bool lock_memory, const std::string& decisions_path,
              bool busy_poll, const std::string& door_path, int rest_port, bool allow_arm_override,
              const RestKeys& rest_keys, double instrument_requests_per_second,
-             const std::array<std::int64_t, 3>& shed_after_ns) {
+             const std::array<std::int64_t, 3>& shed_after_ns, const BreakersTold& breakers) {
             const WorkerConfig config{journal_folder,
                                       rings_path,
                                       routing_path,
@@ -176,7 +186,8 @@ void bind_worker(nb::module_& module) {
                                       busy_poll,
                                       door_path,
                                       rest_of(host, rest_port, allow_arm_override, rest_keys,
-                                              instrument_requests_per_second, shed_after_ns)};
+                                              instrument_requests_per_second, shed_after_ns),
+                                      breakers_of(breakers)};
             const nb::gil_scoped_release unlocked;
             new (self) Worker(config);
           },
@@ -188,11 +199,26 @@ void bind_worker(nb::module_& module) {
           nb::arg("lock_memory") = false, nb::arg("decisions_path") = "", nb::arg("busy_poll") = false,
           nb::arg("door_path") = "", nb::arg("rest_port") = -1, nb::arg("allow_arm_override") = false,
           nb::arg("rest_keys") = RestKeys(), nb::arg("instrument_requests_per_second") = kNoLimit,
-          nb::arg("shed_after_ns") = RestConfig().shed_after_ns)
+          nb::arg("shed_after_ns") = RestConfig().shed_after_ns, nb::arg("breakers") = BreakersTold())
       .def_prop_ro("feed_port", &Worker::port)
       .def_prop_ro("rest_port", &Worker::rest_port)
       .def_prop_ro("recovered", &Worker::recovered)
       .def("counters", &Worker::counters)
+      .def(
+          "breakers",
+          [](const Worker& self) {
+            std::vector<std::tuple<std::size_t, std::size_t, std::uint32_t, std::uint8_t, std::uint8_t>> told;
+            for (std::size_t model = 0; model < kMaxModels; ++model) {
+              for (std::size_t slot = 0; slot < kMaxSlots; ++slot) {
+                const BreakerBoard::Standing one = self.breakers().standing(model, slot);
+                if (one.version != kNoVersion) {
+                  told.emplace_back(model, slot, one.version, static_cast<std::uint8_t>(one.state),
+                                    static_cast<std::uint8_t>(one.cause));
+                }
+              }
+            }
+            return told;
+          })
       .def("start", &Worker::start)
       .def("stop", &Worker::stop, nb::call_guard<nb::gil_scoped_release>())
       .def(

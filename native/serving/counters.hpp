@@ -29,6 +29,9 @@ struct Counters {
   Counter shadows_shed{0};   ///< not queued because of load
   Counter shares_shed{0};    ///< requests that the challenger was spared because of load
   Counter overloads{0};      ///< decisions that nobody was asked for because of load
+  Counter breakers_opened{0};
+  Counter breaker_stand_ins{0};    ///< decisions of the last champion for one whose breaker is open
+  Counter breaker_abstentions{0};  ///< for want of anybody to stand in
   Counter rest_connections{0};
   Counter rest_requests{0};
   Counter rest_refused{0};  ///< answered by anything but 200

@@ -89,7 +89,8 @@ Engine::Routed Engine::route(const ModelState& state, const Draw& draw) const no
   const auto phase = static_cast<Phase>(route.phase);
   const bool ready = holdings_.slot(route.model, route.challenger_slot, route.challenger_version) != nullptr;
   const bool can_act = ready && !state.masked && !state.drops_told && !heartbeat_lost_ &&
-                       !draw.spare_challenger && route.challenger_version != kNoVersion;
+                       !draw.spare_challenger && route.challenger_version != kNoVersion &&
+                       !breakers_.open(route.model, route.challenger_slot, route.challenger_version);
   const bool sharing = phase == Phase::kAb || phase == Phase::kPaused;
   const std::uint16_t share = sharing && can_act ? route.share_bps : std::uint16_t{0};
   const AssignmentKey key = key_for(route.assign_by, draw.keys);
@@ -105,6 +106,13 @@ Engine::Routed Engine::route(const ModelState& state, const Draw& draw) const no
                  : falls_to_challenger(key.value, route.salt, share);
   if (challenger) {
     return {Arm::kChallenger, route.challenger_version, route.challenger_slot, share, overridden, key.by};
+  }
+  const bool standing_in = phase == Phase::kBake && ready && !overridden && breaker_limits_.stand_in &&
+                           breakers_.open(route.model, route.champion_slot, route.champion_version) &&
+                           !breakers_.open(route.model, route.challenger_slot, route.challenger_version);
+  if (standing_in) {
+    // Nobody drew the control: overridden, so that it is never judged by this.
+    return {Arm::kChallenger, route.challenger_version, route.challenger_slot, 0, true, key.by, true};
   }
   return {Arm::kChampion, route.champion_version, route.champion_slot, share, overridden, key.by};
 }
@@ -153,6 +161,7 @@ void Engine::decide(InstrumentState& instrument, Binding& binding, const MarketE
   check_trips(state);
   DecisionRecord record{};
   record.decision_id = next_decision_id_++;
+  turn_breakers(state, receive_ns);
   const Routed routed =
       route(state, {{record.decision_id, instrument.key, account_, std::nullopt}, asked_, false});
   const LoadedSlot* slot = holdings_.slot(binding.model, routed.slot, routed.version);
@@ -172,6 +181,7 @@ void Engine::decide(InstrumentState& instrument, Binding& binding, const MarketE
   follow_markouts(instrument, state, record);
   count(state, record);
   check_answer(state, record, routed, terms);
+  inform_breaker(routed, slot, terms, record, receive_ns);
 }
 
 void Engine::check_answer(ModelState& state, const DecisionRecord& record, const Routed& routed,
@@ -215,7 +225,7 @@ void Engine::describe(DecisionRecord& record, const Routed& routed, const Answer
 }
 
 Answer Engine::answer_of(const ModelState& state, const Routed& routed, const LoadedSlot* slot,
-                         const Input& input, const Terms& terms) noexcept {
+                         const Input& input, const Terms& terms) const noexcept {
   if (terms.unfit != AbstainReason::kNone) {
     return abstention(terms.unfit);
   }
@@ -224,6 +234,9 @@ Answer Engine::answer_of(const ModelState& state, const Routed& routed, const Lo
   }
   if (slot == nullptr) {
     return abstention(AbstainReason::kModelFailed);
+  }
+  if (breakers_.open(state.route.model, routed.slot, routed.version)) {
+    return abstention(AbstainReason::kBreakerOpen);
   }
   const std::size_t window = slot->live->window();
   if (const AbstainReason unfit = input.mark.unfit(window); unfit != AbstainReason::kNone) {

@@ -15,6 +15,7 @@
 #include "market_data/markouts.hpp"
 #include "serving/action_limits.hpp"
 #include "serving/assignment.hpp"
+#include "serving/breaker_board.hpp"
 #include "serving/feature_window.hpp"
 #include "serving/hard_limits.hpp"
 #include "serving/holdings.hpp"
@@ -56,6 +57,12 @@ class Engine {
   /// event.
   /// @note It outlives the engine.
   void tell(BusWriter& bus) noexcept { told_ = &bus; }
+
+  /// Says what opens the breakers. Before the first event.
+  void protect(const BreakerLimits& limits) noexcept { breaker_limits_ = limits; }
+
+  /// How the breakers of the versions asked so far stand. Any thread's.
+  [[nodiscard]] const BreakerBoard& breakers() const noexcept { return breakers_; }
 
   /// Takes up where a journal ends. Before the first event.
   void resume(const Resumption& resumption);
@@ -203,6 +210,7 @@ class Engine {
     std::uint16_t share_bps;
     bool overridden;
     AssignBy assigned_by;
+    bool standing_in = false;  ///< for the champion, whose breaker is open
   };
 
   void adopt_plans();
@@ -223,6 +231,9 @@ class Engine {
   void decide(InstrumentState& instrument, Binding& binding, const MarketEvent& event,
               std::int64_t receive_ns) noexcept;
   [[nodiscard]] Routed route(const ModelState& state, const Draw& draw) const noexcept;
+  void turn_breakers(const ModelState& state, std::int64_t now_ns) noexcept;
+  void inform_breaker(const Routed& routed, const LoadedSlot* slot, const Terms& terms,
+                      const DecisionRecord& record, std::int64_t now_ns) noexcept;
   [[nodiscard]] InferStatus route_version(const ModelState& state, std::size_t model, std::uint32_t version,
                                           Routed& routed) const noexcept;
   [[nodiscard]] InstrumentState* fed_instrument(std::string_view symbol) noexcept;
@@ -243,8 +254,8 @@ class Engine {
                                            const MarketEvent& event) noexcept;
   [[nodiscard]] static Terms terms_of(ModelState& state, InstrumentState& instrument,
                                       const FeatureFeed& features, const MarketEvent& event) noexcept;
-  [[nodiscard]] static Answer answer_of(const ModelState& state, const Routed& routed, const LoadedSlot* slot,
-                                        const Input& input, const Terms& terms) noexcept;
+  [[nodiscard]] Answer answer_of(const ModelState& state, const Routed& routed, const LoadedSlot* slot,
+                                 const Input& input, const Terms& terms) const noexcept;
   void describe(DecisionRecord& record, const InstrumentState& instrument, const Binding& binding,
                 const FeatureFeed& features, const MarketEvent& event) const noexcept;
   static void describe(DecisionRecord& record, const Routed& routed, const Answer& answer) noexcept;
@@ -290,6 +301,8 @@ class Engine {
   std::uint64_t routes_stamp_ = ~std::uint64_t{0};
   RoutingSnapshot routes_{};
   std::array<ModelState, kMaxModels> models_;
+  BreakerLimits breaker_limits_;
+  BreakerBoard breakers_;
   std::map<std::pair<std::uint16_t, std::uint32_t>, Earned> earned_before_;
   std::vector<std::unique_ptr<InstrumentState>> instruments_;  ///< all ever fed, by the worker's own id
   std::vector<InstrumentState*> feed_;                         ///< by the feed's id

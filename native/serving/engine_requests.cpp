@@ -38,6 +38,7 @@ InferReply Engine::on_request(const InferRequest& request) noexcept {
   if (!request.instrument.empty()) {
     keys.instrument = assignment_key(request.instrument);
   }
+  turn_breakers(state, request.receive_ns);
   Routed routed{};
   if (request.version != kNoVersion) {
     const InferStatus status = route_version(state, request.model, request.version, routed);
@@ -133,6 +134,7 @@ void Engine::decide_row(const InferRequest& request, const Routed& routed, Instr
   add(counters_.requests_late, record.abstain == AbstainReason::kDeadline ? 1 : 0);
   add(counters_.overloads, record.abstain == AbstainReason::kOverload ? 1 : 0);
   check_answer(state, record, routed, terms);
+  inform_breaker(routed, slot, terms, record, receive_ns);
   answers_[row] = {record.decision_id, answer.output, answer.action, answer.abstain};
   reply.late = reply.late || record.late != 0;
   reply.outputs = slot != nullptr ? slot->live->outputs() : 0;

@@ -42,6 +42,7 @@ Worker::Worker(const WorkerConfig& config)
     told_ = std::make_unique<BusWriter>(config.decisions_path, kDecisionsBus, kDecisionsAbout);
     engine_.tell(*told_);
   }
+  engine_.protect(config.breakers);
   std::uint64_t drained = 0;
   while (const std::uint64_t written = drain_.drain_once()) {
     drained += written;
@@ -185,6 +186,9 @@ std::map<std::string, std::uint64_t> Worker::counters() {
           {"requests_late", get(counters_.requests_late)},
           {"shares_shed", get(counters_.shares_shed)},
           {"overloads", get(counters_.overloads)},
+          {"breakers_opened", get(counters_.breakers_opened)},
+          {"breaker_stand_ins", get(counters_.breaker_stand_ins)},
+          {"breaker_abstentions", get(counters_.breaker_abstentions)},
           {"rest_connections", get(counters_.rest_connections)},
           {"rest_requests", get(counters_.rest_requests)},
           {"rest_refused", get(counters_.rest_refused)},

@@ -39,6 +39,7 @@ struct WorkerConfig {
   bool busy_poll = false;            ///< the decision thread never sleeps
   std::string door_path{};           ///< shared-memory door; empty: none
   std::optional<RestConfig> rest{};  ///< none: no such door
+  BreakerLimits breakers{};
 };
 
 class Worker {
@@ -70,6 +71,8 @@ class Worker {
   /// 0 where there is no such door.
   [[nodiscard]] std::uint16_t rest_port() const noexcept { return rest_ ? rest_->port() : std::uint16_t{0}; }
   [[nodiscard]] std::map<std::string, std::uint64_t> counters();
+  /// How the breakers of the versions asked so far stand.
+  [[nodiscard]] const BreakerBoard& breakers() const noexcept { return engine_.breakers(); }
 
   /// What starting found: cut_bytes, drained, owed_markouts, owed_shadows, next_decision_id.
   [[nodiscard]] const std::map<std::string, std::uint64_t>& recovered() const noexcept { return recovered_; }

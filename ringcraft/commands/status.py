@@ -12,7 +12,7 @@ from ringcraft.commands.options import config_option, json_option
 from ringcraft.console_client import console_url, read_snapshot
 from ringcraft.exits import NOT_SO
 from ringcraft.terminal import moment, out, print_json, say, table, words
-from serving.console.snapshot import EventSnapshot, ModelSnapshot, RolloutSnapshot, Snapshot
+from serving.console.snapshot import ArmSnapshot, EventSnapshot, ModelSnapshot, RolloutSnapshot, Snapshot
 from serving.outcomes.reconciliation import Reading
 
 
@@ -54,6 +54,10 @@ def _what(event: EventSnapshot) -> str:
     return f"{words(event.kind)}{whose}{at}"
 
 
+def _status(arm: ArmSnapshot) -> str:
+    return words(arm.status) if arm.breaker == "closed" else f"{words(arm.status)}, breaker {words(arm.breaker)}"
+
+
 def _show_model(model: ModelSnapshot, compared: Sequence[Reading]) -> None:
     columns = (
         "arm",
@@ -70,7 +74,7 @@ def _show_model(model: ModelSnapshot, compared: Sequence[Reading]) -> None:
         "engine",
     )
     rows = [
-        (a.arm, a.version, words(a.family), words(a.status), f"{a.share:.0%}", a.decisions, a.trades,
+        (a.arm, a.version, words(a.family), _status(a), f"{a.share:.0%}", a.decisions, a.trades,
          f"{a.pnl_bps:+,.1f}", f"{a.paper_pnl_bps:+,.1f}", a.latency_p50_us, a.latency_p99_us, a.tier)
         for a in model.arms
     ]  # fmt: skip

@@ -69,6 +69,11 @@ def _arms(arms: list[tuple[str, ArmSnapshot]]) -> Iterator[Metric]:
         if arm.tier:
             engine.add_metric([*_labels(model, arm), arm.tier], 1)
     yield engine
+    breaker = GaugeMetricFamily("ringcraft_breaker", "0 closed, 1 half-open, 2 open.", labels=_ARM)
+    for model, arm in arms:
+        state = arm.breaker.partition(":")[0]
+        breaker.add_metric(_labels(model, arm), ("closed", "half_open", "open").index(state))
+    yield breaker
     latency = GaugeMetricFamily("ringcraft_latency_us", "Answer minus receive.", labels=[*_ARM, "quantile"])
     for model, arm in arms:
         for quantile, reached in (("0.5", arm.latency_p50_us), ("0.99", arm.latency_p99_us)):

@@ -34,6 +34,8 @@ class ArmSnapshot(Struct, frozen=True, kw_only=True):
     late: int
     failed: int
     tier: str
+    breaker: str = "closed"
+    """As in SlotStatus."""
 
 
 class GuardSnapshot(Struct, frozen=True, kw_only=True):

@@ -130,6 +130,7 @@ def _arm(
         late=tally.late,
         failed=tally.failed,
         tier=slots[0].tier if slots else "",
+        breaker=slots[0].breaker if slots else "closed",
     )
 
 

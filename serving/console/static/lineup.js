@@ -37,10 +37,14 @@ function row(model, arm, mlflow, colour) {
   const name = `v${arm.version}`;
   const link = address ? h("a", { href: `${address}/#/models/${encodeURIComponent(model.model)}/versions/${arm.version}`, rel: "noreferrer" }, name) : name;
   return [
-    h("span", {}, swatch, arm.arm), link, words(arm.family) || "–", h("span", { class: `tag ${mood(arm.status)}` }, words(arm.status) || "–"),
+    h("span", {}, swatch, arm.arm), link, words(arm.family) || "–", h("span", {}, h("span", { class: `tag ${mood(arm.status)}` }, words(arm.status) || "–"), breaker(arm)),
     `${percent(arm.share)} / ${percent(arm.served_share)}`, count(arm.decisions), count(arm.trades), signed(arm.pnl_bps), signed(arm.paper_pnl_bps),
     us(arm.latency_p50_us), us(arm.latency_p99_us), alarming(arm.late), alarming(arm.failed), arm.tier || "–",
   ];
+}
+
+function breaker(arm) {
+  return (arm.breaker ?? "closed") === "closed" ? null : h("span", { class: "down" }, ` breaker ${words(arm.breaker)}`);
 }
 
 function signed(value) {
