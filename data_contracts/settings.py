@@ -178,8 +178,8 @@ class ScheduledFlow(BaseModel, frozen=True, extra="forbid"):
     """A flow that runs by the clock, or when something happens."""
 
     name: str = Field(min_length=1, description="Deployment, as Prefect's UI shows it.")
-    flow: Literal["train", "retrain", "drift", "retention"] = Field(
-        default="train", description="retrain publishes only what beats the champion; drift looks; retention cleans up."
+    flow: Literal["ingest", "validate", "tune", "compress", "train", "publish", "retrain", "drift", "retention"] = (
+        Field(default="train", description="As docs/flows.md tells them apart.")
     )
     cron: str | None = Field(
         default=None,
@@ -189,7 +189,7 @@ class ScheduledFlow(BaseModel, frozen=True, extra="forbid"):
     on: tuple[Literal["rollback", "drift"], ...] = Field(
         default=(), description="What starts it besides: a rollback of the model, drift of it found by a flow or live."
     )
-    source: Path | None = Field(default=None, description="Recording: file or folder.")
+    source: Path | None = Field(default=None, description="Recording: file or folder; of publish, versions' folders.")
     format: str | None = Field(default=None, description="Of the recording; absent: detected.")
     instrument: str | None = Field(default=None, description="VENUE:SYMBOL where the source holds several.")
     model: str | None = Field(default=None, min_length=1, description="Registered model that gets the versions.")
@@ -204,7 +204,9 @@ class ScheduledFlow(BaseModel, frozen=True, extra="forbid"):
 
     @model_validator(mode="after")
     def _complete(self) -> "ScheduledFlow":
-        if self.flow != "retention" and (self.source is None or self.model is None):
+        if self.flow == "ingest" and self.source is None:
+            raise ValueError("flow ingest: expected source")
+        if self.flow not in ("ingest", "retention") and (self.source is None or self.model is None):
             raise ValueError(f"flow {self.flow}: expected source and model")
         if self.cron is None and not self.on:
             raise ValueError("expected cron, or on")

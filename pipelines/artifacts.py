@@ -2,12 +2,15 @@
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import asdict
 from prefect.artifacts import create_image_artifact, create_table_artifact
 
+from data_contracts.expectations import ContractReport
 from pipelines.request import TrainedVersion, TrainResult
 from pipelines.steps.compress import Compressed
 from pipelines.steps.tune import Tuned
@@ -44,6 +47,27 @@ def show_compression(model: str, done: Mapping[str, Compressed]) -> None:
         for t in (small.choice.trials if small.choice else ())
     ]
     table("compress", model, rows, f"compression of {model}")
+
+
+def show_contracts(model: str, reports: Sequence[ContractReport]) -> None:
+    """Leave every rule of every contract, with what was seen."""
+    rows = [
+        {"of": report.source, "rule": r.rule.name, "expected": r.rule.says, "observed": r.observed, "met": r.met}
+        for report in reports
+        for r in report.results
+    ]
+    broken = sum(len(report.broken) for report in reports)
+    table("contracts", model, rows, f"{len(rows)} rules on {len(reports)} tables, {broken} broken")
+
+
+def show_ingested(archive: str, done: Sequence[Struct]) -> None:
+    """Leave what was brought into the archive."""
+    table("ingest", archive, [asdict(one) for one in done], f"recordings in {archive}")
+
+
+def show_published(model: str, done: Sequence[Struct]) -> None:
+    """Leave what was registered."""
+    table("publish", model, [asdict(one) for one in done], f"versions of {model}")
 
 
 def table(what: str, model: str, rows: list[dict[str, Any]], about: str) -> None:

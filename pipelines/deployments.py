@@ -12,13 +12,25 @@ from prefect.types.entrypoint import EntrypointType
 from data_contracts.settings import ScheduledFlow, Settings
 from pipelines.retrain import DRIFT_EVENT
 from pipelines.scheduled import scheduled_drift, scheduled_retention, scheduled_retraining, scheduled_training
+from pipelines.scheduled_steps import (
+    scheduled_compression,
+    scheduled_ingest,
+    scheduled_publishing,
+    scheduled_tuning,
+    scheduled_validation,
+)
 from pipelines.tasks import LEARNERS
 
 ROLLBACK_EVENT: Final = "ringcraft.rollout.rolled_back"
 ALARM_EVENT: Final = "ringcraft.alarm"
 """Of the controller's watches; the label ringcraft.guardrail says which."""
 _FLOWS: Final[dict[str, Flow[Any, Any]]] = {
+    "ingest": scheduled_ingest,
+    "validate": scheduled_validation,
+    "tune": scheduled_tuning,
+    "compress": scheduled_compression,
     "train": scheduled_training,
+    "publish": scheduled_publishing,
     "retrain": scheduled_retraining,
     "drift": scheduled_drift,
     "retention": scheduled_retention,
@@ -81,14 +93,22 @@ def _parameters(entry: ScheduledFlow, settings: Settings) -> dict[str, object]:
             "dry_run": entry.dry_run,
             "work": folders,
         }
+    source = str(entry.source.resolve()) if entry.source else ""
     common: dict[str, object] = {
-        "source": str(entry.source.resolve()) if entry.source else "",
+        "source": source,
         "format_name": entry.format,
         "instrument": entry.instrument,
         "model": entry.model,
         "mlflow_uri": settings.mlflow.uri,
     }
+    if entry.flow == "ingest":
+        archive = str(settings.stores.archive_dir.resolve())
+        where = {name: common[name] for name in ("source", "format_name", "instrument")}
+        return where | {"archive": archive, "work": work}
+    if entry.flow == "publish":
+        return {"folder": source, "model": entry.model, "mlflow_uri": settings.mlflow.uri, "alias": entry.alias}
     if entry.flow == "drift":
         reference = str(entry.reference.resolve()) if entry.reference else None
         return common | {"reference": reference, "alpha": entry.alpha}
-    return common | {"horizon_s": entry.horizon_s, "trials": entry.trials, "alias": entry.alias, "work": work}
+    asked = common | {"horizon_s": entry.horizon_s, "trials": entry.trials, "work": work}
+    return asked | ({"alias": entry.alias} if entry.flow in ("train", "retrain") else {})

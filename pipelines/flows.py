@@ -1,21 +1,26 @@
 """Prefect flows that learn: thin orders of the plain steps in pipelines.steps."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from prefect import flow, runtime
+from prefect.task_runners import TaskRunner
 
 from data_contracts.errors import UsageError
 from data_contracts.expectations import ContractReport
+from data_contracts.manifest import Estimate, Manifest
 from data_contracts.recording import Recording
+from market_data.feature_sets import reads_depth
 from models.families import family
 from models.labels import LabelReport
 from pipelines import artifacts, tasks
 from pipelines.identity import build_key, rows_key
 from pipelines.request import TrainedVersion, TrainRequest, TrainResult, changed
 from pipelines.runners import task_runner
+from pipelines.steps import tracking
 from pipelines.steps.compress import Compressed
 from pipelines.steps.dataset import Prepared
 from pipelines.steps.fit import FittedFamily
@@ -66,6 +71,16 @@ class Learnt(NamedTuple):
     small: Compressed
 
 
+class Built(NamedTuple):
+    """A version's folder, before anybody registers it."""
+
+    family: str
+    build: str
+    folder: Path
+    manifest: Manifest
+    learnt: Learnt
+
+
 class Ready(NamedTuple):
     """What every flow that learns starts from."""
 
@@ -76,8 +91,17 @@ class Ready(NamedTuple):
 
 def train(request: TrainRequest, given: Given | None = None) -> TrainResult:
     """Run the flow with the runner that the request names."""
-    runner = task_runner(request.runner, request.workers, request.cluster)
-    return train_flow.with_options(task_runner=runner)(request, given)
+    return train_flow.with_options(task_runner=_runner(request))(request, given)
+
+
+def tune(request: TrainRequest, given: Given | None = None) -> dict[str, Tuned]:
+    """Run the flow with the runner that the request names."""
+    return tune_flow.with_options(task_runner=_runner(request))(request, given)
+
+
+def compress(request: TrainRequest, given: Given | None = None) -> dict[str, Built]:
+    """Run the flow with the runner that the request names."""
+    return compress_flow.with_options(task_runner=_runner(request))(request, given)
 
 
 def _run_name() -> str:
@@ -98,26 +122,22 @@ def train_flow(request: TrainRequest, given: Given | None = None) -> TrainResult
     """
     given = given or Given()
     registry = given.registry or registry_of(request)
-    request = _settled(request)
+    request = settled(request)
     families = request.families
     watch = Watch(_FIRST_STEPS + _STEPS_PER_FAMILY * len(families), given.on_step)
     ready = prepare(request, given, watch)
-    key, prepared, reports = ready
-    measured = watch("baselines", tasks.baselines, f"baselines-{build_key(key, request, '')}", prepared, request)
-    apart = learn_apart(families, ready, request, given) if request.workers > 1 else None
+    prepared, measured = ready.prepared, measure(ready, request, watch)
     versions: list[TrainedVersion] = []
     refused: dict[str, str] = {}
-    for name in families:
-        learnt = learn(name, ready, request, given, watch) if apart is None else apart(name, watch)
-        build = build_key(key, request, name, given.configs.get(name))
-        folder, manifest = tasks.built(build, name, learnt.made, learnt.small, prepared, measured, request)
-        why_not = given.gate(name, folder, prepared) if given.gate else None
+    for made in build_all(ready, measured, request, given, watch):
+        name = made.family
+        why_not = given.gate(name, made.folder, prepared) if given.gate else None
         if why_not is not None:
             refused[name] = why_not
             continue
-        evidence = tasks.evidence_of(learnt.made, learnt.small, learnt.chosen, reports)
-        parts = (build, name, folder, manifest, learnt.made, evidence, measured, request, registry)
-        versions.append(watch(f"publish {name}", tasks.published, *parts))
+        parts = (made.build, name, made.folder, made.learnt.made.config, evidence_of(made, ready), request, registry)
+        done = watch(f"publish {name}", tasks.published, *parts)
+        versions.append(TrainedVersion.of(made.manifest, made.folder, measured, *done))
     result = TrainResult(
         model=request.model,
         instrument=prepared.instrument.symbol,
@@ -137,44 +157,78 @@ def train_flow(request: TrainRequest, given: Given | None = None) -> TrainResult
 @flow(name="tune", flow_run_name=_run_name, validate_parameters=False)
 def tune_flow(request: TrainRequest, given: Given | None = None) -> dict[str, Tuned]:
     """Look for the best configuration of every family asked for; `train` with the same request takes it up."""
-    given, request = given or Given(), _settled(request)
+    given, request = given or Given(), settled(request)
     families = request.families
     watch = Watch(_FIRST_STEPS + len(families), given.on_step)
-    key, prepared, _ = prepare(request, given, watch)
-    done = {name: _tune(name, key, prepared, request, watch) for name in families}
+    ready = prepare(request, given, watch)
+    apart = _tuned_apart(families, ready, request) if request.workers > 1 else {}
+    waits = {name: apart[name].result if apart else partial(_tune, name, ready, request) for name in families}
+    done: dict[str, Tuned] = {name: watch(f"tune {name}", waits[name]) for name in families}
+    for name, found in done.items():
+        files = tracking.study_file(found) | tracking.contract_files(ready.reports)
+        tasks.tracked("tune", _key_of(name, ready, request), name, found.config, files, request)
     artifacts.show_studies(request.model, done)
     return done
 
 
 @flow(name="compress", flow_run_name=_run_name, validate_parameters=False)
-def compress_flow(request: TrainRequest, given: Given | None = None) -> dict[str, Compressed]:
-    """Tune, fit and compress every family asked for, and publish nothing."""
-    given, request = given or Given(), _settled(request)
+def compress_flow(request: TrainRequest, given: Given | None = None) -> dict[str, Built]:
+    """Tune, fit and compress every family asked for, and publish nothing: `publish` takes the folders."""
+    given, request = given or Given(), settled(request)
     families = request.families
     watch = Watch(_FIRST_STEPS + _STEPS_PER_FAMILY * len(families), given.on_step)
     ready = prepare(request, given, watch)
-    done = {name: learn(name, ready, request, given, watch).small for name in families}
-    artifacts.show_compression(request.model, done)
+    measured = measure(ready, request, watch)
+    done = {made.family: made for made in build_all(ready, measured, request, given, watch)}
+    for name, made in done.items():
+        config = made.learnt.made.config
+        tasks.tracked("compress", made.build, name, config, evidence_of(made, ready), request, made.manifest)
+    artifacts.show_compression(request.model, {name: made.learnt.small for name, made in done.items()})
     return done
 
 
 def prepare(request: TrainRequest, given: Given, watch: "Watch") -> Ready:
     """Return the rows of the request, once its recordings keep to their contract."""
-    recordings = given.recordings or watch("read", tasks.read, request)
-    reports = watch("contract", tasks.checked, recordings, request)
+    recordings = given.recordings or watch("read", _read, request)
+    reports = watch("contract", tasks.checked, recordings, request.work)
     key = rows_key(recordings, request)
     prepared: Prepared = watch("rows", tasks.rows, f"rows-{key}", recordings, request)
     if given.on_labels is not None:
         given.on_labels(prepared.labels)
     of_rows = watch("rows' contracts", tasks.rows_checked, prepared, request)
+    artifacts.show_contracts(request.model, (*reports, *of_rows))
     return Ready(key, prepared, (*reports, *of_rows))
+
+
+def measure(ready: Ready, request: TrainRequest, watch: "Watch") -> dict[str, dict[str, Estimate]]:
+    """Return every baseline's metrics on the held-out rows."""
+    key = f"baselines-{build_key(ready.key, request, '')}"
+    measured: dict[str, dict[str, Estimate]] = watch("baselines", tasks.baselines, key, ready.prepared, request)
+    return measured
+
+
+def build_all(
+    ready: Ready, measured: dict[str, dict[str, Estimate]], request: TrainRequest, given: Given, watch: "Watch"
+) -> Iterator[Built]:
+    """Give every family's version as it is made, tuned, fitted and compressed, in the order asked for."""
+    apart = learn_apart(request.families, ready, request, given) if request.workers > 1 else None
+    for name in request.families:
+        learnt = learn(name, ready, request, given, watch) if apart is None else apart(name, watch)
+        build = build_key(ready.key, request, name, given.configs.get(name))
+        folder, manifest = tasks.built(build, name, learnt.made, learnt.small, ready.prepared, measured, request)
+        yield Built(name, build, folder, manifest, learnt)
+
+
+def evidence_of(made: Built, ready: Ready) -> dict[str, bytes]:
+    """Return what a run keeps besides the version's files, by file name."""
+    return tasks.evidence_of(made.learnt.made, made.learnt.small, made.learnt.chosen, ready.reports)
 
 
 def learn(name: str, ready: Ready, request: TrainRequest, given: Given, watch: "Watch") -> Learnt:
     """Return one family tuned, fitted and compressed, here and now."""
     config = given.configs.get(name)
-    key, prepared, build = ready.key, ready.prepared, build_key(ready.key, request, name, config)
-    chosen = Tuned(config, float("nan"), ()) if config else _tune(name, key, prepared, request, watch)
+    prepared, build = ready.prepared, build_key(ready.key, request, name, config)
+    chosen = Tuned(config, float("nan"), ()) if config else watch(f"tune {name}", _tune, name, ready, request)
     made = watch(f"fit {name}", tasks.fitted, f"fit-{build}", name, chosen, prepared, request)
     small = watch(f"compress {name}", tasks.compressed, f"compress-{build}", name, made, prepared, request)
     return Learnt(chosen, made, small)
@@ -184,15 +238,14 @@ def learn_apart(
     families: Sequence[str], ready: Ready, request: TrainRequest, given: Given
 ) -> Callable[[str, "Watch"], Learnt]:
     """Hand all families to the flow's task runner; return what waits for one of them."""
-    key, prepared = ready.key, ready.prepared
+    key, prepared, chosen = ready.key, ready.prepared, _tuned_apart(families, ready, request)
     chains: dict[str, tuple[Any, Any, Any]] = {}
     for name in families:
         config = given.configs.get(name)
         build = build_key(key, request, name, config)
-        chosen: Any = tasks.tuned.submit(f"tune-{build_key(key, request, name)}", name, prepared, request)
-        made: Any = tasks.fitted.submit(f"fit-{build}", name, chosen, prepared, request)
+        made: Any = tasks.fitted.submit(f"fit-{build}", name, chosen[name], prepared, request)
         small = tasks.compressed.submit(f"compress-{build}", name, made, prepared, request)
-        chains[name] = chosen, made, small
+        chains[name] = chosen[name], made, small
 
     def wait(name: str, watch: "Watch") -> Learnt:
         steps = zip(("tune", "fit", "compress"), chains[name], strict=True)
@@ -232,12 +285,29 @@ def registry_of(request: TrainRequest) -> ModelRegistry:
     return MlflowRegistry(request.mlflow_uri, timeout_s=60.0)
 
 
-def _settled(request: TrainRequest) -> TrainRequest:
+def settled(request: TrainRequest) -> TrainRequest:
+    """Return the request with every family once, and rows that all of them can read."""
     families = tuple(dict.fromkeys(request.families))
     reads = [family(name).window for name in families]
     return changed(request, families=families, window=max(request.window, *reads, 1))
 
 
-def _tune(name: str, key: str, prepared: Prepared, request: TrainRequest, watch: Watch) -> Tuned:
-    done: Tuned = watch(f"tune {name}", tasks.tuned, f"tune-{build_key(key, request, name)}", name, prepared, request)
-    return done
+def _runner(request: TrainRequest) -> TaskRunner[Any]:
+    return task_runner(request.runner, request.workers, request.cluster)
+
+
+def _read(request: TrainRequest) -> tuple[Recording, ...]:
+    depth = reads_depth(request.feature_set)
+    return tasks.read(request.source, request.format, request.instrument, depth=depth)
+
+
+def _key_of(name: str, ready: Ready, request: TrainRequest) -> str:
+    return f"tune-{build_key(ready.key, request, name)}"
+
+
+def _tune(name: str, ready: Ready, request: TrainRequest) -> Tuned:
+    return tasks.tuned(_key_of(name, ready, request), name, ready.prepared, request)
+
+
+def _tuned_apart(families: Sequence[str], ready: Ready, request: TrainRequest) -> dict[str, Any]:
+    return {name: tasks.tuned.submit(_key_of(name, ready, request), name, ready.prepared, request) for name in families}

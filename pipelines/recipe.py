@@ -23,6 +23,8 @@ class Recipe(Struct, frozen=True, kw_only=True):
     """What tuning chose."""
     code: str
     """Of pipelines.identity.code_digest: equal code and equal data give equal bits."""
+    build: str = ""
+    """Of pipelines.identity.build_key: under it the version is published once; empty: of before it was kept."""
 
     def typed_config(self) -> Any:  # noqa: ANN401  each family has its own
         """Return the configuration as its family types it.
@@ -37,9 +39,10 @@ class Recipe(Struct, frozen=True, kw_only=True):
             raise UsageError(f"{RECIPE_FILE}: config: {error}: {self.family} is configured otherwise today") from None
 
 
-def write_recipe(folder: Path, request: TrainRequest, family_name: str, config: object) -> None:
+def write_recipe(folder: Path, request: TrainRequest, family_name: str, config: object, build: str) -> None:
     """Write training.json into `folder`, made if absent."""
-    recipe = Recipe(request=request, family=family_name, config=msgspec.to_builtins(config), code=code_digest())
+    chosen = msgspec.to_builtins(config)
+    recipe = Recipe(request=request, family=family_name, config=chosen, code=code_digest(), build=build)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RECIPE_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(recipe)))
 

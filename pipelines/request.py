@@ -1,10 +1,11 @@
 """What a training flow is asked for, and what it answers."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from data_contracts.manifest import Compression, Estimate, Latency
+from data_contracts.manifest import Compression, Estimate, Latency, Manifest
 from models.families.port import Target
 from models.labels import LabelConfig, LabelReport
 
@@ -84,6 +85,32 @@ class TrainedVersion(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...]
     new: bool = True
     """False: the same run had published it before."""
+
+    @classmethod
+    def of(
+        cls,
+        manifest: Manifest,
+        folder: Path,
+        baselines: dict[str, dict[str, Estimate]],
+        version: int,
+        new: bool,
+        run_id: str | None,
+    ) -> "TrainedVersion":
+        """Return what is said of a version that was published from `folder`."""
+        return cls(
+            family=manifest.family,
+            version=version,
+            folder=str(folder),
+            model_uri=f"models:/{manifest.model}/{version}",
+            run_id=run_id,
+            threshold=manifest.rule.threshold,
+            metrics=manifest.metrics,
+            baselines=baselines,
+            compression=manifest.compression,
+            latency=manifest.latency,
+            notes=manifest.notes,
+            new=new,
+        )
 
 
 class TrainResult(Struct, frozen=True, kw_only=True):

@@ -10,12 +10,11 @@ from prefect.events import emit_event
 
 from data_contracts.errors import AliasNotSetError, ModelNotFoundError
 from data_contracts.recording import Recording
-from pipelines import artifacts
+from pipelines import artifacts, tasks
 from pipelines.flows import Given, train_flow
 from pipelines.recipe import read_recipe
 from pipelines.reproduce import resolve
 from pipelines.request import TrainRequest, TrainResult
-from pipelines.steps import contract
 from pipelines.steps.compare import Comparison, compare_versions
 from pipelines.steps.dataset import Prepared
 from pipelines.steps.drift import DriftReport, DriftRequest, drift_between
@@ -39,8 +38,8 @@ def drift_flow(request: DriftRequest, model_uri: str | None = None, given: Given
         RegistryError: no such version.
     """
     given = given or Given()
-    then = _read(request.reference, request)
-    now = given.recordings or _read(request.source, request)
+    then = tasks.read(request.reference, request.format, request.instrument)
+    now = given.recordings or tasks.read(request.source, request.format, request.instrument)
     with tempfile.TemporaryDirectory() as part:
         folder, model = None, ""
         if model_uri is not None and given.registry is not None:
@@ -68,11 +67,6 @@ def sentence(report: DriftReport) -> str:
         return f"no drift in {len(report.results)} tests of {report.current_rows:,} rows"
     first = ", ".join(f"{r.column} ({r.test} {r.value:.3g}, p {r.p_value:.2g})" for r in report.found[:3])
     return f"drift: {first}" + (f" and {len(report.found) - 3} more" if len(report.found) > 3 else "")
-
-
-@task(task_run_name="read {source}", cache_policy=NO_CACHE)
-def _read(source: str, request: DriftRequest) -> tuple[Recording, ...]:
-    return contract.read(Path(source), format=request.format, instrument=request.instrument)
 
 
 @task(task_run_name="compare the windows", cache_policy=NO_CACHE)

@@ -31,7 +31,7 @@ def scheduled_training(
     Returns:
         Version by family.
     """
-    request = _request(source, model, mlflow_uri, work, format_name, instrument, horizon_s, trials)
+    request = request_for(source, model, mlflow_uri, work, format_name, instrument, horizon_s, trials)
     registry = MlflowRegistry(mlflow_uri, timeout_s=60.0)
     result = train_flow(request, Given(registry=registry))
     if alias:
@@ -58,7 +58,7 @@ def scheduled_retraining(
         By family the new version, or why there is none.
     """
     registry = MlflowRegistry(mlflow_uri, timeout_s=60.0)
-    request = _request(source, model, mlflow_uri, work, format_name, instrument, horizon_s, trials)
+    request = request_for(source, model, mlflow_uri, work, format_name, instrument, horizon_s, trials)
     former = _former(f"models:/{model}@{against}", registry)
     if former is not None:
         where = {name: getattr(request, name) for name in ("source", "format", "mlflow_uri", "work")}
@@ -138,7 +138,7 @@ def net_pnl_bps(version: TrainedVersion) -> float:
     return value if value is not None else float("-inf")
 
 
-def _request(
+def request_for(
     source: str,
     model: str,
     mlflow_uri: str,
@@ -148,6 +148,7 @@ def _request(
     horizon_s: float,
     trials: int,
 ) -> TrainRequest:
+    """Return the request that plain values mean."""
     return TrainRequest(
         source=source,
         format=format_name,

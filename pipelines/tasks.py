@@ -16,16 +16,16 @@ from data_contracts.errors import ManifestError, RegistryUnavailableError
 from data_contracts.expectations import ContractReport
 from data_contracts.manifest import Estimate, Manifest, verify_files
 from data_contracts.recording import Recording
-from market_data.feature_sets import reads_depth
+from market_data.stores.parquet_archive import ParquetArchive
 from models.families import family
 from pipelines.recipe import write_recipe
-from pipelines.request import TrainedVersion, TrainRequest
+from pipelines.request import TrainRequest
 from pipelines.steps import compress as compressing
 from pipelines.steps import contract, tracking
 from pipelines.steps import dataset as datasets
 from pipelines.steps import fit as fitting
 from pipelines.steps import tune as tuning
-from pipelines.steps.publish import publish_once
+from pipelines.steps.publish import Published, publish_once
 from pipelines.steps.table_contract import hold_rows_to_contract
 from pipelines.steps.version import build_version, evidence_files
 from registry.port import ModelRegistry
@@ -62,17 +62,22 @@ def _a_learner() -> AbstractContextManager[None]:
     return concurrency(LEARNERS) if PREFECT_API_URL.value() else nullcontext()
 
 
-@_afresh("read {request.source}")
-def read(request: TrainRequest) -> tuple[Recording, ...]:
-    """Return the recordings of the request's source."""
-    depth = reads_depth(request.feature_set)
-    return contract.read(Path(request.source), format=request.format, instrument=request.instrument, depth=depth)
+@_afresh("read {source}")
+def read(source: str, format_name: str | None, instrument: str | None, *, depth: bool = False) -> tuple[Recording, ...]:
+    """Return the recordings at `source`, oldest first."""
+    return contract.read(Path(source), format=format_name, instrument=instrument, depth=depth)
 
 
 @_afresh("hold recordings to their contract")
-def checked(recordings: tuple[Recording, ...], request: TrainRequest) -> tuple[ContractReport, ...]:
-    """Return the reports, or set a recording aside."""
-    return contract.hold_to_contract(recordings, Path(request.work))
+def checked(recordings: tuple[Recording, ...], work: str) -> tuple[ContractReport, ...]:
+    """Return the reports, or set a recording aside under `work`."""
+    return contract.hold_to_contract(recordings, Path(work))
+
+
+@_afresh("archive {recording.source.name}")
+def archived(recording: Recording, archive: str, *, replace: bool) -> bool:
+    """Bring the recording into the Parquet archive; return whether it was not there yet."""
+    return ParquetArchive(Path(archive), replace=replace).write(recording)
 
 
 @_kept("make rows and folds")
@@ -156,8 +161,25 @@ def built(
         return folder, verify_files(folder)
     except ManifestError:  # none, or one whose making was cut short: the manifest comes last
         shutil.rmtree(folder, ignore_errors=True)
-    write_recipe(folder, request, name, made.config)
+    write_recipe(folder, request, name, made.config, build)
     return folder, build_version(folder, made, small, _as_read_by(name, prepared), measured, request)
+
+
+@_afresh("track {what} of {name}")
+def tracked(
+    what: str,
+    key: str,
+    name: str,
+    config: object,
+    evidence: dict[str, bytes],
+    request: TrainRequest,
+    manifest: Manifest | None = None,
+) -> str | None:
+    """Keep `evidence` in a run of MLflow; return the run's id, None where nothing is tracked."""
+    with tracking.run(request, name, key, what=what) as run:
+        run.log(request, name, config, manifest)
+        run.keep(evidence, Path(request.work))
+    return run.id
 
 
 @_afresh("publish {name}")
@@ -165,37 +187,28 @@ def published(
     build: str,
     name: str,
     folder: Path,
-    manifest: Manifest,
-    made: fitting.FittedFamily,
+    config: object,
     evidence: dict[str, bytes],
-    measured: dict[str, dict[str, Estimate]],
     request: TrainRequest,
     registry: ModelRegistry,
-) -> TrainedVersion:
+) -> Published:
     """Register the folder once, with its run in MLflow; a run that was cut short is taken up."""
-    run = tracking.Run(request, name, build)
-    try:
-        run.log(request, made, manifest)
+    with tracking.run(request, name, build) as run:
+        run.log(request, name, config, verify_files(folder))
         run.keep(evidence, Path(request.work))
-        version, new = publish_once(registry, folder, build=build, run_id=run.id)
-    except Exception:
-        run.end(failed=True)
-        raise
-    run.end()
-    return TrainedVersion(
-        family=name,
-        version=version,
-        folder=str(folder),
-        model_uri=f"models:/{manifest.model}/{version}",
-        run_id=registry.version(manifest.model, version).run_id if not new else run.id,
-        threshold=manifest.rule.threshold,
-        metrics=manifest.metrics,
-        baselines=measured,
-        compression=manifest.compression,
-        latency=manifest.latency,
-        notes=manifest.notes,
-        new=new,
-    )
+        return publish_once(registry, folder, build=build, run_id=run.id)
+
+
+@_afresh("register {folder.name}")
+def registered(folder: Path, build: str, registry: ModelRegistry) -> Published:
+    """Register a folder that no run of ours made, once."""
+    return publish_once(registry, folder, build=build)
+
+
+@_afresh("point {alias} at version {version} of {model}")
+def aliased(registry: ModelRegistry, model: str, alias: str, version: int) -> None:
+    """Move the alias."""
+    registry.move_alias(model, alias, version)
 
 
 def _as_read_by(name: str, prepared: datasets.Prepared) -> datasets.Prepared:

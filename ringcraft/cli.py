@@ -17,6 +17,8 @@ COMMANDS: Final = {
     "init": ("ringcraft.commands.init", "Write a commented ringcraft.toml and policy.toml here."),
     "demo": ("ringcraft.commands.demo", "Run the whole loop: market data to live decisions and back out again."),
     "up": ("ringcraft.commands.up", "Run MLflow, the serving tier, scheduled flows and the console together."),
+    "tune": ("ringcraft.commands.tune", "Look for the best configurations; train takes them up."),
+    "compress": ("ringcraft.commands.tune", "Tune, fit and compress, and publish nothing."),
     "train": ("ringcraft.commands.train", "Train, validate, compress and publish models from a recording."),
     "evaluate": ("ringcraft.commands.evaluate", "Hold models to recordings of several days, with costs and controls."),
     "backtest": ("ringcraft.commands.backtest", "Trade decisions against recorded depth: queue, latency, fees."),

@@ -12,10 +12,11 @@ BUILD_TAG: Final = "ringcraft.build"
 
 
 class Published(NamedTuple):
-    """A version and whether it was registered just now."""
+    """A version, whether it was registered just now, and the run in MLflow that it belongs to."""
 
     version: int
     new: bool
+    run_id: str | None = None
 
 
 def publish(registry: ModelRegistry, folder: Path, *, run_id: str | None = None) -> int:
@@ -41,9 +42,9 @@ def publish_once(registry: ModelRegistry, folder: Path, *, build: str, run_id: s
     manifest = verify_files(folder)
     found = published(registry, manifest.model, build)
     if found is not None:
-        return Published(found, new=False)
+        return Published(found, new=False, run_id=registry.version(manifest.model, found).run_id)
     tags = tags_of(manifest) | {BUILD_TAG: build}
-    return Published(registry.publish(manifest.model, folder, tags=tags, run_id=run_id), new=True)
+    return Published(registry.publish(manifest.model, folder, tags=tags, run_id=run_id), new=True, run_id=run_id)
 
 
 def published(registry: ModelRegistry, model: str, build: str) -> int | None:

@@ -1,7 +1,8 @@
 """A training run in MLflow: parameters, metrics, plots, study, contract."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from data_contracts.quarantine import as_html
 from models.families.port import params_of
 from pipelines.identity import PLACES
 from pipelines.request import TrainRequest
-from pipelines.steps.fit import FittedFamily
 from pipelines.steps.publish import BUILD_TAG
 from pipelines.steps.tune import Tuned
 
@@ -23,32 +23,45 @@ from pipelines.steps.tune import Tuned
 class Run:
     """One MLflow run of one family; without an address nothing is tracked and there is no run id."""
 
-    def __init__(self, request: TrainRequest, family: str, build: str) -> None:
-        """Start the run, in the request's experiment, or take up the one that an equal flow run left there."""
+    def __init__(self, request: TrainRequest, family: str, build: str, *, what: str = "train") -> None:
+        """Start the run, in the request's experiment, or take up the one that an equal flow run left there.
+
+        Args:
+            request: what was asked for.
+            family: of which a run keeps the answer.
+            build: key of the run.
+            what: was done; a run that is taken up is named after what is done now.
+        """
         self._client = MlflowClient(request.mlflow_uri) if request.mlflow_uri else None
         self.id: str | None = None
         if self._client is not None:
             experiment = _experiment(self._client, request.experiment)
             left = self._client.search_runs([experiment], f"tags.`{BUILD_TAG}` = '{build}'", max_results=1)
+            name, tags = f"{what} {request.model} {family}", {BUILD_TAG: build}
             if left:
                 self.id = left[0].info.run_id
+                self._client.update_run(self.id, name=name)
                 return
-            name, tags = f"train {request.model} {family}", {BUILD_TAG: build}
             self.id = self._client.create_run(experiment, run_name=name, tags=tags).info.run_id
 
-    def log(self, request: TrainRequest, fitted: FittedFamily, manifest: Manifest) -> None:
-        """Keep what was asked for, what was chosen, and how it did."""
+    def log(self, request: TrainRequest, family: str, config: object, manifest: Manifest | None = None) -> None:
+        """Keep what was asked for, what was chosen, and how it did where there is a version."""
         if self._client is None or self.id is None:
             return
         # A run that is taken up may have been asked for from elsewhere, and MLflow lets no parameter change.
-        params = {name: getattr(request, name) for name in request.__struct_fields__ if name not in PLACES}
-        params |= {f"{fitted.family}.{name}": value for name, value in params_of(fitted.config).items()}
-        params |= {"threshold": manifest.rule.threshold, "feature_set": manifest.feature_set}
+        left_out = PLACES | {"families", "feature_set"}
+        params = {name: getattr(request, name) for name in request.__struct_fields__ if name not in left_out}
+        if config is not None:
+            params |= {f"{family}.{name}": value for name, value in params_of(config).items()}
+        tags, numbers = {"ringcraft.family": family}, dict[str, float]()
+        if manifest is not None:
+            params |= {"threshold": manifest.rule.threshold, "feature_set": manifest.feature_set}
+            tags["ringcraft.source_commit"], numbers = manifest.source_commit, _numbers(manifest)
         self._client.log_batch(
             self.id,
-            metrics=[Metric(name, value, 0, 0) for name, value in _numbers(manifest).items()],
+            metrics=[Metric(name, value, 0, 0) for name, value in numbers.items()],
             params=[Param(name, str(value)[:500]) for name, value in params.items()],
-            tags=[RunTag("ringcraft.family", fitted.family), RunTag("ringcraft.source_commit", manifest.source_commit)],
+            tags=[RunTag(name, value) for name, value in tags.items()],
         )
 
     def keep(self, files: Mapping[str, bytes], work: Path) -> None:
@@ -65,6 +78,18 @@ class Run:
         """Close the run."""
         if self._client is not None and self.id is not None:
             self._client.set_terminated(self.id, "FAILED" if failed else "FINISHED")
+
+
+@contextmanager
+def run(request: TrainRequest, family: str, build: str, *, what: str = "train") -> Iterator[Run]:
+    """Give the run, and close it: failed, where what is done meanwhile fails."""
+    begun = Run(request, family, build, what=what)
+    try:
+        yield begun
+    except Exception:
+        begun.end(failed=True)
+        raise
+    begun.end()
 
 
 def study_file(tuned: Tuned | None) -> dict[str, bytes]:

@@ -215,8 +215,12 @@ def _plots(study: optuna.Study, objectives: tuple[str, ...]) -> dict[str, bytes]
         if len(objectives) == 1:
             kinds["study_history.png"] = lambda: drawn.plot_optimization_history(study)
             kinds["study_intermediate.png"] = lambda: drawn.plot_intermediate_values(study)
-        elif len(objectives) < 4:
-            kinds["study_front.png"] = lambda: drawn.plot_pareto_front(study, target_names=list(objectives))
+        else:
+            kinds["study_history.png"] = lambda: drawn.plot_optimization_history(
+                study, target=lambda trial: trial.values[0], target_name=objectives[0]
+            )
+            if len(objectives) < 4:
+                kinds["study_front.png"] = lambda: drawn.plot_pareto_front(study, target_names=list(objectives))
         if len(objectives) == 1 and len(complete) >= 4 and len({t.value for t in complete}) > 1:
             kinds["study_importance.png"] = lambda: drawn.plot_param_importances(study)
         for name, draw in kinds.items():

@@ -2,19 +2,18 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
 from data_contracts.settings import Settings, load_settings
-from ringcraft.commands.label_options import label_of, label_options
+from ringcraft.commands.learning_options import learning_options, request_of
 from ringcraft.commands.options import config_option, json_option, optional_source_options
 from ringcraft.exits import NOT_SO
 from ringcraft.terminal import print_json, progress
 
 if TYPE_CHECKING:
-    from models.families.port import Target
     from models.labels import LabelReport
 
 
@@ -28,36 +27,8 @@ if TYPE_CHECKING:
     metavar="models:/NAME/VERSION",
     help="Make this version again from the same data and compare bit for bit; publishes only with --model.",
 )
-@click.option(
-    "--family",
-    "--families",
-    "families",
-    multiple=True,
-    help="logistic, ridge, xgboost, mlp, lstm, deeplob, binctabl, mlplob; several with commas. Default: xgboost,mlp.",
-)
-@click.option(
-    "--target",
-    type=click.Choice(["direction", "move"]),
-    default="direction",
-    show_default=True,
-    help="Learnt where a family can do either: the class, or the expected move in bps.",
-)
-@click.option(
-    "--horizon-s", type=click.FloatRange(min=0.001), default=5.0, show_default=True, help="Label horizon, event time."
-)
-@label_options
-@click.option(
-    "--min-interval-s", type=click.FloatRange(min=0), default=0.0, show_default=True, help="Between two decisions."
-)
-@click.option("--feature-set", default=None, help="A name, lead_lag_v1=LEADER, or a fitted set's file.")
-@click.option("--leader", type=click.Path(path_type=Path), default=None, help="Source of the leader; default: SOURCE.")
-@click.option("--trials", type=click.IntRange(min=1), default=10, show_default=True, help="Optuna trials a family.")
-@click.option("--seed", type=int, default=1, show_default=True)
+@learning_options
 @click.option("--alias", default=None, help="Alias that the best new version gets, for example challenger.")
-@click.option(
-    "--work", type=click.Path(path_type=Path), default=Path("build/train"), show_default=True, help="Working files."
-)
-@click.option("--fast", is_flag=True, help="Fewer rows and trials: a quick look.")
 @config_option
 @json_option
 def train(
@@ -66,21 +37,8 @@ def train(
     instrument: str | None,
     model: str | None,
     uri: str | None,
-    families: tuple[str, ...],
-    target: "Target",
-    horizon_s: float,
-    label_kind: str,
-    label_bps: float | None,
-    label_spreads: float,
-    horizon_events: int | None,
-    min_interval_s: float,
-    feature_set: str | None,
-    leader: Path | None,
-    trials: int,
-    seed: int,
     alias: str | None,
-    work: Path,
-    fast: bool,
+    asked: dict[str, Any],
     config: Path | None,
     as_json: bool,
 ) -> None:
@@ -91,44 +49,26 @@ def train(
     """
     settings = load_settings(config)
     if uri is not None:
-        again(uri, source, model, settings, work, as_json=as_json)
+        again(uri, source, model, settings, asked["work"], as_json=as_json)
         return
     if source is None or model is None:
         raise click.UsageError(f"expected {'SOURCE' if source is None else '--model'}, or --from, got neither")
     from market_data.feature_sets import reads_depth
     from market_data.reading import read_recordings
 
-    depth = reads_depth(feature_set)
+    depth = reads_depth(asked["feature_set"])
     recordings = read_recordings(source, format=format_name, instrument=instrument, depth=depth)
     from ringcraft.prefect_home import keep_prefect_in
     from ringcraft.registry_access import reachable_registry
 
     registry = reachable_registry(settings)
-    keep_prefect_in(work)
+    keep_prefect_in(asked["work"])
     from pipelines.flows import Given
     from pipelines.flows import train as run_training
-    from pipelines.request import TrainRequest
     from pipelines.scheduled import best
     from ringcraft.demo.report import show_models
 
-    request = TrainRequest(
-        model=model,
-        source=str(source.resolve()),
-        format=format_name,
-        instrument=instrument,
-        families=tuple(name.strip() for each in families for name in each.split(",")) or ("xgboost", "mlp"),
-        target=target,
-        horizon_ns=round(horizon_s * 1e9),
-        label=label_of(label_kind, label_bps, label_spreads, horizon_events),
-        min_interval_ns=round(min_interval_s * 1e9),
-        feature_set=feature_set,
-        leader=str(leader.resolve()) if leader else None,
-        trials=trials,
-        seed=seed,
-        mlflow_uri=settings.mlflow.uri,
-        experiment=settings.mlflow.experiment,
-        work=str(work),
-    )
+    request = request_of(asked, settings, model=model, source=source, format_name=format_name, instrument=instrument)
     with progress() as bars:
         bar = bars.add_task("training", total=None, note="")
 
@@ -139,7 +79,7 @@ def train(
             bars.console.print(report.sentence(), highlight=False)
 
         given = Given(recordings=recordings, registry=registry, on_step=on_step, on_labels=on_labels)
-        result = run_training(request.faster() if fast else request, given)
+        result = run_training(request, given)
     if alias:
         registry.move_alias(model, alias, best(result.versions).version)
     if as_json:

@@ -28,7 +28,7 @@ def test_events_that_start_retraining_are_those_of_its_model() -> None:
     assert triggers[2].match.model_dump()["ringcraft.guardrail"] == "drift"
 
 
-@pytest.mark.parametrize("flow", ["train", "retrain", "drift", "retention"])
+@pytest.mark.parametrize("flow", list(ScheduledFlow.model_fields["flow"].annotation.__args__))
 def test_every_flow_has_parameters_that_it_takes(flow: str, tmp_path: Path) -> None:
     from pipelines.deployments import deployment_of
 

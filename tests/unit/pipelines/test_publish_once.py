@@ -39,7 +39,7 @@ def test_recipe_comes_back_typed_and_a_stranger_has_none(tmp_path: Path) -> None
     from models.families import family
 
     config = family("xgboost").default()
-    write_recipe(tmp_path, REQUEST, "xgboost", config)
+    write_recipe(tmp_path, REQUEST, "xgboost", config, "b" * 64)
     recipe = read_recipe(tmp_path)
     assert recipe.request == REQUEST
     assert recipe.typed_config() == config
