@@ -4,9 +4,9 @@ The bytes are a market's day made by the simulator: STOCKS stocks, MESSAGES mess
 LIVE_ORDERS orders resting at a time, every type of ITCH 5.0. Times are what the measuring thread computed, so that
 what else runs on the machine is left out; memory it shares with others it still shares.
 
-What each keeps: `books by level` a touch, every level's lots and number of orders, each order's lots, and for each
-change of a touch the order-flow imbalance of its stock and the weighted mid; `books by order` also each order's place
-in its queue; itch-book's Session its books per order, without tables, which is the least that it can be asked for.
+What each keeps: `books by level` a touch, every level's lots and number of orders, each order's lots, and after each
+message the order-flow imbalance of its stock and the weighted mid, for all stocks; `books by order` also each order's
+place in its queue; itch-book's Session its books per order, without tables, the least that it can be asked for.
 Packets are timed on the wall's clock, one by one as they would come, MoldUDP64's arbitration and books by order with
 signals in each. The long day is made a piece at a time; what its books hold at its end is set against a tenth of it.
 """

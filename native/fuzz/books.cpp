@@ -34,7 +34,7 @@ std::uint64_t reference_from(Choices& choices) noexcept {
 template <bool kQueues>
 void run(std::span<const std::uint8_t> bytes) {
   constexpr std::uint32_t kInstruments = 2;
-  Books<kQueues> books(kInstruments);
+  Books<kQueues> books(kInstruments, kQueues ? 1 : 3);  // all prices on the grid, or a third of them
   PlainBook plain[kInstruments];
   Choices choices(bytes);
   while (choices.more()) {

@@ -15,7 +15,7 @@ namespace ringcraft {
 /// The books of instruments 0 .. count - 1 in one engine.
 ///
 /// Orders and levels lie in pools and name each other by 32-bit handles; an order knows its level, a level
-/// its instrument, side and price. Each side's levels are a sorted array with the best at the end. Freed
+/// its instrument, side and price. Each side's levels around the touch are found by index. Freed
 /// orders, levels and pages are used again, so that no memory is taken once as many lived at a time as ever
 /// will, and reserve() has covered the references to come.
 ///
@@ -28,7 +28,9 @@ namespace ringcraft {
 template <bool kQueues>
 class Books {
  public:
-  explicit Books(std::uint32_t instruments) : books_(instruments), heard_ns_(instruments) {}
+  /// @param price_step ticks, at least 1, that most prices are a multiple of: others are only slower.
+  explicit Books(std::uint32_t instruments, std::int32_t price_step = 1)
+      : books_(instruments), heard_ns_(instruments), grid_(price_step) {}
   Books(const Books&) = delete;
   Books& operator=(const Books&) = delete;
   Books(Books&&) noexcept = default;
@@ -99,11 +101,10 @@ class Books {
     Book& book = books_[instrument];
     const std::int32_t key = key_of(side, ticks);
     const Ladder& ladder = book.side[side == Side::kSell];
-    const std::uint32_t position = ladder.position(key);
-    const bool there = ladder.holds(position, key);
-    if (there && levels_[ladder.level_at(position)].orders != 0) return false;
+    const std::uint32_t found = ladder.find(key, grid_);
+    if (found != kNoHandle && levels_[found].orders != 0) return false;
     if (lots <= 0) {
-      if (there) drop_level(book, side, ladder.level_at(position));
+      if (found != kNoHandle) drop_level(book, side, found);
       return true;
     }
     Level& level = levels_[level_for(book, instrument, side, key)];
@@ -123,7 +124,7 @@ class Books {
 
   /// The level of that rank, 0 the best; the rank is below level_count().
   [[nodiscard]] BookLevel level(std::uint32_t instrument, Side side, std::uint32_t rank) const noexcept {
-    const Level& found = levels_[books_[instrument].side[side == Side::kSell].rank(rank).level];
+    const Level& found = levels_[books_[instrument].side[side == Side::kSell].rank(rank, grid_).level];
     return {ticks_of(side, found.key), found.lots, found.orders};
   }
 
@@ -157,7 +158,7 @@ class Books {
     Book& book = books_[instrument];
     for (Ladder& ladder : book.side) {
       for (std::uint32_t rank = 0; rank < ladder.size(); ++rank) {
-        const std::uint32_t emptied = ladder.rank(rank).level;
+        const std::uint32_t emptied = ladder.rank(rank, grid_).level;
         for (std::uint32_t each = levels_[emptied].first; each != kNoHandle;) {
           const std::uint32_t next = orders_[each].next;
           orders_.erase(orders_.reference_of(each), each);
@@ -177,7 +178,8 @@ class Books {
   [[nodiscard]] std::uint64_t front(std::uint32_t instrument, Side side) const noexcept
     requires kQueues
   {
-    return orders_.reference_of(levels_[books_[instrument].side[side == Side::kSell].best().level].first);
+    return orders_.reference_of(
+        levels_[books_[instrument].side[side == Side::kSell].best(grid_).level].first);
   }
 
   [[nodiscard]] std::uint16_t state(std::uint32_t instrument) const noexcept {
@@ -208,40 +210,41 @@ class Books {
     }
   }
 
-  [[gnu::always_inline]] void prefetch_order(std::uint64_t reference) const noexcept {
-    orders_.prefetch(reference);
+  /// @return a guess of the order's handle, for prefetch_level().
+  [[gnu::always_inline]] std::uint32_t prefetch_order(std::uint64_t reference) const noexcept {
+    return orders_.prefetch(reference);
   }
   [[gnu::always_inline]] void prefetch_book(std::uint32_t instrument) const noexcept {
     __builtin_prefetch(&books_[instrument]);
   }
   /// After prefetch_order() has had its time: asks for what a change of the order will touch.
-  [[gnu::always_inline]] void prefetch_level(std::uint64_t reference) const noexcept {
-    const std::uint32_t handle = orders_.find(reference);
-    if (handle == kNoHandle) return;
-    const Order& order = orders_[handle];
+  [[gnu::always_inline]] void prefetch_level(std::uint32_t guess) const noexcept {
+    if (guess == kNoHandle) return;
+    const Order& order = orders_[guess];
     __builtin_prefetch(&levels_[order.level]);
     if constexpr (kQueues) {
       if (order.next != kNoHandle) __builtin_prefetch(&orders_[order.next]);
       if (order.previous != kNoHandle) __builtin_prefetch(&orders_[order.previous]);
     }
   }
-  /// After prefetch_level(): asks for the prices to search where the level goes with the order.
-  [[gnu::always_inline]] void prefetch_leave(std::uint64_t reference) const noexcept {
-    const std::uint32_t handle = orders_.find(reference);
-    if (handle == kNoHandle) return;
-    const Level& level = levels_[orders_[handle].level];
-    books_[level.owner / 2].side[level.owner % 2].prefetch();
+  /// After prefetch_level(): asks for where the level is named, should it go with the order.
+  [[gnu::always_inline]] void prefetch_leave(std::uint32_t guess) const noexcept {
+    if (guess == kNoHandle) return;
+    const Level& level = levels_[orders_[guess].level];
+    books_[level.owner / 2].side[level.owner % 2].prefetch(level.key, grid_);
   }
-  /// After prefetch_book(): asks for the best prices.
-  [[gnu::always_inline]] void prefetch_ladder(std::uint32_t instrument, Side side) const noexcept {
-    books_[instrument].side[side == Side::kSell].prefetch();
+  /// After prefetch_book(): asks for where the level of this price is named.
+  [[gnu::always_inline]] void prefetch_ladder(std::uint32_t instrument, Side side,
+                                              std::int32_t ticks) const noexcept {
+    books_[instrument].side[side == Side::kSell].prefetch(key_of(side, ticks), grid_);
   }
   /// After prefetch_ladder(): asks for the level that an order at this price will join.
   [[gnu::always_inline]] void prefetch_join(std::uint32_t instrument, Side side,
                                             std::int32_t ticks) const noexcept {
     const Ladder& ladder = books_[instrument].side[side == Side::kSell];
-    const std::uint32_t position = ladder.position(key_of(side, ticks));
-    if (position < ladder.size()) __builtin_prefetch(&levels_[ladder.level_at(position)]);
+    if (ladder.empty()) return;
+    const std::uint32_t handle = ladder.guess(key_of(side, ticks), grid_);
+    __builtin_prefetch(&levels_[handle == kNoHandle ? 0 : handle]);
   }
 
   [[nodiscard]] std::size_t bytes() const noexcept {
@@ -286,14 +289,14 @@ class Books {
 
   std::uint32_t level_for(Book& book, std::uint32_t instrument, Side side, std::int32_t key) {
     Ladder& ladder = book.side[side == Side::kSell];
-    const std::uint32_t position = ladder.position(key);
-    if (ladder.holds(position, key)) return ladder.level_at(position);
+    const std::uint32_t found = ladder.find(key, grid_);
+    if (found != kNoHandle) return found;
     const std::uint32_t handle = levels_.take();
     Level& level = levels_[handle];
     level.key = key;
     level.owner = 2 * instrument + static_cast<std::uint32_t>(side);
-    ladder.insert(position, {key, handle});
-    if (position + 1 == ladder.size()) {
+    ladder.insert({key, handle}, grid_);
+    if (ladder.size() == 1 || key > book.best_key[side == Side::kSell]) {
       book.best_key[side == Side::kSell] = key;
       book.best_lots[side == Side::kSell] = 0;
       follow_touch(book);
@@ -317,10 +320,11 @@ class Books {
   void drop_level(Book& book, Side side, std::uint32_t handle) noexcept {
     const std::size_t s = side == Side::kSell;
     Ladder& ladder = book.side[s];
-    ladder.erase(ladder.position(levels_[handle].key));
+    ladder.erase(levels_[handle].key, grid_);
     if (book.best_key[s] == levels_[handle].key) {
-      book.best_key[s] = ladder.empty() ? 0 : ladder.best().key;
-      book.best_lots[s] = ladder.empty() ? 0 : levels_[ladder.best().level].lots;
+      const Ladder::Entry best = ladder.empty() ? Ladder::Entry{0, kNoHandle} : ladder.best(grid_);
+      book.best_key[s] = best.key;
+      book.best_lots[s] = ladder.empty() ? 0 : levels_[best.level].lots;
       follow_touch(book);
     }
     levels_[handle] = Level{};
@@ -378,6 +382,7 @@ class Books {
   std::vector<std::int64_t> heard_ns_;
   OrderStore<Order> orders_;
   Pool<Level> levels_;
+  PriceGrid grid_;
   StateCounts counts_;
 };
 

@@ -64,7 +64,6 @@ class Signals {
   void before(ItchMessage message) noexcept { before_ = books_.best(message.locate()); }
   void operator()(ItchMessage message, std::uint64_t, const ItchTrade&) noexcept {
     const BookTouch now = books_.best(message.locate());
-    if (now == before_) return;
     std::int64_t& flow = flow_[message.locate()];
     flow += side_flow(before_.bid_ticks, before_.bid_lots, now.bid_ticks, now.bid_lots);
     // An empty ask is one at no price at all: of the bid's rule with prices negated.
@@ -72,12 +71,19 @@ class Signals {
     const auto lots = static_cast<double>(now.bid_lots + now.ask_lots);
     const double mid =
         static_cast<double>(now.bid_ticks * now.ask_lots + now.ask_ticks * now.bid_lots) / lots;
-    checksum += static_cast<std::uint64_t>(flow) + std::bit_cast<std::uint64_t>(mid);
+    // Where the touch did not change, neither did they. Whether it did is a coin's toss: all is computed, and
+    // what did not change is masked away.
+    const std::uint64_t changed = -std::uint64_t{differ(now, before_)};
+    checksum += (static_cast<std::uint64_t>(flow) + std::bit_cast<std::uint64_t>(mid)) & changed;
   }
 
   std::uint64_t checksum = 0;
 
  private:
+  static bool differ(const BookTouch& a, const BookTouch& b) noexcept {
+    return ((a.bid_ticks ^ b.bid_ticks) | (a.bid_lots ^ b.bid_lots) | (a.ask_ticks ^ b.ask_ticks) |
+            (a.ask_lots ^ b.ask_lots)) != 0;
+  }
   static std::int64_t side_flow(std::int64_t old_key, std::int64_t old_lots, std::int64_t key,
                                 std::int64_t lots) noexcept {
     return (key >= old_key ? lots : 0) - (key <= old_key ? old_lots : 0);

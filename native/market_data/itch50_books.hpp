@@ -29,7 +29,10 @@ class ItchBooks {
   /// @param instruments how many books there are.
   /// @param price_per_tick tick size in the feed's 1/10000; over 0.
   explicit ItchBooks(std::uint32_t instruments, std::uint32_t price_per_tick = 1)
-      : books(instruments), price_per_tick_(price_per_tick), halts_(instruments) {}
+      : books(instruments,
+              kCent % price_per_tick == 0 ? static_cast<std::int32_t>(kCent / price_per_tick) : 1),
+        price_per_tick_(price_per_tick),
+        halts_(instruments) {}
 
   /// Applies one message to one book; what cannot be applied is counted and changes nothing.
   /// @return false where a field is none of the specification's.
@@ -78,33 +81,39 @@ class ItchBooks {
 
   /// Three steps of asking for the memory that apply() will need with locate codes as instruments; each needs
   /// the answer to the one before. The messages name orders.
-  [[gnu::always_inline]] void prefetch_first(ItchMessage m) const noexcept {
-    books.prefetch_order(m.reference());
+  /// @return for prefetch_second_of_change().
+  [[gnu::always_inline]] std::uint32_t prefetch_first(ItchMessage m) const noexcept {
     books.prefetch_book(m.locate());
+    return books.prefetch_order(m.reference());
   }
   [[gnu::always_inline]] void prefetch_second_of_add(ItchMessage m) const noexcept {
-    books.prefetch_ladder(m.locate(), side_of(m));
+    if (price_per_tick_ == 1) books.prefetch_ladder(m.locate(), side_of(m), ticks_of(m));
   }
   [[gnu::always_inline]] void prefetch_third_of_add(ItchMessage m) const noexcept {
-    if (price_per_tick_ != 1) return;
-    books.prefetch_join(m.locate(), side_of(m), static_cast<std::int32_t>(m.u32(32) & 0x7FFF'FFFFU));
+    if (price_per_tick_ == 1) books.prefetch_join(m.locate(), side_of(m), ticks_of(m));
   }
-  [[gnu::always_inline]] void prefetch_second_of_change(ItchMessage m) const noexcept {
-    books.prefetch_level(m.reference());
+  [[gnu::always_inline]] void prefetch_second_of_change(std::uint32_t guess) const noexcept {
+    books.prefetch_level(guess);
   }
-  [[gnu::always_inline]] void prefetch_third_of_change(ItchMessage m) const noexcept {
-    books.prefetch_leave(m.reference());
+  [[gnu::always_inline]] void prefetch_third_of_change(std::uint32_t guess) const noexcept {
+    books.prefetch_leave(guess);
   }
 
   Books<kQueues> books;
 
  private:
+  static constexpr std::uint32_t kCent = 100;  ///< what most stocks are quoted in, in the feed's 1/10000
   static constexpr std::uint8_t kByAction = 1;
   static constexpr std::uint8_t kByOperations = 2;
 
   /// Of an add whose field is sound. Orders come from either side at random: no branch could be foreseen.
   [[nodiscard]] static Side side_of(ItchMessage m) noexcept {
     return static_cast<Side>(static_cast<std::uint8_t>(m.letter(19) != 'B'));
+  }
+
+  /// Of a sound add where a tick is the feed's unit.
+  [[nodiscard]] static std::int32_t ticks_of(ItchMessage m) noexcept {
+    return static_cast<std::int32_t>(m.u32(32) & 0x7FFF'FFFFU);
   }
 
   void rest(std::uint32_t instrument, std::uint64_t reference, Side side, std::uint32_t shares,
@@ -203,7 +212,7 @@ ItchSummary run_itch50(std::span<const std::uint8_t> bytes, ItchBooks<kQueues>& 
   // Adds and other changes of orders come in any order: sorted into lists without a branch, each list is gone
   // through without one.
   std::array<const std::uint8_t*, kBatch + 1> adds{};
-  std::array<const std::uint8_t*, kBatch + 1> changes{};
+  std::array<std::uint32_t, kBatch + 1> changes{};
   ItchSummary summary;
   ItchFrames frames(bytes);
   std::size_t count = kBatch;
@@ -216,18 +225,19 @@ ItchSummary run_itch50(std::span<const std::uint8_t> bytes, ItchBooks<kQueues>& 
       messages[count] = message;
       numbers[count] = summary.messages;
       const ItchOrderEffect effect = ItchMessage(message).effect();
-      adds[add_count] = changes[change_count] = message;
+      if ((effect.adds | effect.changes) == 0) [[unlikely]]
+        continue;
+      adds[add_count] = message;
+      changes[change_count] = state.prefetch_first(ItchMessage(message));
       add_count += effect.adds;
       change_count += effect.changes;
     }
     const std::span added(adds.data(), add_count);
     const std::span changed(changes.data(), change_count);
-    for (const std::uint8_t* each : added) state.prefetch_first(ItchMessage(each));
-    for (const std::uint8_t* each : changed) state.prefetch_first(ItchMessage(each));
     for (const std::uint8_t* each : added) state.prefetch_second_of_add(ItchMessage(each));
-    for (const std::uint8_t* each : changed) state.prefetch_second_of_change(ItchMessage(each));
+    for (const std::uint32_t each : changed) state.prefetch_second_of_change(each);
     for (const std::uint8_t* each : added) state.prefetch_third_of_add(ItchMessage(each));
-    for (const std::uint8_t* each : changed) state.prefetch_third_of_change(ItchMessage(each));
+    for (const std::uint32_t each : changed) state.prefetch_third_of_change(each);
     for (std::size_t i = 0; i < count; ++i) {
       const ItchMessage message(messages[i]);
       ItchTrade trade;

@@ -167,6 +167,7 @@ class OrderStore {
   void reserve(std::size_t live, std::uint64_t references) {
     pool_.reserve(live);
     pages_.reserve(live / kPage + 1);
+    live_.reserve(live / kPage + 1);
     directory_.reserve(static_cast<std::size_t>(references / kPage + 1), live / kPage + 1);
   }
 
@@ -186,13 +187,14 @@ class OrderStore {
 
   /// Asks for the order's memory ahead of find(). Inlined by force, as all that only prefetches is: gcc takes
   /// a call of such a function for one without effect and drops it.
-  [[gnu::always_inline]] void prefetch(std::uint64_t reference) const noexcept {
+  /// @return where it lies, if it is found by index; else some handle or kNoHandle.
+  [[gnu::always_inline]] std::uint32_t prefetch(std::uint64_t reference) const noexcept {
     const std::uint64_t page = reference / kPage;
     const std::uint32_t held = page < directory_.size() ? directory_[page] : kNoHandle;
-    if (held != kNoHandle) {
-      __builtin_prefetch(&pages_[held]);
-      __builtin_prefetch(&pool_[held * kPage + static_cast<std::uint32_t>(reference % kPage)]);
-    }
+    const std::uint32_t handle =
+        held == kNoHandle ? kNoHandle : held * kPage + static_cast<std::uint32_t>(reference % kPage);
+    if (handle != kNoHandle) __builtin_prefetch(&pool_[handle]);
+    return handle;
   }
 
   /// Makes room for a reference that find() does not know; the caller gives the order its lots.
@@ -209,9 +211,9 @@ class OrderStore {
     if (held == kNoHandle) {
       held = take_page();
       directory_.set(page, held);
-      pages_[held].number = page;
+      pages_[held] = page;
     }
-    ++pages_[held].live;
+    ++live_[held];
     return held * kPage + static_cast<std::uint32_t>(reference % kPage);
   }
 
@@ -219,34 +221,30 @@ class OrderStore {
   void erase(std::uint64_t reference, std::uint32_t handle) noexcept {
     pool_[handle].lots = 0;
     --size_;
-    Page& page = pages_[handle / kPage];
-    if (page.number == kSparsePage) [[unlikely]] {
+    const std::uint32_t page = handle / kPage;
+    if (live_[page] == kSparseLive) [[unlikely]] {
       sparse_.erase(reference);
       spare_.push_back(handle);
-    } else if (--page.live == 0) {
-      directory_.clear(page.number);
-      pages_.give_back(handle / kPage);
+    } else if (--live_[page] == 0) {
+      directory_.clear(pages_[page]);
+      pages_.give_back(page);
     }
   }
 
   /// The reference of a live order; slow where it is not in a page of its neighbours.
   [[nodiscard]] std::uint64_t reference_of(std::uint32_t handle) const noexcept {
-    const std::uint64_t page = pages_[handle / kPage].number;
-    return page == kSparsePage ? sparse_.reference_of(handle) : page * kPage + handle % kPage;
+    const std::uint64_t page = pages_[handle / kPage];
+    return live_[handle / kPage] == kSparseLive ? sparse_.reference_of(handle)
+                                                : page * kPage + handle % kPage;
   }
 
   [[nodiscard]] std::size_t bytes() const noexcept {
-    return pool_.capacity() * sizeof(Order) + directory_.bytes() + pages_.bytes();
+    return pool_.capacity() * sizeof(Order) + directory_.bytes() + pages_.bytes() + live_.capacity();
   }
 
  private:
-  struct Page {
-    std::uint64_t number = 0;  ///< of its references, divided by 32
-    std::uint32_t live = 0;
-  };
-
   static constexpr std::uint32_t kPage = 32;
-  static constexpr std::uint64_t kSparsePage = std::numeric_limits<std::uint64_t>::max();
+  static constexpr std::uint8_t kSparseLive = 255;         ///< of pages that hold references found by hash
   static constexpr std::uint64_t kDirectoryFree = 65'536;  ///< entries given without an order
   static constexpr std::uint64_t kDirectoryPerOrder = 16;
 
@@ -259,14 +257,17 @@ class OrderStore {
   std::uint32_t take_page() {
     const std::uint32_t page = pages_.take();
     const std::size_t orders = (std::size_t{page} + 1) * kPage;
-    if (pool_.size() < orders) pool_.resize(orders);
+    if (pool_.size() < orders) {
+      pool_.resize(orders);
+      live_.resize(orders / kPage);
+    }
     return page;
   }
 
   std::uint32_t spare_slot() {
     if (spare_.empty()) {
       const std::uint32_t page = take_page();
-      pages_[page].number = kSparsePage;
+      live_[page] = kSparseLive;
       spare_.reserve(pool_.size());
       for (std::uint32_t i = 0; i < kPage; ++i) spare_.push_back(page * kPage + i);
     }
@@ -277,7 +278,8 @@ class OrderStore {
 
   std::vector<Order, HugeAllocator<Order>> pool_;
   Directory directory_;
-  Pool<Page> pages_;
+  Pool<std::uint64_t> pages_;       ///< references / 32
+  std::vector<std::uint8_t> live_;  ///< orders that rest, by page: a byte each, so that they stay in a cache
   std::vector<std::uint32_t> spare_;
   SparseReferences sparse_;
   std::size_t size_ = 0;
