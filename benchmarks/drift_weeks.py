@@ -28,10 +28,10 @@ def quiet(found: tuple[DriftResult, ...]) -> tuple[int, int]:
 
 @click.command()
 @click.argument("bars", type=click.Path(path_type=Path, exists=True))
-@click.option("--columns", type=click.Path(path_type=Path, exists=True), default=None, help="As the formats page says.")
-def main(bars: Path, columns: Path | None) -> None:
-    """Print the alarms of BARS, a file of the csv format."""
-    for recording in read_recordings(bars, format="csv", columns=columns):
+@click.option("--format", "named", default="csv", show_default=True, help="csv=MAP.toml: columns by a map.")
+def main(bars: Path, named: str) -> None:
+    """Print the alarms of BARS, a file or a zipped one."""
+    for recording in read_recordings(bars, format=named):
         found = weeks(recording)
         loud = [each for each in found if each.drifted]
         print(f"{recording.instrument.symbol}: {len(loud)} of {len(found)} weeks at {ALPHA:.0%}")

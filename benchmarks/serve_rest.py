@@ -74,8 +74,10 @@ def door_rows(setting: Setting, *, ways: Sequence[bool] = (False, True)) -> list
                 with ExitStack() as held:
                     # Stopped while the echo starts: on one core, whoever spins leaves nothing to who does not yet.
                     with halted(door):
-                        about = {"core": setting.server_core, "spin": busy}
-                        echo = held.enter_context(echo_server(door.request, answer, folder / f"echo-{kind}", **about))
+                        started = echo_server(
+                            door.request, answer, folder / f"echo-{kind}", core=setting.server_core, spin=busy
+                        )
+                        echo = held.enter_context(started)
                     rows += _spinning(setting, kind, door, echo) if busy else _sleeping(setting, kind, door, echo)
     return rows
 
@@ -111,11 +113,9 @@ def _p50(setting: Setting, name: str, door: Target, echo: Target) -> dict[str, A
 def _taken(
     setting: Setting, door: Target, peer: Target, *, connections: int | None = None, per_second: float = 0.0
 ) -> list[tuple[Load, Load]]:
-    about = {"connections": connections, "per_second": per_second}
-
     def alone(one: Target, other: Target) -> Load:
         with halted(other):
-            return setting.load(one, **about)
+            return setting.load(one, connections=connections, per_second=per_second)
 
     alone(door, peer), alone(peer, door)  # warm-up, not counted
     return [(alone(door, peer), alone(peer, door)) for _ in range(ROUNDS)]

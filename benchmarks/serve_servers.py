@@ -94,8 +94,9 @@ def echo_server(request: bytes, answer: bytes, scratch: Path, *, core: int, spin
 
 @contextmanager
 def _started(command: Sequence[str], scratch: Path, core: int, environment: Mapping[str, str]) -> Iterator[Child]:
-    told = {"cwd": scratch, "environment": environment, "log": scratch / "log"}
-    with Child(["taskset", "-c", str(core), *command], name=scratch.name, **told) as child:
+    pinned = ["taskset", "-c", str(core), *command]
+    log = scratch / "log"
+    with Child(pinned, name=scratch.name, cwd=scratch, environment=environment, log=log) as child:
         yield child
 
 

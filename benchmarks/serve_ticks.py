@@ -6,6 +6,8 @@ hundred takes longer than the first half's p99.9 and the second's p99.1 together
 """
 
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,9 +29,15 @@ ROUNDS: Final = 5
 EVENTS: Final = 20_000
 _SIMULATED_S: Final = 4_000
 _SHARES: Final = (0.5, 0.99, 0.991)
-_MODELS: Final = {
-    "dense 16-64-64-3": (lambda: engine_graphs.dense((16, 64, 64, 3)), "up_minus_down"),
-    "100 trees of depth 6": (lambda: engine_graphs.forest(100, 6, 16), "expected_bps"),
+_MODELS: Final[dict[str, tuple[Callable[[], onnx.ModelProto], DecisionRule]]] = {
+    "dense 16-64-64-3": (
+        lambda: engine_graphs.dense((16, 64, 64, 3)),
+        DecisionRule(kind="up_minus_down", threshold=0.05),
+    ),
+    "100 trees of depth 6": (
+        lambda: engine_graphs.forest(100, 6, 16),
+        DecisionRule(kind="expected_bps", threshold=0.05),
+    ),
 }
 
 
@@ -45,11 +53,11 @@ def tick_rows(setting: Setting) -> list[dict[str, Any]]:
         for number, (name, (graph, rule)) in enumerate(_MODELS.items()):
             folder = versions.write_version(
                 Path(scratch) / str(number),
-                lambda path, graph=graph: onnx.save(graph(), path),
+                partial(onnx.save, graph()),
                 model="ticks",
                 horizon_ns=1_000_000_000,
                 family="ticks",
-                rule=DecisionRule(kind=rule, threshold=0.05),
+                rule=rule,
             )
             decided, bound = [], []
             for _ in range(ROUNDS):

@@ -23,7 +23,8 @@ void require_sound(const MboTape& tape, bool depth) {
     require(((event.flags & kCrossed) != 0) == crossed, "crossed where it crosses");
     const bool met = (event.flags & (0U | kCrossed | kLocked)) != 0;
     const bool whole = (event.flags & (0U | kGap | kResync)) == 0;
-    require(((event.flags & kAuction) != 0) == (met && whole), "an auction where a whole book does not match");
+    require(((event.flags & kAuction) != 0) == (met && whole),
+            "an auction where a whole book does not match");
   }
   for (std::size_t i = 0; i < tape.depths.size(); ++i) {
     const MarketEvent& event = tape.events[i];

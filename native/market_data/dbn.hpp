@@ -66,9 +66,9 @@ struct MboSummary {
 /// is the last record's. A modified order keeps its place unless its price changes or its size grows. Trades
 /// and fills change nothing: the cancellation or modification that follows does. A snapshot replaces the
 /// book, and its time is that of its receipt. A book that begins with neither a snapshot nor a clearing lacks
-/// what rested before: a gap, until one comes; so does one whose records are marked as perhaps bad. A whole book
-/// that is crossed or locked when a venue's event ends is one that the venue does not match now: an auction, until
-/// it is neither.
+/// what rested before: a gap, until one comes; so does one whose records are marked as perhaps bad. A whole
+/// book that is crossed or locked when a venue's event ends is one that the venue does not match now: an
+/// auction, until it is neither.
 ///
 /// @param records of type 160, `record_bytes` each.
 [[nodiscard]] MboSummary decode_mbo(std::span<const std::uint8_t> records, const MboOptions& options,

@@ -111,6 +111,7 @@ TEST_CASE("clients killed half-way hang nobody, and their lanes are taken over")
     std::array<int, 2> pipe{};
     REQUIRE(::pipe(pipe.data()) == 0);
     const pid_t child = ::fork();
+    REQUIRE(child >= 0);
     if (child == 0) {
       client::Client asker(path);
       const std::vector<float> values(64, 1.0F);
