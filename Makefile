@@ -76,7 +76,7 @@ $(SANITIZED)/native_tests: $(STAMPS)/dependencies $(STAMPS)/test-packages $(NATI
 # gcc has no libFuzzer: the decoders are built with clang for this.
 $(FUZZ)/fuzz_corpus: $(STAMPS)/dependencies $(STAMPS)/test-packages $(NATIVE)
 	@echo "building the fuzzers"
-	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S native -B $(FUZZ) -G Ninja -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake --fresh -S native -B $(FUZZ) -G Ninja -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=RelWithDebInfo \
 	  -DRINGCRAFT_FUZZ=ON -DRINGCRAFT_SANITIZE=ON -DRINGCRAFT_PYTHON=OFF >/dev/null
 	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build $(FUZZ) --target fuzzers
 	@touch $@
