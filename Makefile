@@ -96,7 +96,7 @@ test: setup $(SANITIZED)/native_tests $(FUZZ)/fuzz_corpus ## native tests under 
 	library="$$($(BIN)/python -c 'from native import onnxruntime_library; print(onnxruntime_library())')"; \
 	  RINGCRAFT_ONNXRUNTIME="$$library" $(SANITIZED)/native_tests
 	$(call fuzz,3)
-	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not long"
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not long"
 
 test-long: setup ## what takes minutes: demonstrations and experiments on a live tier
 	$(BIN)/python -m pytest -m long --timeout=3600
