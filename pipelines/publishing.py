@@ -49,7 +49,7 @@ def publish_flow(
     found = {place: manifest for place in _folders(Path(folder)) if (manifest := verify_files(place)).model == model}
     if not found:
         raise UsageError(f"{folder}: expected a version of {model} there or in a folder under it, found none")
-    done = {place: _publish(place, mlflow_uri, registry) for place in found}
+    done = {place: _publish(place, manifest.family, mlflow_uri, registry) for place, manifest in found.items()}
     if alias:
         tasks.aliased(registry, model, alias, done[max(found, key=lambda place: _net_pnl_bps(found[place]))].version)
     artifacts.show_published(model, list(done.values()))
@@ -62,8 +62,7 @@ def _folders(folder: Path) -> list[Path]:
     return sorted(path.parent for path in folder.glob(f"*/{MANIFEST_FILE}"))
 
 
-def _publish(folder: Path, mlflow_uri: str | None, registry: ModelRegistry) -> PublishedVersion:
-    family = verify_files(folder).family
+def _publish(folder: Path, family: str, mlflow_uri: str | None, registry: ModelRegistry) -> PublishedVersion:
     if (folder / RECIPE_FILE).is_file() and (recipe := read_recipe(folder)).build:
         request = changed(recipe.request, mlflow_uri=mlflow_uri)
         done = tasks.published(recipe.build, family, folder, recipe.typed_config(), {}, request, registry)

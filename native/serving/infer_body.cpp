@@ -272,8 +272,7 @@ std::string BodyReader::read_input(const object& input, std::string_view binary,
   }
   if (!flatten(array(data), floats, into.rows) || into.rows.size() != floats) {
     return wrong("inputs[0].data", std::to_string(floats) + " numbers",
-                 into.rows.size() == floats ? "more, or something else"
-                                            : std::to_string(into.rows.size()) + " and no more numbers");
+                 into.rows.size() == floats ? "more, or something else" : std::to_string(into.rows.size()));
   }
   return {};
 }
@@ -336,8 +335,7 @@ std::string BodyReader::features(const InputShape& shape, InferBody& into) {
     return wrong("features", std::to_string(floats) + " numbers", there ? kind_of(data) : "nothing");
   if (!flatten(array(data), floats, into.rows) || into.rows.size() != floats) {
     return wrong("features", std::to_string(floats) + " numbers",
-                 into.rows.size() == floats ? "more, or something else"
-                                            : std::to_string(into.rows.size()) + " and no more numbers");
+                 into.rows.size() == floats ? "more, or something else" : std::to_string(into.rows.size()));
   }
   into.count = 1;
   return {};

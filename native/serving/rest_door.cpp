@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -20,6 +21,10 @@ constexpr std::size_t kOutKept = std::size_t{64} << 10U;
 constexpr int kEventsATurn = 64;
 constexpr int kAcceptsATurn = 64;
 constexpr std::int64_t kSweepNs = 250'000'000;
+/// Looked at in a turn: whoever asks meanwhile waits for so many, not for all.
+constexpr std::size_t kSweptATurn = 256;
+/// Refused or dropped in a turn: each costs a few calls of the system.
+constexpr int kEndedATurn = 8;
 /// So long one that was refused may go on sending before the close cuts off why.
 constexpr std::int64_t kLeaveNs = 1'000'000'000;
 
@@ -64,7 +69,7 @@ bool RestDoor::poll() {
   std::array<epoll_event, kEventsATurn> events;
   const int count = ::epoll_wait(epoll_, events.data(), kEventsATurn, 0);
   const std::int64_t now_ns = monotonic_ns();
-  if (now_ns - swept_ns_ >= kSweepNs) sweep(now_ns);
+  const bool sweeping = sweep(now_ns);
   for (int i = 0; i < count; ++i) {
     const epoll_event& event = events[static_cast<std::size_t>(i)];
     if (event.data.fd == listener_) {
@@ -77,7 +82,7 @@ bool RestDoor::poll() {
     if ((event.events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 && !connection->waits_to_send)
       serve(*connection, now_ns);
   }
-  return count > 0;
+  return count > 0 || sweeping;
 }
 
 void RestDoor::close() {
@@ -191,26 +196,36 @@ void RestDoor::drop(Connection& connection) {
   connections_[static_cast<std::size_t>(socket)].reset();
 }
 
-void RestDoor::sweep(std::int64_t now_ns) {
-  swept_ns_ = now_ns;
-  for (const auto& held : connections_) {
-    if (!held) continue;
-    Connection& connection = *held;
-    const bool busy = connection.parser.midway() || connection.waits_to_send;
-    const std::int64_t limit_ns = connection.leaving ? kLeaveNs : busy ? config_.request_ns : config_.idle_ns;
-    if (now_ns - connection.since_ns <= limit_ns) continue;
-    if (!connection.leaving) add(counters_.rest_timed_out);
-    if (!connection.leaving && connection.parser.midway() && !connection.waits_to_send) {
-      api_.refuse(408,
-                  "request: expected whole within " + std::to_string(config_.request_ns / 1'000'000'000) +
-                      " s, got a part",
-                  connection.out);
-      leave(connection, now_ns);
-      static_cast<void>(flush(connection));
-      continue;
+bool RestDoor::sweep(std::int64_t now_ns) {
+  if (sweep_at_ == 0 && now_ns - swept_ns_ < kSweepNs) return false;
+  const std::size_t end = std::min(sweep_at_ + kSweptATurn, connections_.size());
+  for (int ended = 0; sweep_at_ < end && ended < kEndedATurn; ++sweep_at_) {
+    if (Connection* connection = connections_[sweep_at_].get(); connection != nullptr) {
+      ended += end_if_overdue(*connection, now_ns) ? 1 : 0;
     }
+  }
+  if (sweep_at_ < connections_.size()) return true;
+  sweep_at_ = 0;
+  swept_ns_ = now_ns;
+  return false;
+}
+
+bool RestDoor::end_if_overdue(Connection& connection, std::int64_t now_ns) {
+  const bool busy = connection.parser.midway() || connection.waits_to_send;
+  const std::int64_t limit_ns = connection.leaving ? kLeaveNs : busy ? config_.request_ns : config_.idle_ns;
+  if (now_ns - connection.since_ns <= limit_ns) return false;
+  if (!connection.leaving) add(counters_.rest_timed_out);
+  if (!connection.leaving && connection.parser.midway() && !connection.waits_to_send) {
+    api_.refuse(408,
+                "request: expected whole within " + std::to_string(config_.request_ns / 1'000'000'000) +
+                    " s, got a part",
+                connection.out);
+    leave(connection, now_ns);
+    static_cast<void>(flush(connection));
+  } else {
     drop(connection);
   }
+  return true;
 }
 
 }  // namespace ringcraft

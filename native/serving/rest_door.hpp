@@ -44,7 +44,10 @@ class RestDoor final : public Door {
   [[nodiscard]] bool flush(Connection& connection);
   void leave(Connection& connection, std::int64_t now_ns);
   void drop(Connection& connection);
-  void sweep(std::int64_t now_ns);
+  /// Ends who is overdue, a part of all connections at a time.
+  /// @return whether there are more to look at.
+  bool sweep(std::int64_t now_ns);
+  bool end_if_overdue(Connection& connection, std::int64_t now_ns);
 
   RestConfig config_;
   Counters& counters_;
@@ -55,7 +58,8 @@ class RestDoor final : public Door {
   std::vector<std::unique_ptr<Connection>> connections_;  ///< by descriptor
   std::size_t open_ = 0;
   std::vector<char> buffer_;
-  std::int64_t swept_ns_ = 0;
+  std::int64_t swept_ns_ = 0;  ///< when the last sweep ended
+  std::size_t sweep_at_ = 0;   ///< where the one under way stands
 };
 
 }  // namespace ringcraft
