@@ -17,7 +17,7 @@ from market_data.feature_sets import reads_depth
 from models.families import family
 from models.labels import LabelReport
 from pipelines import artifacts, tasks
-from pipelines.identity import build_key, rows_key
+from pipelines.identity import build_key, rows_key, tune_key
 from pipelines.request import TrainedVersion, TrainRequest, TrainResult, changed
 from pipelines.runners import task_runner
 from pipelines.steps import tracking
@@ -302,7 +302,7 @@ def _read(request: TrainRequest) -> tuple[Recording, ...]:
 
 
 def _key_of(name: str, ready: Ready, request: TrainRequest) -> str:
-    return f"tune-{build_key(ready.key, request, name)}"
+    return tune_key(ready.key, request, name)
 
 
 def _tune(name: str, ready: Ready, request: TrainRequest) -> Tuned:

@@ -43,6 +43,12 @@ def build_key(rows: str, request: TrainRequest, family: str, config: object = No
     return _digest(rows, family, how, request.model, msgspec.to_builtins(config))
 
 
+def tune_key(rows: str, request: TrainRequest, family: str) -> str:
+    """Return what a study is kept under; one asked for in a storage of its own is made there, not read from here."""
+    key = f"tune-{build_key(rows, request, family)}"
+    return f"{key}-{_digest(request.storage)[:8]}" if request.storage else key
+
+
 @lru_cache(maxsize=1)
 def code_digest() -> str:
     """Return a SHA-256 over the code that makes rows and models, and the versions of the libraries under it."""

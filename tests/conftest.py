@@ -1,12 +1,19 @@
 """Fixtures that every suite shares."""
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # read at mlflow's first import; nothing calls out of a test
+# Read at prefect's first import, which may be while tests are collected. Of each process alone: the answers that an
+# earlier session kept in the user's home would be taken for this one's.
+os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="ringcraft-prefect-")
+atexit.register(shutil.rmtree, os.environ["PREFECT_HOME"], ignore_errors=True)
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -16,8 +16,6 @@ from registry.memory import MemoryRegistry
 @pytest.mark.parametrize("runner", ["dask", "ray"])
 def test_cluster_makes_the_same_graphs(runner: str, tmp_path: Path) -> None:
     pytest.importorskip(f"prefect_{runner}")
-    os.environ.setdefault("PREFECT_HOME", str(tmp_path / "prefect"))
-    Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
     from data_contracts.manifest import read_manifest
     from pipelines.flows import Given, train
 

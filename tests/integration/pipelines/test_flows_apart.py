@@ -1,7 +1,6 @@
 """ingest, validate, tune, compress and publish by themselves; training takes up what they did."""
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,6 @@ OPTIONS = ("--model", MODEL, "--family", "logistic", "--trials", "3", "--horizon
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    os.environ["PREFECT_HOME"] = str(tmp_path_factory.mktemp("prefect"))
     path = tmp_path_factory.mktemp("itch") / "day.itch50"
     simulate(path, seed=3, events=4000)
     return path

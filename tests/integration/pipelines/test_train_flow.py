@@ -1,6 +1,5 @@
 """The whole flow, with Prefect, a real MLflow server and simulated market data."""
 
-import os
 from pathlib import Path
 
 import msgspec
@@ -18,8 +17,7 @@ from registry.memory import MemoryRegistry
 
 
 @pytest.fixture(scope="module")
-def flows(tmp_path_factory):
-    os.environ["PREFECT_HOME"] = str(tmp_path_factory.mktemp("prefect"))
+def flows():
     from pipelines import flows
 
     return flows
