@@ -61,6 +61,7 @@ class AbstainReason(IntEnum):
     OVERLOAD = 17
     BREAKER_OPEN = 18
     FEATURE_LIMIT = 19
+    RESYNC = 20
 
 
 class MarkoutStatus(IntEnum):

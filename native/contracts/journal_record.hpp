@@ -40,6 +40,7 @@ enum class AbstainReason : std::uint8_t {
   kOverload = 17,      ///< more was asked than can be answered
   kBreakerOpen = 18,   ///< the version failed too often, and nobody stands in for it
   kFeatureLimit = 19,  ///< a feature outside what the version's training data kept to
+  kResync = 20,        ///< the instrument's book is being built again
 };
 
 enum class MarkoutStatus : std::uint8_t {

@@ -64,7 +64,10 @@ inline constexpr float kNoOutput = std::numeric_limits<float>::quiet_NaN();
 [[nodiscard]] inline AbstainReason unusable_touch(std::uint16_t flags) noexcept {
   if ((flags & kHalted) != 0) return AbstainReason::kHalted;
   if ((flags & kAuction) != 0) return AbstainReason::kAuction;
+  // Before the gap that made it necessary, and before what a half-built book looks like.
+  if ((flags & kResync) != 0) return AbstainReason::kResync;
   if ((flags & kGap) != 0) return AbstainReason::kGap;
+  if ((flags & kStale) != 0) return AbstainReason::kStale;
   if ((flags & kOneSided) != 0) return AbstainReason::kOneSided;
   if ((flags & kCrossed) != 0) return AbstainReason::kCrossed;
   return AbstainReason::kNone;

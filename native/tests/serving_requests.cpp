@@ -162,6 +162,32 @@ TEST_CASE("a request that names a fed instrument uses its touch, keeps to its li
   CHECK(bench.engine.on_request(asked).rows[0].abstain == AbstainReason::kHalted);
 }
 
+TEST_CASE("a book that is being built again, or not heard of, is abstained from with its own reason") {
+  Asked bench;
+  InferRequest asked = bench.request();
+  asked.instrument = "A:B";
+  const auto reason_after = [&](std::int64_t number, std::uint16_t flags) {
+    MarketEvent event = event_at(number);
+    event.flags = flags;
+    bench.engine.on_event(event, monotonic_ns());
+    CHECK(bench.last().abstain != AbstainReason::kNone);  // the feed's own decision: features are not warm
+    const RowAnswer answer = bench.engine.on_request(asked).rows[0];
+    CHECK((answer.action == 0) == (answer.abstain != AbstainReason::kNone));
+    return answer.abstain;
+  };
+  CHECK(reason_after(0, 0) == AbstainReason::kNone);
+  CHECK(reason_after(1, kResync) == AbstainReason::kResync);
+  CHECK(bench.last().abstain == AbstainReason::kResync);
+  CHECK(reason_after(2, kResync | kGap | kOneSided | kStale) == AbstainReason::kResync);
+  CHECK(reason_after(3, kGap | kStale) == AbstainReason::kGap);
+  CHECK(reason_after(4, kStale) == AbstainReason::kStale);
+  CHECK(reason_after(5, kStale | kHalted) == AbstainReason::kHalted);
+  CHECK(reason_after(6, 0) == AbstainReason::kNone);
+  // By the clock too: the feed goes quiet for longer than the instrument allows.
+  asked.receive_ns = monotonic_ns() + 61'000'000'000;
+  CHECK(bench.engine.on_request(asked).rows[0].abstain == AbstainReason::kStale);
+}
+
 TEST_CASE("what cannot be answered is refused or abstained from with its reason") {
   Asked bench;
   InferRequest asked = bench.request();

@@ -92,6 +92,7 @@ def test_unusable_touch_abstains_with_its_reason(tmp_path: Path, versions: dict[
     events = touch_events(600)
     events["flags"][300:303] = (EventFlag.CROSSED, EventFlag.HALTED, EventFlag.GAP)
     events["flags"][303:305] = (EventFlag.ONE_SIDED, EventFlag.AUCTION)
+    events["flags"][305:307] = (EventFlag.RESYNC | EventFlag.GAP, EventFlag.STALE)
     with tier(tmp_path) as running:
         running.show(lineup(versions))
         running.beat()
@@ -101,10 +102,10 @@ def test_unusable_touch_abstains_with_its_reason(tmp_path: Path, versions: dict[
         running.stop()
         journal = read_journal(running.journal)
     assert_whole(journal)
-    reasons = journal.decisions["abstain"][300:306].tolist()
-    wanted = ["CROSSED", "HALTED", "GAP", "ONE_SIDED", "AUCTION", "NONE"]
+    reasons = journal.decisions["abstain"][300:308].tolist()
+    wanted = ["CROSSED", "HALTED", "GAP", "ONE_SIDED", "AUCTION", "RESYNC", "STALE", "NONE"]
     assert [AbstainReason(reason).name for reason in reasons] == wanted
-    assert not journal.decisions["action"][300:305].any()
+    assert not journal.decisions["action"][300:307].any()
 
 
 def test_killed_worker_loses_nothing_and_goes_on(tmp_path: Path, versions: dict[int, Path]) -> None:
