@@ -28,6 +28,9 @@ class ServedModel(BaseModel, frozen=True, extra="forbid"):
 
     name: str = Field(min_length=1, max_length=100, description="Registered model in MLflow.")
     instruments: tuple[str, ...] = Field(default=(), description="VENUE:SYMBOL it decides on; empty: all it is fed.")
+    in_flight_max: int | None = Field(
+        default=None, ge=1, description="Requests for it that a door may have in flight; none: any."
+    )
 
 
 class ApiKey(BaseModel, frozen=True, extra="forbid"):
@@ -52,6 +55,14 @@ class BreakerSettings(BaseModel, frozen=True, extra="forbid"):
     )
 
 
+class InFlightSettings(BaseModel, frozen=True, extra="forbid"):
+    """How many requests for decisions may wait for their answers at a door; more are refused at once; none: any."""
+
+    rest: int | None = Field(default=None, ge=1, description="Of all connections, in one turn of the decision thread.")
+    grpc: int | None = Field(default=None, ge=1, le=16, description="Of all calls and streams.")
+    websocket: int | None = Field(default=None, ge=1, description="Of all connections; each has one at most.")
+
+
 class ServingSettings(BaseModel, frozen=True, extra="forbid"):
     """How the serving tier runs."""
 
@@ -68,6 +79,7 @@ class ServingSettings(BaseModel, frozen=True, extra="forbid"):
         default=(1000, 5000, 20_000),
         description="A request that waited longer gets no shadow scores, no challenger, no answer but an abstention.",
     )
+    in_flight_max: InFlightSettings = InFlightSettings()
     breakers: BreakerSettings = BreakerSettings()
     console_port: int = Field(default=8090, ge=0, le=65_535, description="Console, admin, /metrics; 0: any free.")
     registry_poll_ms: int = Field(default=500, ge=50, description="Alias map poll.")
@@ -91,6 +103,11 @@ class ServingSettings(BaseModel, frozen=True, extra="forbid"):
     websocket_port: int = Field(default=8085, ge=0, le=65_535, description="WebSocket; 0: any free.")
     models: tuple[ServedModel, ...] = Field(default=(), description="Models that are followed.")
     policy: Path = Field(default=Path("policy.toml"), description="Rollout policy.")
+
+    @property
+    def model_limits(self) -> dict[str, int]:
+        """Requests in flight at a door, of the models that have a limit, by name."""
+        return {model.name: model.in_flight_max for model in self.models if model.in_flight_max is not None}
 
 
 class OutcomeSettings(BaseModel, frozen=True, extra="forbid"):

@@ -681,6 +681,7 @@ class Worker:
         instrument_requests_per_second: float = ...,
         shed_after_ns: Sequence[int] = ...,
         breakers: tuple[int, int, int, int, int, bool] | None = None,
+        concurrency: tuple[int, Sequence[tuple[str, int]]] = (0, ()),
     ) -> None: ...
     @property
     def feed_port(self) -> int: ...

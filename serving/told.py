@@ -59,6 +59,7 @@ def told_protection(serving: ServingSettings) -> dict[str, Any]:
         "rest_keys": keys,
         "instrument_requests_per_second": serving.instrument_requests_per_second or inf,
         "shed_after_ns": [after_us * 1000 for after_us in serving.shed_after_us],
+        "concurrency": (serving.in_flight_max.rest or 0, tuple(serving.model_limits.items())),
         "breakers": told_breakers(serving.breakers),
     }
 

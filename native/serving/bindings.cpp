@@ -69,9 +69,17 @@ std::size_t sound_records(const Records& records, std::uint64_t first_index) {
 /// name, secret, whether it may ask for decisions, requests a second
 using RestKeys = std::vector<std::tuple<std::string, std::string, bool, double>>;
 
+/// requests in flight at the REST door, and of models by name; 0: any number
+using ConcurrencyTold = std::pair<std::size_t, std::vector<std::pair<std::string, std::size_t>>>;
+
+Concurrency concurrency_of(const ConcurrencyTold& told) {
+  return {told.first > 0 ? told.first : kAnyNumber, told.second};
+}
+
 std::optional<RestConfig> rest_of(const std::string& host, int port, bool allow_arm_override,
                                   const RestKeys& keys, double instrument_requests_per_second,
-                                  const std::array<std::int64_t, 3>& shed_after_ns) {
+                                  const std::array<std::int64_t, 3>& shed_after_ns,
+                                  const ConcurrencyTold& concurrency) {
   if (port < 0) return std::nullopt;
   RestConfig config;
   config.host = host;
@@ -82,6 +90,7 @@ std::optional<RestConfig> rest_of(const std::string& host, int port, bool allow_
   }
   config.instrument_requests_per_second = instrument_requests_per_second;
   config.shed_after_ns = shed_after_ns;
+  config.concurrency = concurrency_of(concurrency);
   return config;
 }
 
@@ -167,7 +176,8 @@ void bind_worker(nb::module_& module) {
              std::int64_t shadow_deadline_ns, bool lock_memory, const std::string& decisions_path,
              bool busy_poll, const std::string& door_path, int rest_port, bool allow_arm_override,
              const RestKeys& rest_keys, double instrument_requests_per_second,
-             const std::array<std::int64_t, 3>& shed_after_ns, const BreakersTold& breakers) {
+             const std::array<std::int64_t, 3>& shed_after_ns, const BreakersTold& breakers,
+             const ConcurrencyTold& concurrency) {
             const WorkerConfig config{journal_folder,
                                       rings_path,
                                       routing_path,
@@ -186,7 +196,7 @@ void bind_worker(nb::module_& module) {
                                       busy_poll,
                                       door_path,
                                       rest_of(host, rest_port, allow_arm_override, rest_keys,
-                                              instrument_requests_per_second, shed_after_ns),
+                                              instrument_requests_per_second, shed_after_ns, concurrency),
                                       breakers_of(breakers)};
             const nb::gil_scoped_release unlocked;
             new (self) Worker(config);
@@ -199,7 +209,8 @@ void bind_worker(nb::module_& module) {
           nb::arg("lock_memory") = false, nb::arg("decisions_path") = "", nb::arg("busy_poll") = false,
           nb::arg("door_path") = "", nb::arg("rest_port") = -1, nb::arg("allow_arm_override") = false,
           nb::arg("rest_keys") = RestKeys(), nb::arg("instrument_requests_per_second") = kNoLimit,
-          nb::arg("shed_after_ns") = RestConfig().shed_after_ns, nb::arg("breakers") = BreakersTold())
+          nb::arg("shed_after_ns") = RestConfig().shed_after_ns, nb::arg("breakers") = BreakersTold(),
+          nb::arg("concurrency") = ConcurrencyTold())
       .def_prop_ro("feed_port", &Worker::port)
       .def_prop_ro("rest_port", &Worker::rest_port)
       .def_prop_ro("recovered", &Worker::recovered)

@@ -37,6 +37,7 @@ struct Counters {
   Counter rest_refused{0};  ///< answered by anything but 200
   Counter rest_unauthorized{0};
   Counter rest_limited{0};      ///< over a key's or an instrument's rate
+  Counter rest_concurrent{0};   ///< refused for too many that waited for an answer at once
   Counter rest_timed_out{0};    ///< connections closed for sending too slowly, or nothing
   Counter rest_turned_away{0};  ///< connections closed for being too many
   Counter feed_connections{0};

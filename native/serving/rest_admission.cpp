@@ -45,6 +45,34 @@ bool RestApi::admitted(const HttpRequest& request, bool infers, Reply& reply) {
   return true;
 }
 
+bool RestApi::has_room(std::int64_t turn_ns, Reply& reply) {
+  if (turn_ns != counted_turn_ns_) {
+    counted_turn_ns_ = turn_ns;
+    asked_in_turn_ = 0;
+    asked_of_model_.fill(0);
+  }
+  if (++asked_in_turn_ <= config_.concurrency.all) return true;
+  add(counters_.rest_concurrent);
+  reply = error(503, "concurrency: expected at most " + std::to_string(config_.concurrency.all) +
+                         " requests in flight at this door, got more");
+  return false;
+}
+
+bool RestApi::model_has_room(std::size_t model, Reply& reply) {
+  if (config_.concurrency.models.empty()) return true;
+  const std::string& name = engine_.plan_of(model)->name;
+  const std::size_t asked = ++asked_of_model_[model];
+  for (const auto& [limited, most] : config_.concurrency.models) {
+    if (limited == name && asked > most) {
+      add(counters_.rest_concurrent);
+      reply = error(503, "concurrency: expected at most " + std::to_string(most) +
+                             " requests in flight of model " + name + ", got more");
+      return false;
+    }
+  }
+  return true;
+}
+
 bool RestApi::inflated(HttpRequest& request, Reply& reply) {
   const std::string& encoding = request.headers.content_encoding;
   if (encoding.empty() || encoding == "identity") return true;

@@ -95,6 +95,7 @@ RestApi::Reply RestApi::respond(HttpRequest& request, const Times& times) {
   }
   Reply refused;
   if (!health && !admitted(request, infers, refused)) return refused;
+  if (infers && !has_room(times.turn_ns, refused)) return refused;
   if (!inflated(request, refused)) return refused;
   if (is({"v2"})) return server();
   if (document) {

@@ -3,9 +3,11 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "serving/engine.hpp"
@@ -23,6 +25,14 @@ struct ApiKey {
   double requests_per_second = kNoLimit;
 };
 
+inline constexpr std::size_t kAnyNumber = std::numeric_limits<std::size_t>::max();
+
+/// Requests for decisions that may wait for their answers at once: those that one turn of the loop finds.
+struct Concurrency {
+  std::size_t all = kAnyNumber;
+  std::vector<std::pair<std::string, std::size_t>> models{};  ///< by name; who is not here has no limit
+};
+
 struct RestConfig {
   std::string host = "127.0.0.1";
   std::uint16_t port = 0;  ///< 0: any free
@@ -33,6 +43,7 @@ struct RestConfig {
   bool allow_arm_override = false;
   std::vector<ApiKey> keys;  ///< none: everyone may
   double instrument_requests_per_second = kNoLimit;
+  Concurrency concurrency{};
   std::array<std::int64_t, 3> shed_after_ns = {1'000'000, 5'000'000,
                                                20'000'000};  ///< shadow, challenger, champion
 };
@@ -55,6 +66,7 @@ class RestApi {
   struct Times {
     std::int64_t read_ns;    ///< monotonic, when its bytes were read
     std::int64_t waited_ns;  ///< for those that were served before it in this turn
+    std::int64_t turn_ns;    ///< monotonic, when this turn began
   };
 
   RestApi(Engine& engine, Holdings& holdings, Counters& counters, const RestConfig& config);
@@ -89,6 +101,9 @@ class RestApi {
   // rest_admission.cpp
   [[nodiscard]] bool admitted(const HttpRequest& request, bool infers, Reply& reply);
   [[nodiscard]] bool inflated(HttpRequest& request, Reply& reply);
+  /// Counts a request for decisions among those of its turn.
+  [[nodiscard]] bool has_room(std::int64_t turn_ns, Reply& reply);
+  [[nodiscard]] bool model_has_room(std::size_t model, Reply& reply);
   // rest_ask.cpp
   [[nodiscard]] InputShape shape_of(std::size_t model) const;
   [[nodiscard]] Reply ask(InferRequest& asked, const HttpRequest& request, const Times& times,
@@ -132,6 +147,9 @@ class RestApi {
   std::string packed_;  ///< and deflated
   std::vector<TokenBucket> key_paces_;
   std::array<TokenBucket, 1024> instrument_paces_{};  ///< by the symbol's hash
+  std::int64_t counted_turn_ns_ = 0;
+  std::size_t asked_in_turn_ = 0;
+  std::array<std::size_t, kMaxModels> asked_of_model_{};  ///< in that turn
   const ApiKey* caller_ = nullptr;
   std::vector<VersionStats> stats_;
 };

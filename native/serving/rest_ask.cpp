@@ -12,6 +12,7 @@ InputShape RestApi::shape_of(std::size_t model) const {
 
 RestApi::Reply RestApi::ask(InferRequest& asked, const HttpRequest& request, const Times& times,
                             InferReply& reply) {
+  if (Reply refused; !model_has_room(asked.model, refused)) return refused;
   asked.rows = body_.rows.data();
   asked.count = body_.count;
   asked.row_floats = body_.rows.size() / body_.count;

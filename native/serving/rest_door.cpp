@@ -145,7 +145,8 @@ void RestDoor::take(Connection& connection, std::string_view bytes, std::int64_t
       return;
     }
     const std::int64_t waited_ns = monotonic_ns() - turn_ns;
-    if (!api_.answer(parser.request(), {read_ns, waited_ns}, connection.out)) leave(connection, read_ns);
+    if (!api_.answer(parser.request(), {read_ns, waited_ns, turn_ns}, connection.out))
+      leave(connection, read_ns);
     parser.next();
     connection.since_ns = read_ns;
   }

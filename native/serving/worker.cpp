@@ -194,6 +194,7 @@ std::map<std::string, std::uint64_t> Worker::counters() {
           {"rest_refused", get(counters_.rest_refused)},
           {"rest_unauthorized", get(counters_.rest_unauthorized)},
           {"rest_limited", get(counters_.rest_limited)},
+          {"rest_concurrent", get(counters_.rest_concurrent)},
           {"rest_timed_out", get(counters_.rest_timed_out)},
           {"rest_turned_away", get(counters_.rest_turned_away)},
           {"feed_connections", get(counters_.feed_connections)},

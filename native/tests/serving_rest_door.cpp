@@ -29,7 +29,7 @@ RestConfig small_limits() {
 }
 
 struct Rest : Bench {
-  Rest() : door(small_limits(), engine, holdings, counters) {
+  explicit Rest(const RestConfig& config = small_limits()) : door(config, engine, holdings, counters) {
     holdings.put(0, 0, sums(1));
     holdings.put(0, 1, sums(2));
     engine.adopt();
@@ -210,6 +210,34 @@ TEST_CASE("tensors that are not the model's are refused before they are read, an
   CHECK(status_of(client.next()) == 400);
   client.send(post(kInfer, tensor(fp32 + R"("shape":[1,4.0],"data":[1,2,3,100000000000000000000])")));
   CHECK(client.next().find("\"data\":[0,0,1e+20]") != std::string_view::npos);
+}
+
+TEST_CASE("requests in flight beyond the door's or the model's limit are refused at once, and counted") {
+  const auto answered = [](const Concurrency& concurrency) {
+    RestConfig config = small_limits();
+    config.concurrency = concurrency;
+    Rest bench(config);
+    Client client(bench);
+    client.send(kDecide + kDecide + kDecide + "GET /v2/health/live HTTP/1.1\r\n\r\n");
+    const std::string all(client.next());
+    CHECK(all.find("\"live\":true") != std::string::npos);  // what asks for no decision does not count
+    CHECK(bench.counters.rest_concurrent.load() == bench.counters.rest_refused.load());
+    client.send(kDecide);
+    CHECK(status_of(client.next()) == 200);  // the others are answered: there is room
+    const std::size_t refused = all.find("HTTP/1.1 503");
+    return std::pair(bench.counters.requests.load(),
+                     refused == std::string::npos ? std::string() : all.substr(refused));
+  };
+  CHECK(answered({}) == std::pair(std::uint64_t{4}, std::string()));
+  const auto [by_door, door_says] = answered({2, {}});
+  CHECK(by_door == 3);
+  CHECK(door_says.find("concurrency: expected at most 2 requests in flight at this door, got more") !=
+        std::string::npos);
+  CHECK(door_says.find("Retry-After: 1") != std::string::npos);
+  const auto [by_model, model_says] = answered({kAnyNumber, {{"other", 1}, {"model", 1}}});
+  CHECK(by_model == 2);
+  CHECK(model_says.find("at most 1 requests in flight of model model") != std::string::npos);
+  CHECK(answered({kAnyNumber, {{"other", 1}}}).first == 4);
 }
 
 TEST_CASE("what is no UTF-8 in a path is no UTF-8 in no answer") {

@@ -10,6 +10,7 @@ from ringcraft.processes.door import Opened, run_door
 
 def serve(settings: Settings, state_dir: Path, stop: Event, opened: Opened) -> None:
     """Serve until `stop` is set."""
+    from serving.doors.in_flight import InFlight
     from serving.doors.websocket_door import serve_websocket
 
     serving = settings.serving
@@ -20,6 +21,7 @@ def serve(settings: Settings, state_dir: Path, stop: Event, opened: Opened) -> N
         stop=stop,
         opened=lambda port: opened(port=port),
         keys=serving.api_keys,
+        in_flight=InFlight(serving.in_flight_max.websocket, serving.model_limits),
     )
 
 

@@ -22,6 +22,7 @@ from data_contracts.settings import ApiKey
 from serving.doors.asking import Asker, Door, RefusedError, Request
 from serving.doors.grpc_messages import MESSAGES, SERVICE
 from serving.doors.grpc_tensors import TensorError, add_outputs, input_rows, wanted_outputs
+from serving.doors.in_flight import InFlight
 from serving.doors.keys import KeyRefusedError, KeyRing, Scope, bearer
 from serving.doors.repository import INPUT, OUTPUT
 from serving.doors.shared_client import Status
@@ -54,8 +55,9 @@ log = structlog.get_logger()
 class InferenceService:
     """The protocol's methods; each takes a request and its context and returns a reply."""
 
-    def __init__(self, state_dir: Path, keys: Sequence[ApiKey] = ()) -> None:
+    def __init__(self, state_dir: Path, keys: Sequence[ApiKey] = (), in_flight: InFlight | None = None) -> None:
         """Serve what the worker of the tier in `state_dir` holds, to those who have one of `keys`."""
+        self._in_flight = in_flight or InFlight()
         self._ring = KeyRing(keys)
         self._asker = Asker(state_dir, Door.GRPC)
         self._tallies = Tallies()
@@ -142,16 +144,16 @@ class InferenceService:
         wanted = wanted_outputs(request)
         rows: NDArray[np.float32] = input_rows(request)
         try:
-            answer = self._asker.ask(
-                Request(
-                    model=request.model_name,
-                    rows=rows,
-                    version=_version(request.model_version),
-                    deadline_s=left_s if left_s is not None and left_s < _DEADLINE_MAX_S else None,
-                    **_parameters(request),
-                )
+            question = Request(
+                model=request.model_name,
+                rows=rows,
+                version=_version(request.model_version),
+                deadline_s=left_s if left_s is not None and left_s < _DEADLINE_MAX_S else None,
+                **_parameters(request),
             )
-        except RefusedError:
+            with self._in_flight.one(request.model_name):
+                answer = self._asker.ask(question)
+        except (RefusedError, KeyRefusedError):
             self._tallies.failed(request.model_name, time.monotonic_ns() - started_ns)
             raise
         reply = MESSAGES["ModelInferResponse"](
@@ -210,6 +212,7 @@ def serve_grpc(
     stop: threading.Event,
     opened: Callable[[int], None],
     keys: Sequence[ApiKey] = (),
+    in_flight: InFlight | None = None,
 ) -> None:
     """Serve until `stop` is set.
 
@@ -220,13 +223,14 @@ def serve_grpc(
         stop: ends it; calls under way have a second.
         opened: told the port.
         keys: who may ask; none: everybody.
+        in_flight: counts questions and refuses too many; none: any number, THREADS of them at once.
 
     Raises:
         UsageError: the port cannot be had.
     """
     options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", _MESSAGE_BYTES)]
     server = grpc.server(ThreadPoolExecutor(THREADS, thread_name_prefix="grpc"), options=options)
-    server.add_generic_rpc_handlers((InferenceService(state_dir, keys).handler(),))
+    server.add_generic_rpc_handlers((InferenceService(state_dir, keys, in_flight).handler(),))
     try:
         taken = server.add_insecure_port(f"{host}:{port}")
     except RuntimeError as error:

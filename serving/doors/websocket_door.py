@@ -24,6 +24,7 @@ from market_data.publish import EVENTS, Feed
 from serving.doors.asking import Asker, Door, RefusedError
 from serving.doors.decision_log import DecisionLog, Entry, LogReader, Missed
 from serving.doors.decisions import DecisionFeed
+from serving.doors.in_flight import InFlight
 from serving.doors.json_requests import answer_to, reading, request_of
 from serving.doors.keys import KeyRefusedError, KeyRing, Scope, bearer
 from serving.doors.websocket_messages import (
@@ -59,6 +60,7 @@ def serve_websocket(
     stop: threading.Event,
     opened: Callable[[int], None],
     keys: Sequence[ApiKey] = (),
+    in_flight: InFlight | None = None,
 ) -> None:
     """Serve until `stop` is set.
 
@@ -69,18 +71,23 @@ def serve_websocket(
         stop: ends it.
         opened: told the port.
         keys: who may ask; none: everybody.
+        in_flight: counts questions and refuses too many; none: any number.
 
     Raises:
         UsageError: the port cannot be had.
     """
-    asyncio.run(WebSocketDoor(state_dir, feed_host=host, keys=keys).run(host, port, stop, opened))
+    door = WebSocketDoor(state_dir, feed_host=host, keys=keys, in_flight=in_flight)
+    asyncio.run(door.run(host, port, stop, opened))
 
 
 class WebSocketDoor:
     """Everything that its connections share."""
 
-    def __init__(self, state_dir: Path, *, feed_host: str, keys: Sequence[ApiKey] = ()) -> None:
+    def __init__(
+        self, state_dir: Path, *, feed_host: str, keys: Sequence[ApiKey] = (), in_flight: InFlight | None = None
+    ) -> None:
         """Serve what the worker of the tier in `state_dir` decides; it takes feeds on `feed_host`."""
+        self._in_flight = in_flight or InFlight()
         self.ring = KeyRing(keys)
         self._state_dir = state_dir
         self._feed_host = "127.0.0.1" if feed_host == "0.0.0.0" else feed_host  # noqa: S104  every address has this one
@@ -148,7 +155,10 @@ class WebSocketDoor:
 
     async def ask(self, message: AskMessage) -> dict[str, Any]:
         """Return the answer to a question."""
-        return answer_to(message, await self.off_loop(self._asker.ask, request_of(message)))
+        question = request_of(message)
+        # Before the thread that it would have to wait for.
+        with self._in_flight.one(message.model):
+            return answer_to(message, await self.off_loop(self._asker.ask, question))
 
     def reader(self, after: int | None) -> LogReader:
         """Return a subscriber's place in the log."""
