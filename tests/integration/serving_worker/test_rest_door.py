@@ -279,3 +279,26 @@ def test_keys_scopes_and_rates_hold_and_say_so(tmp_path: Path) -> None:
         counters = running.status().counters
     assert counters["rest_limited"] == len(limited)
     assert counters["rest_unauthorized"] == 3
+
+
+def test_requests_in_flight_beyond_the_limit_are_refused_at_once(tmp_path: Path) -> None:
+    version = write_version(tmp_path / "1", linear_graph)
+    body = json.dumps({"model": MODEL, "features": [0.0] * WIDTH})
+    asked = f"POST /v1/decide HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+    with tier(tmp_path / "tier", in_flight_max="{ rest = 2 }") as running:
+        running.show(lineup({1: version}))
+        running.beat()
+        running.routing.publish([ab_route(challenger_version=0)])
+        running.start()
+        said = b""
+        with socket.create_connection(("127.0.0.1", running.status().rest_port), timeout=10) as link:
+            link.sendall(5 * asked)
+            while said.count(b"HTTP/1.1 ") < 5:
+                part = link.recv(65_536)
+                assert part, said
+                said += part
+        running.stop()
+        counters = running.status().counters
+    assert [said.count(b"HTTP/1.1 %d" % status) for status in (200, 503)] == [2, 3]
+    assert said.count(b"at most 2 requests in flight at this door") == 3
+    assert (counters["rest_concurrent"], counters["requests"]) == (3, 2)
