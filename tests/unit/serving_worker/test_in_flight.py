@@ -1,5 +1,6 @@
 """Questions in flight at a door."""
 
+import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import grpc
 import numpy as np
 import pytest
 from test_door_keys import served
+from websockets.sync.client import connect
 
 from data_contracts.errors import UsageError
 from data_contracts.settings import load_settings
@@ -17,6 +19,7 @@ from serving.doors.grpc_messages import MESSAGES, SERVICE
 from serving.doors.in_flight import InFlight
 from serving.doors.keys import KeyRefusedError
 from serving.doors.shared_client import Status
+from serving.doors.websocket_door import serve_websocket
 from serving.told import told_protection
 
 
@@ -44,7 +47,8 @@ def test_settings_say_how_many() -> None:
         load_settings(serving={"in_flight_max": {"grpc": 17}})
 
 
-def test_grpc_refuses_at_once_what_is_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def held_question(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
+    """Have a door's questions wait: give what says that one is asked, and what ends it."""
     asked, answered = threading.Event(), threading.Event()
 
     def ask(_self: Asker, _request: Request) -> Any:
@@ -53,6 +57,11 @@ def test_grpc_refuses_at_once_what_is_too_much(tmp_path: Path, monkeypatch: pyte
         raise RefusedError(Status.NOT_READY, "no worker")
 
     monkeypatch.setattr(Asker, "ask", ask)
+    return asked, answered
+
+
+def test_grpc_refuses_at_once_what_is_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, answered = held_question(monkeypatch)
     request = MESSAGES["ModelInferRequest"](model_name="m")
     tensor = request.inputs.add(name="features", datatype="FP32", shape=[1, 2])
     tensor.contents.fp32_contents.extend(np.zeros(2))
@@ -71,3 +80,18 @@ def test_grpc_refuses_at_once_what_is_too_much(tmp_path: Path, monkeypatch: pyte
         assert refused.value.details() == "concurrency: expected at most 1 requests in flight at this door, got more"
         answered.set()
         assert first.exception().code() == grpc.StatusCode.UNAVAILABLE
+
+
+def test_websocket_says_which_question_was_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, answered = held_question(monkeypatch)
+    with served(serve_websocket, tmp_path, keys=(), in_flight=InFlight(None, {"m": 1})) as (port,):
+        address = f"ws://127.0.0.1:{port}"
+        with connect(address) as first, connect(address) as second:
+            first.send(json.dumps({"op": "ask", "model": "m", "rows": [[0.0, 1.0]], "id": 1}))
+            assert asked.wait(20)
+            second.send(json.dumps({"op": "ask", "model": "m", "rows": [[0.0, 1.0]], "id": 2}))
+            said = json.loads(second.recv(10))
+            assert (said["op"], said["id"], said["refused"]) == ("error", 2, "resource_exhausted")
+            assert said["error"] == "concurrency: expected at most 1 requests in flight of model m, got more"
+            answered.set()
+            assert json.loads(first.recv(10))["error"] == "no worker"
