@@ -36,6 +36,7 @@ class Phase(IntEnum):
     AB = 2
     BAKE = 3
     PAUSED = 4
+    BAKE_PAUSED = 5
 
 
 class AbstainReason(IntEnum):

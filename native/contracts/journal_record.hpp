@@ -17,7 +17,7 @@ enum class RecordType : std::uint8_t {
 
 enum class Arm : std::uint8_t { kChampion = 0, kChallenger = 1, kShadow = 2, kNone = 255 };
 
-enum class Phase : std::uint8_t { kIdle = 0, kShadow = 1, kAb = 2, kBake = 3, kPaused = 4 };
+enum class Phase : std::uint8_t { kIdle = 0, kShadow = 1, kAb = 2, kBake = 3, kPaused = 4, kBakePaused = 5 };
 
 enum class AbstainReason : std::uint8_t {
   kNone = 0,  ///< not an abstention: the number may be acted on (flat included)

@@ -107,7 +107,8 @@ Engine::Routed Engine::route(const ModelState& state, const Draw& draw) const no
   if (challenger) {
     return {Arm::kChallenger, route.challenger_version, route.challenger_slot, share, overridden, key.by};
   }
-  const bool standing_in = phase == Phase::kBake && ready && !overridden && breaker_limits_.stand_in &&
+  const bool baking = phase == Phase::kBake || phase == Phase::kBakePaused;
+  const bool standing_in = baking && ready && !overridden && breaker_limits_.stand_in &&
                            breakers_.open(route.model, route.champion_slot, route.champion_version) &&
                            !breakers_.open(route.model, route.challenger_slot, route.challenger_version);
   if (standing_in) {

@@ -56,9 +56,9 @@ class HardLimits {
     rollout_id_ = rollout_id;
   }
 
-  /// Learns from a phase who is on trial; a paused rollout keeps whom it had.
+  /// Learns from a phase who is on trial; a paused challenger's rollout keeps whom it had.
   void adopt(Phase phase) noexcept {
-    if (phase == Phase::kBake) {
+    if (phase == Phase::kBake || phase == Phase::kBakePaused) {
       trial_ = Arm::kChampion;
     } else if (phase != Phase::kPaused) {
       trial_ = Arm::kChallenger;

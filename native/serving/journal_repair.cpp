@@ -70,7 +70,7 @@ class Ledger {
  private:
   void take_epoch(const EpochRecord& record) {
     epochs_[{record.model, static_cast<std::uint32_t>(record.epoch)}] = record;
-    if (record.phase == Phase::kBake) {
+    if (record.phase == Phase::kBake || record.phase == Phase::kBakePaused) {
       bakes_.insert(record.rollout_id);
     }
     result.next_decision_id = std::max(result.next_decision_id, record.next_decision_id);

@@ -70,6 +70,20 @@ TEST_CASE("a new champion that fails is taken off in the bake, and its control a
   CHECK(last.arm == Arm::kChampion);
 }
 
+TEST_CASE("whoever asks for the control is not given it while the bake is paused") {
+  Bench bench;
+  Route paused = bake_route();
+  paused.phase = static_cast<std::uint8_t>(Phase::kBakePaused);
+  bench.routing.publish({paused});
+  bench.engine.begin_feed({{{"A:B", 0.1, 60'000'000'000, "USD", 1.0}}, "", Arm::kChallenger});
+  bench.engine.on_event(event_at(0), monotonic_ns());
+  const auto decisions = bench.records<DecisionRecord>(RecordType::kDecision);
+  REQUIRE(decisions.size() == 1);
+  CHECK(decisions[0].overridden == 1);
+  CHECK(decisions[0].arm == Arm::kChampion);
+  CHECK(decisions[0].version == 2);
+}
+
 TEST_CASE("a bake that a limit ended stays ended, without a controller, while paused, and after a restart") {
   Bench bench;
   Resumption resumption;

@@ -49,6 +49,9 @@ TEST_CASE("in a bake the champion is on trial, and its control's scores say whet
   CHECK(limits.answered(Arm::kChampion, AbstainReason::kNone, true, 10, 5));
   limits.begin(2, {});
   CHECK(limits.trial() == Arm::kChallenger);
+  limits.adopt(Phase::kBakePaused);  // what was paused before anybody took it up
+  CHECK(limits.trial() == Arm::kChampion);
+  limits.begin(3, {});
   limits.adopt(Phase::kAb);
   for (int i = 0; i < 9; ++i) {
     CHECK_FALSE(limits.answered(Arm::kChallenger, AbstainReason::kNone, true, 10, 64));

@@ -182,7 +182,7 @@ def route_of(desk: Desk, ready: Mapping[int, int], salt: int, *, begun: Collecti
         route |= {"rollout_id": rollout.rollout_id, "step": rollout.step}
         route |= {"champion_version": state.champion or 0, "challenger_version": other}
         judged = champion is not None and other in ready and not rollout.paused
-        phase, share = _phase(desk) if judged else (Phase.PAUSED, 0.0)
+        phase, share = _phase(desk, paused=not judged)
         route |= {"phase": int(phase), "share_bps": round(share * 10_000)}
         route |= {"challenger_slot": ready.get(other, NO_SLOT)}
     taken = (champion, route.get("challenger_version"))
@@ -196,10 +196,13 @@ def route_of(desk: Desk, ready: Mapping[int, int], salt: int, *, begun: Collecti
     )
 
 
-def _phase(desk: Desk) -> tuple[Phase, float]:
+def _phase(desk: Desk, *, paused: bool) -> tuple[Phase, float]:
     rollout = desk.state.rollout
     if rollout is not None and rollout.kind == "bake":
-        return Phase.BAKE, 0.0
+        # Named apart: whoever reads a journal that begins with a pause must know who is on trial.
+        return Phase.BAKE_PAUSED if paused else Phase.BAKE, 0.0
+    if paused:
+        return Phase.PAUSED, 0.0
     return (Phase.AB, desk.share) if desk.share else (Phase.SHADOW, 0.0)
 
 

@@ -23,6 +23,8 @@ from serving.rollout.watching import Watching
 FAILURES: Final = frozenset({int(AbstainReason.BAD_OUTPUT), int(AbstainReason.MODEL_FAILED)})
 _ANSWERS: Final = FAILURES | {int(AbstainReason.NONE)}
 _JUDGED: Final = frozenset({int(Phase.SHADOW), int(Phase.AB), int(Phase.BAKE)})
+_BAKE: Final = frozenset({int(Phase.BAKE), int(Phase.BAKE_PAUSED)})
+_PAUSED: Final = frozenset({int(Phase.PAUSED), int(Phase.BAKE_PAUSED)})
 _AB: Final = int(Phase.AB)
 _SHADOW_ARM: Final = int(Arm.SHADOW)
 _OK: Final = int(MarkoutStatus.OK)
@@ -41,7 +43,7 @@ class RolloutFold:
         self.realised_watermark_ns = int(policy.outcomes.realised_watermark_seconds * 1e9)
         self.by_realised = bool(epoch.rollout_id) and policy.guardrails.pnl.outcome == "realised"
         """What the live arm earned is what the trading system posts."""
-        bake = epoch.phase == Phase.BAKE
+        bake = epoch.phase in _BAKE
         self.kind: Kind = "bake" if bake else "challenger"
         self.version, self.control = (epoch.champion, epoch.challenger) if bake else (epoch.challenger, epoch.champion)
         self.judged_arm = int(Arm.CHAMPION if bake else Arm.CHALLENGER)
@@ -164,7 +166,7 @@ class RolloutFold:
 
     def route(self, epoch: EpochRow) -> None:
         """Take note that routing goes on, paused or not; where it was paused, it is judged again from here."""
-        paused = epoch.phase == Phase.PAUSED
+        paused = epoch.phase in _PAUSED
         if paused != self.state.paused:
             self.state = msgspec.structs.replace(self.state, paused=paused)
 

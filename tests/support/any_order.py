@@ -21,7 +21,7 @@ from serving.rollout.desk_state import copy_of
 from serving.rollout.fold import JournalFold
 from serving.rollout.policies import policies_beside
 from support.crashes import HandPreparer, Killed, Killer
-from support.journals import Answer, SyntheticWorker, World
+from support.journals import BAKING, Answer, SyntheticWorker, World
 from support.tier import MODEL, MemoryTable, Tier
 
 GOOD, FAILING, LATE, BROKEN, LOSING, TAMPERED, UNLOADABLE = (1, 2, 3), 4, 5, 6, 7, 8, 9
@@ -189,7 +189,7 @@ class HandTier(Tier):
         move = float(random.standard_t(4))
         route = self.worker.route
         judged, control = route["challenger"], route["champion"]
-        if route["phase"] == 3:
+        if route["phase"] in BAKING:
             judged, control = control, judged
         earned = float("nan") if BROKEN in (judged, control) else move - 0.1
         buy = -400.0 if LOSING in (judged, control) and route["share_bps"] else earned

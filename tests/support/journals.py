@@ -13,6 +13,7 @@ from native._native import crc32c
 MS = 1_000_000
 HORIZON_NS = 1_000 * MS
 SPACING_NS = 200 * MS
+BAKING = (Phase.BAKE, Phase.BAKE_PAUSED)
 
 
 class JournalWriter:
@@ -125,7 +126,7 @@ class SyntheticWorker:
         route, world = self.route, self.draw(self.random, self.decision_id)
         to_challenger = self.random.integers(10_000) < route["share_bps"]
         answers = {Arm.CHAMPION: world.champion, Arm.CHALLENGER: world.challenger}
-        if route["phase"] == Phase.BAKE:  # the judged version is champion now, the control in the other's place
+        if route["phase"] in BAKING:  # the judged version is champion now, the control in the other's place
             answers = {Arm.CHAMPION: world.challenger, Arm.CHALLENGER: world.champion}
         arm = Arm.CHALLENGER if to_challenger else Arm.CHAMPION
         versions = {Arm.CHAMPION: route["champion"], Arm.CHALLENGER: route["challenger"]}

@@ -20,7 +20,7 @@ from native._native import Route
 from registry.memory import MemoryRegistry
 from serving.controller.controller import Controller
 from serving.lineup import LINEUP_FILE, Lineup, SlotStatus, WorkerStatus, read_whole, write_whole
-from support.journals import SyntheticWorker, World
+from support.journals import BAKING, SyntheticWorker, World
 
 MODEL = "m"
 
@@ -148,7 +148,7 @@ class Tier:
 
     def _judged(self) -> int:
         route = self.worker.route
-        return route["champion"] if route["phase"] == 3 else (route["challenger"] or route["champion"])
+        return route["champion"] if route["phase"] in BAKING else (route["challenger"] or route["champion"])
 
     def _work(self, decisions: int) -> None:
         self._hold_ready()

@@ -20,6 +20,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from support.any_order import SOUND, VERSIONS, HandTier, whole
+from support.journals import BAKING
 from support.tier import MODEL
 
 from data_contracts.journal import Phase, RecordType, TripKind
@@ -139,7 +140,7 @@ class AnyInterleaving(RuleBasedStateMachine):
     @rule(kind=st.sampled_from([TripKind.JOURNAL_DROPS, TripKind.LATE_OR_FAILED]))
     def worker_trips(self, kind: TripKind) -> None:
         worker = self.tier.worker
-        baking = worker.route["phase"] == Phase.BAKE
+        baking = worker.route["phase"] in BAKING
         worker.writer.add(
             RecordType.TRIP,
             decision_id=worker.decision_id,
@@ -291,7 +292,8 @@ class AnyInterleaving(RuleBasedStateMachine):
             assert tier.route.champion_version == state.champion
         if rollout is not None and rollout.live:
             assert tier.route.rollout_id == rollout.rollout_id
-            assert (tier.route.phase == Phase.PAUSED) == bool(rollout.paused)
+            assert (tier.route.phase in (Phase.PAUSED, Phase.BAKE_PAUSED)) == bool(rollout.paused)
+            assert (tier.route.phase in BAKING) == (rollout.kind == "bake")
             if rollout.kind == "challenger":
                 assert tier.status_of(rollout.version) == tier.desk.status
         for alias, version in aliases.items():

@@ -80,3 +80,21 @@ def test_epochs_of_a_tier_that_was_stopped_go_on_from_the_journals_last(tmp_path
     tier.restart_controller()
     tier.until(lambda: bool(tier.table.routes))
     assert tier.table.epoch > last
+
+
+def test_bake_that_was_paused_before_a_worker_took_it_up_is_judged_as_a_bake(tmp_path: Path) -> None:
+    """Its first epoch in the journal is a pause, and the version on trial is the one that acts."""
+    tier = in_shadow(tmp_path)
+    commands = ControllerCommands(tier.controller)
+    assert commands.promote(MODEL, dry_run=False, why="so", who="me").done
+    assert commands.pause(MODEL, dry_run=False, why="wait", who="me").done
+    bake = tier.desk.state.rollout
+    assert (bake.kind, bake.version, bake.control) == ("bake", 2, 1)
+    tier.turn(decisions=10)
+    assert tier.route.phase == Phase.BAKE_PAUSED
+    assert commands.resume(MODEL, dry_run=False, why="on", who="me").done
+    tier.until(lambda: tier.desk.state.rollout is None, decisions=30)
+    judged = tier.controller.fold.models[0].rollouts[bake.rollout_id]
+    assert (judged.kind, judged.version, judged.control) == ("bake", 2, 1)
+    assert tier.status_of(2) == "champion"
+    assert tier.ended()[-1][:3] == (bake.rollout_id, 2, "promoted")
