@@ -12,7 +12,6 @@ NATIVE := $(shell find native -name '*.cpp' -o -name '*.hpp' -o -name '*.in' -o 
 CXX_FILES = $(shell git ls-files 'native/*.cpp' 'native/*.hpp')
 SANITIZED := build/native-sanitize
 THREADS := build/native-threads
-FUZZ := build/fuzz
 FUZZERS := books bus capture dbn feed http infer inflate itch50 levels moldudp64 onnx
 PEERS ?= granian mlserver bentoml litserve ray mlflow
 # Each fuzzer's time in `make fuzz`; `make test` gives each three seconds.
@@ -66,33 +65,26 @@ $(STAMPS)/test-packages: $(STAMPS)/python
 	$(call debian,doctest-dev chromium postgresql redis-server victoria-metrics clang libclang-rt-dev)
 	@touch $@
 
+# One build for both: gcc has no libFuzzer, so it is clang's.
 $(SANITIZED)/native_tests: $(STAMPS)/dependencies $(STAMPS)/test-packages $(NATIVE)
-	@echo "building the native tests with AddressSanitizer and UndefinedBehaviorSanitizer"
-	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S native -B $(SANITIZED) -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
-	  -DRINGCRAFT_TESTS=ON -DRINGCRAFT_SANITIZE=ON -DRINGCRAFT_PYTHON=OFF >/dev/null
-	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build $(SANITIZED)
-	@touch $@
-
-# gcc has no libFuzzer: the decoders are built with clang for this.
-$(FUZZ)/fuzz_corpus: $(STAMPS)/dependencies $(STAMPS)/test-packages $(NATIVE)
-	@echo "building the fuzzers"
-	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake --fresh -S native -B $(FUZZ) -G Ninja -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=RelWithDebInfo \
-	  -DRINGCRAFT_FUZZ=ON -DRINGCRAFT_SANITIZE=ON -DRINGCRAFT_PYTHON=OFF >/dev/null
-	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build $(FUZZ) --target fuzzers
+	@echo "building native tests and fuzzers with AddressSanitizer and UndefinedBehaviorSanitizer"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake --fresh -S native -B $(SANITIZED) -G Ninja -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ \
+	  -DCMAKE_BUILD_TYPE=RelWithDebInfo -DRINGCRAFT_TESTS=ON -DRINGCRAFT_FUZZ=ON -DRINGCRAFT_SANITIZE=ON -DRINGCRAFT_PYTHON=OFF >/dev/null
+	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build $(SANITIZED) --target native_tests fuzzers
 	@touch $@
 
 # $(call fuzz,SECONDS): every decoder, from a corpus that a seed made; an input that breaks one stays beside it.
 define fuzz
-	@$(FUZZ)/fuzz_corpus $(FUZZ)/corpus
+	@$(SANITIZED)/fuzz_corpus $(SANITIZED)/corpus
 	@for name in $(FUZZERS); do echo "fuzzing $$name for $(1) s"; \
-	  $(FUZZ)/fuzz_$$name -max_total_time=$(1) -max_len=16384 -timeout=20 -verbosity=0 -artifact_prefix=$(FUZZ)/$$name- \
-	    $(FUZZ)/corpus/$$name >$(FUZZ)/$$name.log 2>&1 || { cat $(FUZZ)/$$name.log; exit 1; }; done
+	  $(SANITIZED)/fuzz_$$name -max_total_time=$(1) -max_len=16384 -timeout=20 -verbosity=0 -artifact_prefix=$(SANITIZED)/$$name- \
+	    $(SANITIZED)/corpus/$$name >$(SANITIZED)/$$name.log 2>&1 || { cat $(SANITIZED)/$$name.log; exit 1; }; done
 endef
 
-fuzz: $(FUZZ)/fuzz_corpus ## the decoders under libFuzzer, SECONDS_EACH=600 each
+fuzz: $(SANITIZED)/native_tests ## the decoders under libFuzzer, SECONDS_EACH=600 each
 	$(call fuzz,$(SECONDS_EACH))
 
-test: setup $(SANITIZED)/native_tests $(FUZZ)/fuzz_corpus ## native tests under sanitizers, then everything else
+test: setup $(SANITIZED)/native_tests ## native tests under sanitizers, then everything else
 	library="$$($(BIN)/python -c 'from native import onnxruntime_library; print(onnxruntime_library())')"; \
 	  RINGCRAFT_ONNXRUNTIME="$$library" $(SANITIZED)/native_tests
 	$(call fuzz,3)
