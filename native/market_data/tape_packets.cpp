@@ -141,7 +141,8 @@ PacketWriter::Copy PacketWriter::suffer(std::uint64_t time_ns, std::uint8_t line
     if (((std::uint32_t{fault.lines} >> line) & 1U) == 0 || time_ns < fault.start_ns ||
         time_ns >= fault.end_ns)
       continue;
-    const auto amount_ns = static_cast<std::uint64_t>(fault.amount * 1e3);
+    // Of a skew it may be negative, and is not asked for here.
+    const auto amount_ns = [&fault] { return static_cast<std::uint64_t>(fault.amount * 1e3); };
     switch (fault.kind) {
       case FaultKind::kGap:
         if (static_cast<double>(gone_[i][line]) >= fault.amount) continue;
@@ -157,11 +158,11 @@ PacketWriter::Copy PacketWriter::suffer(std::uint64_t time_ns, std::uint8_t line
       case FaultKind::kDuplicate:
         if (random_.uniform() > fault.share) continue;
         copy.twice = true;
-        copy.second_ns = amount_ns;
+        copy.second_ns = amount_ns();
         break;
       case FaultKind::kReorder:
         if (random_.uniform() > fault.share) continue;
-        copy.late_ns += amount_ns;
+        copy.late_ns += amount_ns();
         break;
       case FaultKind::kHold:
         copy.not_before_ns = std::max(copy.not_before_ns, fault.end_ns);

@@ -153,7 +153,8 @@ TEST_CASE("bytes that are no request are refused with their status, and the conn
   };
   Rest bench;
   for (const auto& [bytes, status] : wrong) {
-    CAPTURE(bytes.substr(0, 60));
+    const std::string begin = bytes.substr(0, 60);
+    CAPTURE(begin);
     Client client(bench);
     client.send(bytes);
     const std::string said = client.rest();
