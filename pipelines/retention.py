@@ -14,7 +14,9 @@ from prefect.cache_policies import NO_CACHE
 from data_contracts.errors import UsageError
 from pipelines import artifacts
 from pipelines.steps.publish import BUILD_TAG
+from pipelines.temporary_server import tie_temporary_server
 
+tie_temporary_server()
 SAFE_STATUS: Final = frozenset(("checking", "shadow", "champion"))
 """Of ringcraft.status: a version that the tier holds, whatever the aliases say; ab:<share> is another."""
 _STATUS_TAG: Final = "ringcraft.status"

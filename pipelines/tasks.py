@@ -28,10 +28,12 @@ from pipelines.steps import tune as tuning
 from pipelines.steps.publish import Published, publish_once
 from pipelines.steps.table_contract import hold_rows_to_contract
 from pipelines.steps.version import build_version, evidence_files
+from pipelines.temporary_server import tie_temporary_server
 from registry.port import ModelRegistry
 
 LEARNERS: Final = "ringcraft-learners"
 """Prefect's global concurrency limit on steps that learn; where none of that name is set, none holds."""
+tie_temporary_server()
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 

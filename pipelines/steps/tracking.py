@@ -10,6 +10,7 @@ import msgspec
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.tracking import MlflowClient
 
+from data_contracts.errors import RegistryError
 from data_contracts.expectations import ContractReport
 from data_contracts.manifest import Manifest
 from data_contracts.quarantine import as_html
@@ -18,6 +19,7 @@ from pipelines.identity import PLACES
 from pipelines.request import TrainRequest
 from pipelines.steps.publish import BUILD_TAG
 from pipelines.steps.tune import Tuned
+from registry.mlflow_errors import said_plainly
 
 
 class Run:
@@ -31,10 +33,17 @@ class Run:
             family: of which a run keeps the answer.
             build: key of the run.
             what: was done; a run that is taken up is named after what is done now.
+
+        Raises:
+            RegistryUnavailableError: MLflow does not answer; here as in every other method.
+            RegistryError: it refuses.
         """
+        self._uri = request.mlflow_uri or ""
         self._client = MlflowClient(request.mlflow_uri) if request.mlflow_uri else None
         self.id: str | None = None
-        if self._client is not None:
+        if self._client is None:
+            return
+        with said_plainly(self._uri):
             experiment = _experiment(self._client, request.experiment)
             left = self._client.search_runs([experiment], f"tags.`{BUILD_TAG}` = '{build}'", max_results=1)
             name, tags = f"{what} {request.model} {family}", {BUILD_TAG: build}
@@ -57,12 +66,13 @@ class Run:
         if manifest is not None:
             params |= {"threshold": manifest.rule.threshold, "feature_set": manifest.feature_set}
             tags["ringcraft.source_commit"], numbers = manifest.source_commit, _numbers(manifest)
-        self._client.log_batch(
-            self.id,
-            metrics=[Metric(name, value, 0, 0) for name, value in numbers.items()],
-            params=[Param(name, str(value)[:500]) for name, value in params.items()],
-            tags=[RunTag(name, value) for name, value in tags.items()],
-        )
+        with said_plainly(self._uri):
+            self._client.log_batch(
+                self.id,
+                metrics=[Metric(name, value, 0, 0) for name, value in numbers.items()],
+                params=[Param(name, str(value)[:500]) for name, value in params.items()],
+                tags=[RunTag(name, value) for name, value in tags.items()],
+            )
 
     def keep(self, files: Mapping[str, bytes], work: Path) -> None:
         """Upload `files` by name under evidence/, by way of a folder under `work`."""
@@ -72,12 +82,14 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             (folder / name).write_bytes(content)
-        self._client.log_artifacts(self.id, str(folder), "evidence")
+        with said_plainly(self._uri):
+            self._client.log_artifacts(self.id, str(folder), "evidence")
 
     def end(self, *, failed: bool = False) -> None:
         """Close the run."""
         if self._client is not None and self.id is not None:
-            self._client.set_terminated(self.id, "FAILED" if failed else "FINISHED")
+            with said_plainly(self._uri):
+                self._client.set_terminated(self.id, "FAILED" if failed else "FINISHED")
 
 
 @contextmanager
@@ -86,8 +98,11 @@ def run(request: TrainRequest, family: str, build: str, *, what: str = "train") 
     begun = Run(request, family, build, what=what)
     try:
         yield begun
-    except Exception:
-        begun.end(failed=True)
+    except Exception as error:
+        try:
+            begun.end(failed=True)
+        except RegistryError as second:  # often of the same cause: what came first is what to be told
+            error.add_note(f"the run {begun.id} could not be closed either: {second}")
         raise
     begun.end()
 

@@ -1,13 +1,12 @@
 """kill -9 in the middle of publishing, and the same command again: one version, one run, nothing learnt twice."""
 
-import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from support.cli import ROOT, about, environment
+from support.cli import ROOT, about, environment, wait_for
 
 from market_data.simulator import simulate
 from registry.mlflow_registry import MlflowRegistry
@@ -26,13 +25,11 @@ def test_training_killed_while_it_publishes_makes_one_version(mlflow_uri: str, t
 
     def train(when: str) -> tuple[int, str]:
         command = [sys.executable, "-m", "support.dying_training", mlflow_uri, str(tmp_path), str(recording), when]
-        # Into a file: the Prefect server that a killed flow leaves behind would keep a pipe open.
         with (tmp_path / f"{when}.log").open("wb") as log:
             done = subprocess.run(
                 command, stdout=log, stderr=log, timeout=280, env=environment() | {"PYTHONPATH": paths}
             )
-        for left in about(tmp_path):  # the killed flow's own Prefect server
-            os.kill(left, signal.SIGTERM)
+        wait_for(lambda: not about(tmp_path), "the killed flow's own Prefect server to end", timeout_s=10)
         return done.returncode, (tmp_path / f"{when}.log").read_text()
 
     assert train("files-are-there")[0] == -signal.SIGKILL
