@@ -4,6 +4,9 @@ Everything runs in one thread on one core. A figure is the median over ROUNDS of
 that of the rounds' ratios. Windows come in two ways: as a stream, where each is the one before moved on by a vector,
 and afresh, where no two have anything in common. What a model does once its answer is out (`Model.settle`) is left out
 of the first and counted in the rows that say "and what follows".
+
+A carried state is another mode: one step of it is held against the window that moves on, from the same weights, which
+answers something else, and against ONNX Runtime over a sequence of one vector: the same arithmetic, nothing carried.
 """
 
 import os
@@ -21,7 +24,7 @@ from numpy.typing import NDArray
 from benchmarks import engine_graphs as graphs
 from benchmarks.report import percentile_row, ratio
 from native import onnxruntime_library
-from native._native import Model, OnnxModel, load_kernel
+from native._native import Model, OnnxModel, load_kernel, load_stream
 
 WIDTH: Final = 40
 """Features of the nets of the book: ten levels of price and size on either side."""
@@ -90,10 +93,26 @@ CASES: Final = (
 )  # fmt: skip
 
 
+class Carried(NamedTuple):
+    """LSTM layers whose state is carried, and the window that they are held against."""
+
+    name: str
+    window: int
+    width: int
+    hidden: tuple[int, ...]
+
+
+CARRIED: Final = (
+    Carried("LSTM 16, hidden 32", 16, 16, (32,)),
+    Carried("LSTM 100, 2 x 100", 50, 100, (100, 100)),
+)
+
+
 def run() -> list[dict[str, Any]]:
     """Measure every case; write the plot to PLOT."""
     with tempfile.TemporaryDirectory() as folder, _one_core():
         rows = [row for index, case in enumerate(CASES) for row in _measure(case, Path(folder) / f"{index}.onnx")]
+        rows += [row for case in CARRIED for row in _measure_carried(case, Path(folder))]
     _plot(rows)
     return rows
 
@@ -129,6 +148,30 @@ def _measure(case: Case, path: Path) -> list[dict[str, Any]]:
     if case.p99_goal_us:
         p99s = [float(ours[1]) for ours, _ in quantiles]
         results.append(percentile_row(name, p99s, goal=case.p99_goal_us, unit="us p99"))
+    return results
+
+
+def _measure_carried(case: Carried, folder: Path) -> list[dict[str, Any]]:
+    name, window, width, hidden = case
+    open_path, window_path = str(folder / "steps.onnx"), str(folder / "window.onnx")
+    onnx.save(graphs.lstm(None, width, hidden), open_path)
+    onnx.save(graphs.lstm(window, width, hidden), window_path)
+    carried, reference = load_stream(open_path, 1), OnnxModel(open_path, onnxruntime_library(), stream=True)
+    sliding = load_kernel(window_path)
+    vectors, windows = _rows(carried, streamed=False), _rows(sliding, streamed=True)
+    np.testing.assert_allclose(carried.predict(vectors), reference.answers_along(vectors), rtol=0, atol=1e-4)
+    taken: dict[tuple[str, bool], list[tuple[float, float]]] = {}
+    for _ in range(ROUNDS):
+        for settling in (False, True):
+            step, _ = _quantiles_us(carried, vectors, 0, settling=settling)
+            window_us, _ = _quantiles_us(sliding, windows, 2 * window, settling=settling)
+            once_us, _ = _quantiles_us(reference, vectors, 0)
+            taken.setdefault((f"{sliding.tier}, window {window}", settling), []).append((float(step), float(window_us)))
+            taken.setdefault(("onnxruntime, one step", settling), []).append((float(step), float(once_us)))
+    results = []
+    for (peer, settling), pairs in taken.items():
+        said = f"{name}, a step of {carried.tier}" + (", and what follows" if settling else "")
+        results.append(ratio(said, pairs, peer_name=peer, unit="us p50", smaller_wins=True))
     return results
 
 

@@ -1,5 +1,6 @@
 """The graphs that the engine's benchmark runs: one of each kind of kernel, weights at random."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -28,8 +29,8 @@ def dense(widths: tuple[int, ...] = (64, 64, 64, 3)) -> ModelProto:
     return _model(nodes, tensors, sizes=[widths[0]], outputs=widths[-1])
 
 
-def lstm(window: int, width: int, hidden: tuple[int, ...]) -> ModelProto:
-    """Return LSTM layers over a window and a dense output of the last state."""
+def lstm(window: int | None, width: int, hidden: tuple[int, ...]) -> ModelProto:
+    """Return LSTM layers over a window, or over steps left open, and a dense output of the last state."""
     random = np.random.default_rng(3)
     nodes = [helper.make_node("Transpose", ["features"], ["x0"], perm=[1, 0, 2])]
     tensors: dict[str, Any] = {"one": np.array([1]), "zero": np.array([0])}
@@ -47,7 +48,7 @@ def lstm(window: int, width: int, hidden: tuple[int, ...]) -> ModelProto:
     tensors["head"] = _normal(random, inputs, 1)
     nodes.append(helper.make_node("Squeeze", [f"last{len(hidden) - 1}", "zero"], ["state"]))
     nodes.append(helper.make_node("MatMul", ["state", "head"], ["output"]))
-    return _model(nodes, tensors, sizes=[window, width], outputs=1)
+    return _model(nodes, tensors, sizes=["steps" if window is None else window, width], outputs=1)
 
 
 def forest(trees: int, depth: int, features: int) -> ModelProto:
@@ -86,7 +87,7 @@ def _normal(random: np.random.Generator, *sizes: int, spread: float = 1.0) -> Fl
     return (spread * random.standard_normal(sizes)).astype(np.float32)
 
 
-def _model(nodes: list[NodeProto], tensors: dict[str, Any], *, sizes: list[int], outputs: int) -> ModelProto:
+def _model(nodes: list[NodeProto], tensors: dict[str, Any], *, sizes: Sequence[int | str], outputs: int) -> ModelProto:
     graph = helper.make_graph(
         nodes,
         "graph",

@@ -36,9 +36,9 @@ def save_graph(
         nodes: in order.
         weights: initialisers by name.
         outputs: columns of the output.
-        window: vectors of a row.
+        window: vectors of a row; 0: a stream's steps, left open.
     """
-    shape = [None, WIDTH] if window == 1 else [None, window, WIDTH]
+    shape: list[int | None] = [None, WIDTH] if window == 1 else [None, window or None, WIDTH]
     graph = helper.make_graph(
         nodes,
         "graph",
@@ -73,7 +73,9 @@ def write_version(
     inputs = golden_inputs
     if inputs is None:
         inputs = np.random.default_rng(3).normal(size=(4, WIDTH)).astype(np.float32)
-    outputs = OnnxModel(str(folder / "model.onnx"), onnxruntime_library()).predict(inputs)
+    stream = changes.get("state") == "stream"
+    model_run = OnnxModel(str(folder / "model.onnx"), onnxruntime_library(), stream=stream)
+    outputs = model_run.answers_along(inputs) if stream else model_run.predict(inputs)
     golden = Golden(inputs=tuple(map(tuple, inputs.tolist())), outputs=tuple(map(tuple, outputs.tolist())))
     (folder / "golden.json").write_bytes(msgspec.json.encode(golden))
     manifest = Manifest(

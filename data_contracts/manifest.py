@@ -15,6 +15,12 @@ MANIFEST_FILE: Final = "manifest.json"
 MODEL_FILE: Final = "model.onnx"
 GOLDEN_FILE: Final = "golden.json"
 
+STREAM_GOLDEN_MIN: Final = 16
+"""Golden vectors of a stream: fewer would not show what is carried."""
+STREAM_GOLDEN_MAX: Final = 1024
+"""ONNX Runtime reads every beginning of them: its time goes with their number squared."""
+
+State = Literal["window", "stream"]
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 
@@ -121,6 +127,10 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     window: Annotated[int, Meta(ge=1, le=128)] = 1
     """Vectors a decision reads; over 1, the input is (batch, window, inputs), oldest first: those of the newest usable
     events of the session, at each of which the features were warm."""
+    state: State = "window"
+    """window: every decision begins with none. stream: the states of its LSTM layers are carried from each usable event
+    to the next, one for each instrument, from its session's begin; the input is (batch, steps, inputs), the steps left
+    open."""
     limits: FeatureLimits | None = None
     """What its training data kept to: a vector outside, or a window with one, is abstained on; None: no limits."""
     outputs: int
@@ -139,17 +149,22 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """SHA-256 of every other file of the version."""
 
     def __post_init__(self) -> None:
-        """Refuse limits of another width than the features'.
+        """Refuse limits of another width than the features', and a stream of windows.
 
         Raises:
             ValueError: as said.
         """
+        if self.state == "stream" and self.window != 1:
+            raise ValueError(f"window: expected 1 of a stream, whose state is its past, got {self.window}")
         if self.limits is not None and len(self.limits.low) != self.inputs:
             raise ValueError(f"limits: expected {self.inputs}, one a feature, got {len(self.limits.low)}")
 
 
 class Golden(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Vectors and the outputs that ONNX Runtime gave for them where the model was made; a window is one flat row."""
+    """Vectors and the outputs that ONNX Runtime gave for them where the model was made; a window is one flat row.
+
+    Those of a stream are one sequence, each output what came after its vector and all before it.
+    """
 
     inputs: tuple[tuple[float, ...], ...]
     outputs: tuple[tuple[float, ...], ...]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from data_contracts.errors import ModelError, ParityError
-from data_contracts.manifest import Golden
+from data_contracts.manifest import Golden, State
 from models.onnx_graph import INPUT
 from models.windows import BATCH_ROWS, Windows
 
@@ -45,10 +45,23 @@ def run_onnx(model: ModelProto | bytes, features: Floats) -> Floats:
     return np.concatenate([runtime.run(None, {INPUT: part.reshape(len(part), *shape)})[0] for part in parts])
 
 
+def run_along(model: ModelProto | bytes, vectors: Floats) -> Floats:
+    """Return the first output of a stream's `model`, shape (n, k): after each vector, over all that came so far.
+
+    Args:
+        model: reads (batch, steps, d), the steps left open.
+        vectors: one sequence, shape (n, d).
+    """
+    runtime = session(model)
+    sequence = np.asarray(vectors, np.float32)[None]
+    said = [runtime.run(None, {INPUT: sequence[:, : end + 1]})[0] for end in range(len(vectors))]
+    return np.concatenate(said)
+
+
 def window_of(model: ModelProto | bytes) -> int:
-    """Return how many vectors `model` reads at once."""
+    """Return how many vectors `model` reads at once; a stream's, whose steps are left open, reads one."""
     shape = session(model).get_inputs()[0].shape
-    return int(shape[1]) if len(shape) == 3 else 1
+    return shape[1] if len(shape) == 3 and isinstance(shape[1], int) else 1
 
 
 def outputs_of(model: ModelProto) -> int:
@@ -103,9 +116,9 @@ def compare(said: Floats, expected: Floats, *, tolerance: float) -> None:
         raise ParityError(row=int(bad[0]), difference=float(worst[bad[0]]), tolerance=tolerance)
 
 
-def golden(model: ModelProto | bytes, inputs: Floats) -> Golden:
-    """Return `inputs` and what ONNX Runtime answers to them here."""
-    outputs = run_onnx(model, inputs)
+def golden(model: ModelProto | bytes, inputs: Floats, *, state: State = "window") -> Golden:
+    """Return `inputs` and what ONNX Runtime answers to them here; those of a stream are one sequence."""
+    outputs = run_along(model, inputs) if state == "stream" else run_onnx(model, inputs)
     return Golden(inputs=_rows(inputs.reshape(len(inputs), -1)), outputs=_rows(outputs))
 
 

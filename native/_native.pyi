@@ -521,15 +521,44 @@ class Model:
     @property
     def tier(self) -> str:
         """Name of the engine, for example onnxruntime."""
-    def predict(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return (n, outputs) for rows (n, inputs)."""
+    @property
+    def batches(self) -> bool:
+        """Whether rows asked for together are run together."""
+    def predict(self, rows: NDArray[np.float32], together: bool = False) -> NDArray[np.float32]:
+        """Return (n, outputs) for rows (n, inputs), one by one or `together`."""
     def latencies_ns(self, rows: NDArray[np.float32], repeats: int, settling: bool = False) -> NDArray[np.int64]:
         """Time rows (n, inputs) one by one, `repeats` times over; `settling`: with the work that follows an answer."""
 
 class OnnxModel(Model):
     """A graph run by ONNX Runtime; see models/onnx_model.hpp."""
 
-    def __init__(self, path: str, library: str) -> None: ...
+    def __init__(self, path: str, library: str, stream: bool = False) -> None: ...
+    def answers_along(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (n, outputs) for a sequence (n, width): what a stream's graph says of each beginning of it.
+
+        Raises:
+            OnnxError: it was not opened as a stream's.
+        """
+
+class StreamModel(Model):
+    """A graph whose LSTM states are carried from row to row, in several streams; see models/stream_model.hpp.
+
+    predict() moves the selected stream on by every row.
+    """
+
+    @property
+    def streams(self) -> int: ...
+    def select(self, stream: int) -> None:
+        """Make `stream` the one that predict() moves on; the first is to begin with."""
+    def restart(self, stream: int) -> None:
+        """Begin `stream` anew."""
+
+def load_stream(path: str, streams: int, isa: str = "") -> StreamModel:
+    """Return the graph at `path` with as many states as `streams`, run by kernels of our own.
+
+    Raises:
+        OnnxError: the steps are not left open, or the graph holds something the kernels do not know or cannot carry.
+    """
 
 def load_kernel(path: str, isa: str = "") -> Model:
     """Return the graph at `path` run by kernels of our own; "avx512", "avx2", "portable" or the best there is.

@@ -15,6 +15,8 @@ from data_contracts.manifest import (
     GOLDEN_FILE,
     MANIFEST_FILE,
     MODEL_FILE,
+    STREAM_GOLDEN_MAX,
+    STREAM_GOLDEN_MIN,
     Compression,
     DataRange,
     DecisionRule,
@@ -23,10 +25,11 @@ from data_contracts.manifest import (
     Label,
     Latency,
     Manifest,
+    State,
     sha256_of,
     write_manifest,
 )
-from models.parity import FLOAT_TOLERANCE, Floats, compare, golden, run_onnx, window_of
+from models.parity import FLOAT_TOLERANCE, Floats, compare, golden, run_along, run_onnx, window_of
 
 _OUTPUTS = {"up_minus_down": 3, "expected_bps": 1}
 
@@ -41,6 +44,7 @@ def package(
     rule: DecisionRule,
     label: Label,
     golden_inputs: Floats,
+    state: State = "window",
     limits: FeatureLimits | None = None,
     data: tuple[DataRange, ...] = (),
     metrics: dict[str, Estimate] | None = None,
@@ -60,7 +64,9 @@ def package(
         rule: from outputs to an action.
         label: what was learnt; its horizon is the one decisions are marked at.
         golden_inputs: rows (n, d), or windows (n, w, d) or (n, w * d); what ONNX Runtime answers to them here is
-            written beside them.
+            written beside them. Of a stream one sequence (n, d).
+        state: whether its state is carried from vector to vector: a stream's graph reads (batch, steps, d), the steps
+            left open.
         limits: what its training data kept to, and serving abstains outside of; None: none.
         data: what made it.
         metrics: on rows it has not learnt from.
@@ -72,7 +78,7 @@ def package(
     folder.mkdir(parents=True, exist_ok=True)
     content = onnx_model if isinstance(onnx_model, bytes) else onnx_model.SerializeToString()
     (folder / MODEL_FILE).write_bytes(content)
-    vectors = golden(content, golden_inputs)
+    vectors = golden(content, golden_inputs, state=state)
     window = window_of(content)
     (folder / GOLDEN_FILE).write_bytes(msgspec.json.encode(vectors))
     manifest = Manifest(
@@ -83,6 +89,7 @@ def package(
         features=feature_set if feature_set.tables or feature_set.leader else None,
         inputs=len(vectors.inputs[0]) // window,
         window=window,
+        state=state,
         limits=limits,
         outputs=len(vectors.outputs[0]),
         rule=rule,
@@ -110,6 +117,7 @@ def package_own(
     label: Label,
     family: str = "own",
     golden_file: Path | None = None,
+    state: State = "window",
     parity_tolerance: float = FLOAT_TOLERANCE,
     notes: tuple[str, ...] = (),
 ) -> Manifest:
@@ -117,15 +125,17 @@ def package_own(
 
     Args:
         folder: the version's, made if absent.
-        onnx_path: one float32 input, (batch, d) or windows (batch, w, d); one float32 output first, (batch, k), k as
-            the rule wants.
+        onnx_path: one float32 input, (batch, d), windows (batch, w, d) or a stream's (batch, steps, d); one float32
+            output first, (batch, k), k as the rule wants.
         model: registered model it is meant for.
         feature_set: what it reads, d features.
         rule: from outputs to an action.
         label: what was learnt; its horizon is the one decisions are marked at.
         family: what kind of model it is.
-        golden_file: JSON {"inputs": rows, "outputs": rows} that the model must answer, a window as one flat row; None:
-            seeded normal rows are used, which proves only that it answers the same everywhere.
+        golden_file: JSON {"inputs": rows, "outputs": rows} that the model must answer, a window as one flat row, those
+            of a stream one sequence; None: seeded normal rows are used, which proves only that it answers the same
+            everywhere.
+        state: as in package().
         parity_tolerance: difference allowed, here and where the vectors are asked again.
         notes: plain statements of limits.
 
@@ -134,14 +144,19 @@ def package_own(
         ModelError: the graph's input or output does not fit the feature set or the rule.
         ParityError: ONNX Runtime answers the golden vectors differently.
     """
-    content = _checked_graph(onnx_path, width=len(feature_set.features), outputs=_OUTPUTS[rule.kind])
-    numbers = window_of(content) * len(feature_set.features)
+    width = len(feature_set.features)
+    content = _checked_graph(onnx_path, width=width, outputs=_OUTPUTS[rule.kind], state=state)
+    numbers = window_of(content) * width
     if golden_file is None:
         inputs = np.random.default_rng(0).normal(size=(32, numbers)).astype(np.float32)
     else:
         vectors = read_vectors(golden_file, width=numbers)
+        if state == "stream" and not STREAM_GOLDEN_MIN <= len(vectors.inputs) <= STREAM_GOLDEN_MAX:
+            wanted = f"{STREAM_GOLDEN_MIN} to {STREAM_GOLDEN_MAX} vectors of a stream"
+            raise UsageError(f"{golden_file}: expected {wanted}, got {len(vectors.inputs)}")
         inputs = np.array(vectors.inputs, dtype=np.float32)
-        compare(run_onnx(content, inputs), np.array(vectors.outputs, dtype=np.float32), tolerance=parity_tolerance)
+        said = run_along(content, inputs) if state == "stream" else run_onnx(content, inputs)
+        compare(said, np.array(vectors.outputs, dtype=np.float32), tolerance=parity_tolerance)
     return package(
         folder,
         content,
@@ -151,6 +166,7 @@ def package_own(
         rule=rule,
         label=label,
         golden_inputs=inputs,
+        state=state,
         parity_tolerance=parity_tolerance,
         notes=notes,
     )
@@ -200,7 +216,7 @@ def source_commit() -> str:
     return said.stdout.strip()
 
 
-def _checked_graph(path: Path, *, width: int, outputs: int) -> bytes:
+def _checked_graph(path: Path, *, width: int, outputs: int, state: State) -> bytes:
     try:
         content = path.read_bytes()
         graph = onnx.load_from_string(content).graph
@@ -212,17 +228,20 @@ def _checked_graph(path: Path, *, width: int, outputs: int) -> bytes:
     inputs = [value for value in graph.input if value.name not in constants]
     if len(inputs) != 1 or not graph.output:
         raise ModelError(f"{path}: expected one input and an output, got {len(inputs)} and {len(graph.output)}")
-    _must_fit(path, "input", inputs[0], width, windows=True)
+    _must_fit(path, "input", inputs[0], width, state=state)
     _must_fit(path, "output", graph.output[0], outputs)
     return content
 
 
-def _must_fit(path: Path, role: str, value: onnx.ValueInfoProto, width: int, *, windows: bool = False) -> None:
+def _must_fit(path: Path, role: str, value: onnx.ValueInfoProto, width: int, *, state: State | None = None) -> None:
+    """Refuse what is not rows of `width`; nor, of an input to a model of this state, windows or a stream's steps."""
     kind = value.type.tensor_type
     shape = [d.dim_value or d.dim_param or "?" for d in kind.shape.dim]
     got = f"{TensorProto.DataType.Name(kind.elem_type)} {shape}"
-    rows = len(shape) == 2 and shape[1] in (width, "?")
-    windowed = windows and len(shape) == 3 and isinstance(shape[1], int) and shape[2] == width
-    if kind.elem_type != TensorProto.FLOAT or not (rows or windowed):
-        wanted = f"[batch, {width}]" + (f" or [batch, window, {width}]" if windows else "")
+    rows = state != "stream" and len(shape) == 2 and shape[1] in (width, "?")
+    sequence = state is not None and len(shape) == 3 and shape[2] == width
+    fits = rows or (sequence and isinstance(shape[1], int) == (state == "window"))
+    if kind.elem_type != TensorProto.FLOAT or not fits:
+        row, window, steps = (f"[batch, {many}{width}]" for many in ("", "window, ", "steps, "))
+        wanted = {None: row, "window": f"{row} or {window}", "stream": f"{steps}, the steps left open"}[state]
         raise ModelError(f"{path}: {role} {value.name!r}: expected FLOAT {wanted}, got {got}")

@@ -15,6 +15,8 @@ from data_contracts.instrument import Instrument
 
 LINEUP_FILE: Final = "lineup.json"
 STATUS_FILE: Final = "status.json"
+INSTRUMENTS_MAX: Final = 1024
+"""Different instruments that feeds may introduce to one worker; a stream of a version's for each."""
 MODELS_MAX: Final = 16
 SLOTS_MAX: Final = 8
 """Versions of one model that a worker holds at once."""

@@ -5,20 +5,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from data_contracts.errors import FeatureMismatchError, ManifestError, ModelError, ParityError
 from data_contracts.feature_set import FeatureSet
 from data_contracts.manifest import MODEL_FILE, Golden, Manifest, read_golden, verify_files
 from native import onnxruntime_library
-from native._native import Model, OnnxError, OnnxModel, load_kernel
+from native._native import Model, OnnxError, OnnxModel, StreamModel, load_kernel
+from serving.lineup import INSTRUMENTS_MAX
+from serving.parity import Float32s, check_rows, check_widths, golden_rows
+from serving.streams import admit_stream
 
 _WARM_RUNS = 300
 _WARM_RUNS_MIN = 20
 _WARM_NS = 200_000_000
-_OUTPUTS = {"up_minus_down": 3, "expected_bps": 1}
-
-Float32s = NDArray[np.float32]
 
 
 class ReadyVersion(NamedTuple):
@@ -63,15 +62,24 @@ def prepare_version(folder: Path, *, model: str, live: FeatureSet) -> ReadyVersi
     if manifest.model != model:
         raise ManifestError(f"{folder}: model: expected {model}, got {manifest.model}")
     _check_features(manifest, live)
-    golden = read_golden(folder)
-    reference = load_model(folder / MODEL_FILE)
-    _check_widths(reference, manifest)
-    inputs = _check_parity(reference, golden, manifest.parity_tolerance)
-    acting, shadow, no_kernel = _engines(folder / MODEL_FILE, reference, golden, manifest.parity_tolerance)
+    acting: Model
+    shadow: Model
+    if manifest.state == "stream":
+        acting, shadow, inputs = admit_stream(folder, manifest, streams=INSTRUMENTS_MAX)
+        no_kernel = ""
+    else:
+        golden = read_golden(folder)
+        reference = load_model(folder / MODEL_FILE)
+        check_widths(reference, manifest)
+        inputs = _check_parity(reference, golden, manifest.parity_tolerance)
+        acting, shadow, no_kernel = _engines(folder / MODEL_FILE, reference, golden, manifest.parity_tolerance)
     for engine in (acting, shadow):
         runs = _warm_runs(engine, inputs)
         engine.latencies_ns(inputs[:1], runs)
     spent_us = acting.latencies_ns(inputs, math.ceil(runs / len(inputs))) / 1000
+    for engine in (acting, shadow):
+        if isinstance(engine, StreamModel):
+            engine.restart(0)
     p50_us, p99_us = np.quantile(spent_us, (0.5, 0.99)).tolist()
     return ReadyVersion(manifest, acting, shadow, p50_us, p99_us, no_kernel)
 
@@ -107,34 +115,13 @@ def _check_features(manifest: Manifest, expected: FeatureSet) -> None:
         raise ManifestError(f"inputs: expected {len(expected.features)} as {expected.name}, got {manifest.inputs}")
 
 
-def _check_widths(engine: Model, manifest: Manifest) -> None:
-    stated, got = (manifest.inputs, manifest.outputs), (engine.width, engine.outputs)
-    if got != stated:
-        raise ModelError(f"graph: expected {stated} inputs and outputs, got {got}")
-    if engine.window != manifest.window:
-        raise ModelError(f"graph: expected a window of {manifest.window} vectors, got {engine.window}")
-    wanted = _OUTPUTS[manifest.rule.kind]
-    if engine.outputs != wanted:
-        raise ModelError(f"graph: rule {manifest.rule.kind} reads {wanted} outputs, got {engine.outputs}")
-
-
 def _check_parity(engine: Model, golden: Golden, tolerance: float) -> Float32s:
     """Run the golden inputs and return them."""
-    inputs = _matrix(golden.inputs, "inputs", engine.inputs)
-    expected = _matrix(golden.outputs, "outputs", engine.outputs)
-    if len(inputs) == 0 or len(inputs) != len(expected):
-        raise ManifestError(f"golden vectors: expected as many outputs as inputs, got {len(inputs)}, {len(expected)}")
-    differences = np.abs(engine.predict(inputs) - expected).max(axis=1)
-    # Asked as "met", so that NaN fails; where both engines say NaN they agree, and the output limits take it off.
-    both_nan = np.isnan(differences) & np.isnan(expected).any(axis=1)
-    met = (differences <= tolerance) | both_nan
-    if not met.all():
-        row = int(np.flatnonzero(~met)[0])
-        raise ParityError(row=row, difference=float(differences[row]), tolerance=tolerance)
+    inputs, expected = golden_rows(golden, engine)
+    check_rows(engine.predict(inputs), expected, tolerance)
+    if engine.batches:
+        try:
+            check_rows(engine.predict(inputs, together=True), expected, tolerance)
+        except ParityError as error:
+            raise ModelError(f"graph: its rows hang together: run as one batch, {error}") from None
     return inputs
-
-
-def _matrix(rows: tuple[tuple[float, ...], ...], what: str, width: int) -> Float32s:
-    if any(len(row) != width for row in rows):
-        raise ManifestError(f"golden {what}: expected rows of width {width}")
-    return np.asarray(rows, dtype=np.float32).reshape(-1, width)

@@ -25,6 +25,7 @@ from market_data.feature_sets import live_feature_set
 from native._native import Worker
 from serving import shared_memory
 from serving.lineup import (
+    INSTRUMENTS_MAX,
     LINEUP_FILE,
     MODELS_MAX,
     SLOTS_MAX,
@@ -40,8 +41,6 @@ from serving.lineup import (
 from serving.slots import prepare_version
 from serving.told import introduced, told_features, told_limits, told_model_limits, told_protection, with_breakers
 
-INSTRUMENTS_MAX: Final = 1024
-"""Different instruments that feeds may introduce to one worker."""
 _POLL_S: Final = 0.05
 _PREPARING_S: Final = 0.005
 """Between two looks whether a version is ready: someone waits for it."""

@@ -59,6 +59,7 @@ enum class Status : std::uint32_t {
   kNotReady = 5,        ///< no version of the model is ready yet
   kRestarted = 6,       ///< the worker was started anew meanwhile: ask again
   kTimeout = 7,         ///< nothing came in the time that the client gave; made by the client
+  kStream = 8,          ///< the model carries a state that moves with its feed's events alone
 };
 
 /// Written by the client, whole before `stamp`.

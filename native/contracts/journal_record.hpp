@@ -141,7 +141,7 @@ struct DecisionRecord {
   std::uint8_t overridden;        ///< 1: the arm was asked for, not drawn; never judged
   AssignBy assigned_by;           ///< the key that drew the arm
   DoorKind door;
-  std::uint64_t request_key;  ///< what drew the arm where assigned_by is kRequestKey; else 0
+  std::uint64_t request_key;  ///< the request's, whatever drew the arm; or the id that its rows share
 };
 
 struct ShadowRecord {

@@ -78,19 +78,22 @@ std::vector<std::string> model_files() {
           OnnxWriter::integers("target_ids", {0, 0}) + OnnxWriter::reals("target_weights", {1, -1}),
       "ai.onnx.ml");
 
-  OnnxWriter window({-1, 3, 2}, {-1, 2});
-  window.constant("w", {1, 8, 2}, std::vector<float>(16, 0.25F));
-  window.constant("r", {1, 8, 2}, std::vector<float>(16, 0.125F));
-  window.node("Transpose", {"features"}, {"t"}, OnnxWriter::integers("perm", {1, 0, 2}));
-  window.node("LSTM", {"t", "w", "r"}, {"", "h"}, OnnxWriter::integer("hidden_size", 2));
-  window.node("Flatten", {"h"}, {"output"}, OnnxWriter::integer("axis", 2));
+  const auto lstm = [](std::int64_t steps) {
+    OnnxWriter graph({-1, steps, 2}, {-1, 2});
+    graph.constant("w", {1, 8, 2}, std::vector<float>(16, 0.25F));
+    graph.constant("r", {1, 8, 2}, std::vector<float>(16, 0.125F));
+    graph.node("Transpose", {"features"}, {"t"}, OnnxWriter::integers("perm", {1, 0, 2}));
+    graph.node("LSTM", {"t", "w", "r"}, {"", "h"}, OnnxWriter::integer("hidden_size", 2));
+    graph.node("Flatten", {"h"}, {"output"}, OnnxWriter::integer("axis", 2));
+    return graph.bytes();
+  };
 
   OnnxWriter conv({-1, 4, 2}, {-1, 4});
   conv.constant("c", {1, 4, 3}, std::vector<float>(12, 0.5F));
   conv.node("Conv", {"features", "c"}, {"y"}, OnnxWriter::integers("pads", {2, 2}));
   conv.node("MaxPool", {"y"}, {"p"}, OnnxWriter::integers("kernel_shape", {1}));
   conv.node("Flatten", {"p"}, {"output"});
-  return {dense.bytes(), trees.bytes(), window.bytes(), conv.bytes()};
+  return {dense.bytes(), trees.bytes(), lstm(3), lstm(-1), conv.bytes()};
 }
 
 /// A publisher's frames: HELLO, events (with their levels where `deep`), END.

@@ -14,6 +14,7 @@ inline std::vector<std::pair<std::string, std::string>> rest_seeds() {
   const std::string row = R"({"name":"features","datatype":"FP32","shape":[1,2],)";
   const std::vector<std::string> bodies = {
       R"({"id":"a","inputs":[)" + row + R"("data":[[1,-2.5e3]]}]})",
+      R"({"id":"a","inputs":[)" + row + R"("data":[-0.12345678901234567, 2.5e-3]}]})",
       R"({"parameters":{"timeout":5000,"key":"k","instrument":"A:B","binary_data_output":true},"inputs":[)" +
           row +
           R"("data":[1,2]}],"outputs":[{"name":"output","parameters":{"binary_data":false}},{"name":"action"}]})",

@@ -146,17 +146,25 @@ std::unique_ptr<Model> build_kernel(std::string_view bytes, const Kernels& kerne
   return std::make_unique<NetModel>(std::move(net), shape, kernels);
 }
 
-std::unique_ptr<Model> load_kernel(const std::string& path, const std::string& isa) {
-  const Kernels* kernels = isa.empty() ? &best_kernels() : kernels_named(isa.c_str());
-  if (kernels == nullptr) {
-    throw OnnxError("kernels: this processor or build lacks " + isa);
-  }
+std::string read_model_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) {
     throw OnnxError(path + ": cannot be read");
   }
-  const std::string bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  return build_kernel(bytes, *kernels);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+const Kernels& chosen_kernels(const std::string& isa) {
+  const Kernels* kernels = isa.empty() ? &best_kernels() : kernels_named(isa.c_str());
+  if (kernels == nullptr) {
+    throw OnnxError("kernels: this processor or build lacks " + isa);
+  }
+  return *kernels;
+}
+
+std::unique_ptr<Model> load_kernel(const std::string& path, const std::string& isa) {
+  const Kernels& kernels = chosen_kernels(isa);
+  return build_kernel(read_model_file(path), kernels);
 }
 
 }  // namespace ringcraft

@@ -24,4 +24,12 @@ namespace ringcraft {
 /// @throws OnnxError as build_kernel; the file cannot be read; this processor or build lacks the set.
 [[nodiscard]] std::unique_ptr<Model> load_kernel(const std::string& path, const std::string& isa = "");
 
+/// The bytes of a model file.
+/// @throws OnnxError it cannot be read.
+[[nodiscard]] std::string read_model_file(const std::string& path);
+
+/// The best instruction set of this processor, or the one named.
+/// @throws OnnxError this processor or build lacks it.
+[[nodiscard]] const Kernels& chosen_kernels(const std::string& isa);
+
 }  // namespace ringcraft

@@ -5,6 +5,13 @@
 
 namespace ringcraft {
 
+bool Model::predict_rows(const float* in, std::size_t rows, float* out) noexcept {
+  for (std::size_t row = 0; row < rows; ++row) {
+    if (!predict(in + row * inputs(), out + row * outputs())) return false;
+  }
+  return true;
+}
+
 std::vector<std::int64_t> Model::latencies_ns(const float* in, std::size_t rows, std::size_t repeats,
                                               bool settling) {
   std::vector<std::int64_t> spent;

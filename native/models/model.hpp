@@ -56,6 +56,16 @@ class Model {
   /// @note One thread at a time for each model; allocates nothing of its own.
   [[nodiscard]] virtual bool predict(const float* in, float* out) noexcept = 0;
 
+  /// Whether predict_rows() runs rows together; if not, one after another is as fast.
+  [[nodiscard]] virtual bool batches() const noexcept { return false; }
+
+  /// Runs several rows. Together, their answers are those of predict() within rounding.
+  ///
+  /// @param in rows * inputs() floats.
+  /// @param out rows * outputs() floats; of no meaning on failure.
+  /// @return whether all have an answer.
+  [[nodiscard]] virtual bool predict_rows(const float* in, std::size_t rows, float* out) noexcept;
+
   /// Does what the next predict() would otherwise do first; for when an answer is out and nothing waits.
   /// Answers are the same bits whether or not it is called.
   virtual void settle() noexcept {}

@@ -63,9 +63,21 @@ class NetOp {
   virtual void settle() noexcept {}
 };
 
+/// An op that keeps states of many sequences and moves on the selected one's.
+class NetCarrier {
+ public:
+  NetCarrier() = default;
+  virtual ~NetCarrier() = default;
+  NetCarrier(const NetCarrier&) = delete;
+  NetCarrier& operator=(const NetCarrier&) = delete;
+  virtual void select(std::size_t stream) noexcept = 0;
+  virtual void restart(std::size_t stream) noexcept = 0;
+};
+
 /// What a graph was built into.
 struct Net {
   std::vector<std::unique_ptr<NetOp>> ops;
+  std::vector<NetCarrier*> carriers;  ///< among the ops
   std::vector<Aligned<float>> buffers;
   float* input = nullptr;
   const float* output = nullptr;
@@ -76,7 +88,9 @@ struct Net {
 class NetBuilder {
  public:
   /// @param kernels whose functions the net calls.
-  NetBuilder(const OnnxGraph& graph, const Kernels& kernels) : kernels_(kernels), graph_(graph) {}
+  /// @param streams whose states LSTM layers carry from run to run; 0: every run begins afresh.
+  NetBuilder(const OnnxGraph& graph, const Kernels& kernels, std::size_t streams = 0)
+      : kernels_(kernels), graph_(graph), streams_(streams) {}
 
   /// @param input sizes of the graph's input, the first of them 1.
   /// @throws OnnxError something in it is not known here, or malformed.
@@ -86,6 +100,7 @@ class NetBuilder {
 
   [[nodiscard]] const Kernels& kernels() const noexcept { return kernels_; }
   [[nodiscard]] std::int64_t opset() const noexcept { return graph_.opset; }
+  [[nodiscard]] std::size_t streams() const noexcept { return streams_; }
 
   /// The node's input at `index`.
   [[nodiscard]] const NetValue& in(const OnnxNode& node, std::size_t index) const;
@@ -123,6 +138,9 @@ class NetBuilder {
 
   void add_op(std::unique_ptr<NetOp> op) { net_.ops.push_back(std::move(op)); }
 
+  /// Says that an op keeps states; it is added too.
+  void carries(NetCarrier& carrier) { net_.carriers.push_back(&carrier); }
+
   /// Takes back an op whose result another one makes for itself.
   void drop(const NetOp* op);
 
@@ -152,6 +170,7 @@ class NetBuilder {
 
   const Kernels& kernels_;
   const OnnxGraph& graph_;
+  std::size_t streams_;
   std::map<std::string, NetValue> values_;
   std::multimap<std::string, const OnnxNode*> readers_;
   std::map<const OnnxNode*, bool> done_;

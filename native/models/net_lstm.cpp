@@ -1,9 +1,10 @@
 // LSTM over a whole window, worked out as ONNX states it; the streams of net_lstm_stream.hpp where they
-// apply.
+// apply; a state that is carried (net_lstm_carried.hpp) where the net is asked for that.
 
 #include <algorithm>
 #include <cstring>
 
+#include "models/net_lstm_carried.hpp"
 #include "models/net_lstm_layer.hpp"
 #include "models/net_lstm_stream.hpp"
 
@@ -92,6 +93,10 @@ bool build_lstm(NetBuilder& net, const OnnxNode& node) {
     refuse_net("LSTM: expected [steps, 1, inputs]");
   }
   net.is_family("lstm");
+  if (net.streams() > 0) {
+    add_carried_lstm(net, node, x);
+    return true;
+  }
   const auto steps = static_cast<std::size_t>(x.sizes[0]);
   if (build_streams(net, node, x, steps)) return true;
   auto op = std::make_unique<LstmOp>();

@@ -35,8 +35,8 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
 }  // namespace
 
 struct OnnxModel::Parts {
-  Parts(const std::string& path, const std::string& library)
-      : runtime(OnnxRuntime::open(library)), session(open_session(runtime, path)) {
+  Parts(const std::string& path, const std::string& library, bool of_stream)
+      : runtime(OnnxRuntime::open(library)), session(open_session(runtime, path)), stream(of_stream) {
     read_names(path);
     const std::vector<std::int64_t> row = input_shape(path);
     shape.windowed = row.size() == 3;
@@ -44,6 +44,7 @@ struct OnnxModel::Parts {
     shape.width = static_cast<std::size_t>(row.back());
     input_value = tensor_over(runtime, input.data(), row);
     shape.outputs = first_run(path);
+    batch_open = !stream && graph_leaves_batch_open && two_rows_answer();
     output_value = tensor_over(runtime, output.data(), {1, static_cast<std::int64_t>(shape.outputs)});
   }
 
@@ -95,6 +96,11 @@ struct OnnxModel::Parts {
     }
     auto sizes = float_shape(runtime, info, what);
     const bool windowed = sizes.size() == 3;
+    if (stream && (!windowed || sizes[1] != -1)) {
+      throw OnnxError(what + ": expected [batch, steps, width] of a stream, the steps left open, got " +
+                      shape_text(sizes));
+    }
+    if (stream) sizes[1] = 1;
     const auto within = [&](std::size_t axis, std::size_t most) {
       return sizes[axis] >= 1 && sizes[axis] <= static_cast<std::int64_t>(most);
     };
@@ -107,6 +113,7 @@ struct OnnxModel::Parts {
                       std::to_string(kMaxFeatures) + "] of at most " + std::to_string(kMaxInputs) +
                       " floats, got " + shape_text(sizes));
     }
+    graph_leaves_batch_open = sizes[0] == -1;
     sizes[0] = 1;
     return sizes;
   }
@@ -131,12 +138,49 @@ struct OnnxModel::Parts {
     return static_cast<std::size_t>(sizes[1]);
   }
 
+  /// Runs rows together into `out`.
+  /// @throws OnnxError the runtime refuses, or answers in another shape.
+  void run(float* in, std::size_t rows, float* out) {
+    const auto count = static_cast<std::int64_t>(rows);
+    const auto width = static_cast<std::int64_t>(shape.width);
+    if (shape.windowed) {
+      run(in, {count, static_cast<std::int64_t>(shape.window), width}, rows, out);
+    } else {
+      run(in, {count, width}, rows, out);
+    }
+  }
+
+  void run(float* in, const std::vector<std::int64_t>& inputs, std::size_t rows, float* out) {
+    const auto count = static_cast<std::int64_t>(rows);
+    const OrtValue given = tensor_over(runtime, in, inputs);
+    const OrtValue taken = tensor_over(runtime, out, {count, static_cast<std::int64_t>(shape.outputs)});
+    const ort::Value* input_value_pointer = given.get();
+    ort::Value* answers = taken.get();
+    runtime.must<ort::Run>("input " + shape_text(inputs), session.get(),
+                           static_cast<const ort::RunOptions*>(nullptr), input_names(),
+                           static_cast<const ort::Value* const*>(&input_value_pointer), std::size_t{1},
+                           output_names(), std::size_t{1}, &answers);
+  }
+
+  /// Whether the graph runs more than one row, as it says.
+  bool two_rows_answer() noexcept {
+    try {
+      std::vector<float> in(2 * shape.window * shape.width);
+      std::vector<float> out(2 * shape.outputs);
+      run(in.data(), 2, out.data());
+      return true;
+    } catch (const std::exception&) {
+      return false;
+    }
+  }
+
   const char* const* input_names() noexcept { return &(input_name_pointer = input_name.c_str()); }
   const char* const* output_names() noexcept { return &(output_name_pointer = output_name.c_str()); }
   const ort::Value* const* input_values() noexcept { return &(input_pointer = input_value.get()); }
 
   const OnnxRuntime& runtime;
   OrtSession session;
+  bool stream;
   std::string input_name;
   std::string output_name;
   const char* input_name_pointer = nullptr;
@@ -145,12 +189,14 @@ struct OnnxModel::Parts {
   alignas(kValueAlignment) std::array<float, kMaxInputs> input{};
   alignas(kValueAlignment) std::array<float, kMaxOutputs> output{};
   ModelShape shape;
+  bool graph_leaves_batch_open = false;
+  bool batch_open = false;
   OrtValue input_value;
   OrtValue output_value;
 };
 
-OnnxModel::OnnxModel(const std::string& path, const std::string& library)
-    : OnnxModel(std::make_unique<Parts>(path, library)) {}
+OnnxModel::OnnxModel(const std::string& path, const std::string& library, bool stream)
+    : OnnxModel(std::make_unique<Parts>(path, library, stream)) {}
 
 OnnxModel::OnnxModel(std::unique_ptr<Parts> parts)
     : Model(parts->shape, "onnxruntime"), parts_(std::move(parts)) {}
@@ -170,6 +216,33 @@ bool OnnxModel::predict(const float* in, float* out) noexcept {
   }
   std::memcpy(out, parts.output.data(), outputs() * sizeof(float));
   return true;
+}
+
+std::vector<float> OnnxModel::answers_along(const float* vectors, std::size_t count) {
+  Parts& parts = *parts_;
+  if (!parts.stream) {
+    throw OnnxError("answers_along: expected a graph opened as a stream's");
+  }
+  std::vector<float> said(count * outputs());
+  for (std::size_t steps = 1; steps <= count; ++steps) {
+    // The runtime's interface knows no constant tensor.
+    parts.run(const_cast<float*>(vectors),
+              {1, static_cast<std::int64_t>(steps), static_cast<std::int64_t>(width())}, 1,
+              said.data() + (steps - 1) * outputs());
+  }
+  return said;
+}
+
+bool OnnxModel::batches() const noexcept { return parts_->batch_open; }
+
+bool OnnxModel::predict_rows(const float* in, std::size_t rows, float* out) noexcept {
+  if (!batches()) return Model::predict_rows(in, rows, out);
+  try {
+    parts_->run(const_cast<float*>(in), rows, out);  // the runtime's interface knows no constant tensor
+    return true;
+  } catch (const std::exception&) {
+    return false;
+  }
 }
 
 }  // namespace ringcraft

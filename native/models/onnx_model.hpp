@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "models/model.hpp"
 
@@ -17,10 +18,23 @@ class OnnxModel final : public Model {
   /// @param path the .onnx file.
   /// @param library ONNX Runtime's shared library; opened once a process and proved on a known graph.
   /// @throws OnnxError the library or the graph cannot be used, or the graph has another shape.
-  OnnxModel(const std::string& path, const std::string& library);
+  /// @param stream whether its input is to be [batch, steps, width] with the steps left open: a sequence, not
+  /// a window. predict() then takes a sequence of one vector.
+  OnnxModel(const std::string& path, const std::string& library, bool stream = false);
   ~OnnxModel() override;
 
   [[nodiscard]] bool predict(const float* in, float* out) noexcept override;
+
+  /// Where the graph leaves its batch open, and says so of two rows too.
+  [[nodiscard]] bool batches() const noexcept override;
+  [[nodiscard]] bool predict_rows(const float* in, std::size_t rows, float* out) noexcept override;
+
+  /// Runs every beginning of a sequence by itself, of a graph that was opened as a stream's.
+  ///
+  /// @param vectors count * width() floats, the oldest first.
+  /// @return count * outputs() floats: what the graph says after each vector, over all that came so far.
+  /// @throws OnnxError the runtime refuses.
+  [[nodiscard]] std::vector<float> answers_along(const float* vectors, std::size_t count);
 
  private:
   struct Parts;

@@ -1,6 +1,7 @@
 #pragma once
 // From a feature vector to an action, the same for whoever acts and whoever only watches.
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
@@ -34,13 +35,16 @@ inline constexpr float kNoOutput = std::numeric_limits<float>::quiet_NaN();
 
 /// Asks a model, unless a feature lies outside the version's limits; outputs that are NaN, infinite or beyond
 /// the limit give kBadOutput.
+/// @param known what the model answered already, with other rows; null: it is asked now.
 [[nodiscard]] inline Answer ask(Model& model, const LoadedSlot& slot, const float* features,
-                                double output_abs_max) noexcept {
+                                double output_abs_max, const float* known = nullptr) noexcept {
   if (!slot.limits.met(features, model.inputs())) {
     return abstention(AbstainReason::kFeatureLimit);
   }
   std::array<float, kMaxOutputs> output{};
-  if (!model.predict(features, output.data())) {
+  if (known != nullptr) {
+    std::copy_n(known, model.outputs(), output.begin());
+  } else if (!model.predict(features, output.data())) {
     return abstention(AbstainReason::kModelFailed);
   }
   Answer answer = abstention(AbstainReason::kNone);

@@ -291,11 +291,11 @@ void bind_worker(nb::module_& module) {
             if (limited && (low.size() != live->width() || high.size() != live->width())) {
               throw nb::value_error("low, high: expected one of each for every feature, or none");
             }
-            self.holdings().put(
-                model, slot,
-                std::make_unique<const LoadedSlot>(LoadedSlot{
-                    version, rule, threshold, latency_budget_ns, std::max<std::int64_t>(trained_until_ns, 0),
-                    std::move(live), std::move(shadow), FeatureLimits(low, high)}));
+            auto loaded = std::make_unique<LoadedSlot>(LoadedSlot{
+                version, rule, threshold, latency_budget_ns, std::max<std::int64_t>(trained_until_ns, 0),
+                std::move(live), std::move(shadow), FeatureLimits(low, high)});
+            follow_streams(*loaded);
+            self.holdings().put(model, slot, std::move(loaded));
           },
           nb::kw_only(), nb::arg("model"), nb::arg("slot"), nb::arg("version"), nb::arg("expected_bps"),
           nb::arg("threshold"), nb::arg("latency_budget_ns"), nb::arg("live"), nb::arg("shadow"),

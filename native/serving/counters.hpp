@@ -40,6 +40,7 @@ struct Counters {
   Counter rest_concurrent{0};   ///< refused for too many that waited for an answer at once
   Counter rest_timed_out{0};    ///< connections closed for sending too slowly, or nothing
   Counter rest_turned_away{0};  ///< connections closed for being too many
+  Counter streams_cut{0};       ///< begun anew for vectors that were missed
   Counter feed_connections{0};
   Counter feed_refused{0};
   Counter last_event_ns{0};
@@ -49,6 +50,7 @@ struct Counters {
   alignas(64) Counter shadows_scored{0};
   Counter shadows_unready{0};
   Counter shadows_overdue{0};
+  Counter shadow_streams_cut{0};
   // The journal thread's.
   alignas(64) Counter journal_written{0};
   Counter journal_synced{0};

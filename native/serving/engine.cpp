@@ -13,7 +13,8 @@ Engine::Engine(Holdings& holdings, const RoutingTable& routing, ShadowRunner& sh
       counters_(counters),
       worker_(worker),
       heartbeat_timeout_ns_(heartbeat_timeout_ns),
-      answers_(kMaxRows) {
+      answers_(kMaxRows),
+      together_(kMaxRows * kMaxOutputs) {
   for (ModelState& state : models_) {
     state.drops_seen = decisions.dropped();
   }
@@ -56,6 +57,23 @@ void Engine::on_event(const MarketEvent& event, std::int64_t receive_ns, const B
   for (Binding& binding : instrument.bindings) {
     // All answers are out: what models keep for the next one is made while nobody waits.
     if (Model* answered = std::exchange(binding.answered, nullptr); answered != nullptr) answered->settle();
+    keep_streams_up(instrument, binding);
+  }
+}
+
+void Engine::keep_streams_up(const InstrumentState& instrument, const Binding& binding) noexcept {
+  const FeatureWindow::Mark mark = instrument.features[binding.feature_feed].mark();
+  const ModelState& state = models_[binding.model];
+  if (mark.history == nullptr || !state.routed) return;
+  const auto keep_up = [&](std::uint8_t slot, std::uint32_t version) {
+    const LoadedSlot* held = version == kNoVersion ? nullptr : holdings_.slot(binding.model, slot, version);
+    if (held == nullptr || held->live_stream == nullptr) return;
+    held->live_stream->keep_up(instrument.id, mark, held->limits, counters_.streams_cut);
+  };
+  keep_up(state.route.champion_slot, state.route.champion_version);
+  // In shadow it is the shadow thread's alone, and costs no answer anything.
+  if (static_cast<Phase>(state.route.phase) != Phase::kShadow) {
+    keep_up(state.route.challenger_slot, state.route.challenger_version);
   }
 }
 
@@ -79,6 +97,8 @@ void Engine::update_window(FeatureFeed& feed, const MarketEvent& event) noexcept
   if (std::exchange(feed.session, feed.engine->sessions()) != feed.session) {
     feed.window->clear();
   }
+  // What was missed may have been a step; a window, which soon has it behind itself, takes what is there.
+  if ((event.flags & (kGap | kResync)) != 0) feed.window->interrupt();
   if (feed.warm && (event.flags & kUnusable) == 0) {
     feed.window->push(feed.vector.data(), feed.finite);
   }
@@ -167,7 +187,8 @@ void Engine::decide(InstrumentState& instrument, Binding& binding, const MarketE
       route(state, {{record.decision_id, instrument.key, account_, std::nullopt}, asked_, false});
   const LoadedSlot* slot = holdings_.slot(binding.model, routed.slot, routed.version);
   const Terms terms = terms_of(state, instrument, features, event);
-  const Input input = features.input();
+  Input input = features.input();
+  input.stream = instrument.id;
   const Answer answer = answer_of(state, routed, slot, input, terms);
   const std::int64_t answer_ns = monotonic_ns();
   binding.answered = slot != nullptr ? slot->live.get() : nullptr;
@@ -226,7 +247,7 @@ void Engine::describe(DecisionRecord& record, const Routed& routed, const Answer
 }
 
 Answer Engine::answer_of(const ModelState& state, const Routed& routed, const LoadedSlot* slot,
-                         const Input& input, const Terms& terms) const noexcept {
+                         const Input& input, const Terms& terms) noexcept {
   if (terms.unfit != AbstainReason::kNone) {
     return abstention(terms.unfit);
   }
@@ -249,8 +270,14 @@ Answer Engine::answer_of(const ModelState& state, const Routed& routed, const Lo
   if (!fresh(*slot, terms)) {
     return abstention(AbstainReason::kStaleModel);
   }
+  if (StreamFollower* stream = slot->live_stream.get(); stream != nullptr) {
+    if (!stream->lead_up(input.stream, input.mark, slot->limits, counters_.streams_cut)) {
+      return abstention(AbstainReason::kNotWarm);
+    }
+    stream->asked(input.stream, input.mark);
+  }
   const float* rows = window == 1 ? input.vector : input.window->newest(window);
-  return within(terms.room, ask(*slot->live, *slot, rows, state.plan->output_abs_max));
+  return within(terms.room, ask(*slot->live, *slot, rows, state.plan->output_abs_max, input.known));
 }
 
 void Engine::count(const ModelState& state, const DecisionRecord& record) noexcept {
@@ -331,6 +358,7 @@ void Engine::send_shadow(const ModelState& state, const DecisionRecord& decision
     std::copy_n(input.vector, input.width, job.features.begin());
     job.width = input.width;
     job.window = input.mark;
+    job.stream = input.stream;
     shadows_.queue().publish();
     return;
   }

@@ -122,6 +122,14 @@ class Engine {
     std::size_t width;
     FeatureWindow* window;  ///< null: there is but the vector
     FeatureWindow::Mark mark;
+    const float* known = nullptr;      ///< the model's outputs, where rows were run together
+    std::uint32_t stream = kNoStream;  ///< the instrument's
+  };
+
+  /// Rows of one request that were run together.
+  struct Together {
+    const float* outputs = nullptr;  ///< of all rows, one after another; null: each is run by itself
+    std::int64_t each_ns = 0;        ///< what one row took of the time
   };
 
   /// What draws the arm of a decision.
@@ -218,6 +226,8 @@ class Engine {
   void adopt_route(ModelState& state, const Route& route) noexcept;
   void adopt_heartbeat(std::int64_t now_ns) noexcept;
   void bind(InstrumentState& instrument);
+  [[nodiscard]] bool is_stream(std::size_t model, std::size_t slot, std::uint32_t version) const noexcept;
+  [[nodiscard]] bool asks_stream(const InferRequest& request) const noexcept;
   static void keep_window(InstrumentState& instrument, FeatureFeed& feed);
   void link_leaders();
   [[nodiscard]] InstrumentState& instrument_of(const std::string& symbol);
@@ -228,6 +238,7 @@ class Engine {
   static void update_window(FeatureFeed& feed, const MarketEvent& event) noexcept;
   static void update_features(InstrumentState& instrument, const MarketEvent& event,
                               const BookDepth* depth) noexcept;
+  void keep_streams_up(const InstrumentState& instrument, const Binding& binding) noexcept;
   void decide(InstrumentState& instrument, Binding& binding, const MarketEvent& event,
               std::int64_t receive_ns) noexcept;
   [[nodiscard]] Routed route(const ModelState& state, const Draw& draw) const noexcept;
@@ -238,8 +249,9 @@ class Engine {
                                           Routed& routed) const noexcept;
   [[nodiscard]] InstrumentState* fed_instrument(std::string_view symbol) noexcept;
   [[nodiscard]] std::int64_t feed_time_ns(std::int64_t monotonic) const noexcept;
+  [[nodiscard]] Together run_together(const InferRequest& request, const Routed& routed) noexcept;
   void decide_row(const InferRequest& request, const Routed& routed, InstrumentState* instrument,
-                  std::size_t row, InferReply& reply) noexcept;
+                  const Together& together, std::size_t row, InferReply& reply) noexcept;
   [[nodiscard]] Input input_of(ModelState& state, const float* row, std::size_t floats, std::size_t width,
                                bool& finite) const noexcept;
   [[nodiscard]] static Terms terms_of(ModelState& state, InstrumentState* instrument,
@@ -255,7 +267,7 @@ class Engine {
   [[nodiscard]] static Terms terms_of(ModelState& state, InstrumentState& instrument,
                                       const FeatureFeed& features, const MarketEvent& event) noexcept;
   [[nodiscard]] Answer answer_of(const ModelState& state, const Routed& routed, const LoadedSlot* slot,
-                                 const Input& input, const Terms& terms) const noexcept;
+                                 const Input& input, const Terms& terms) noexcept;
   void describe(DecisionRecord& record, const InstrumentState& instrument, const Binding& binding,
                 const FeatureFeed& features, const MarketEvent& event) const noexcept;
   static void describe(DecisionRecord& record, const Routed& routed, const Answer& answer) noexcept;
@@ -313,6 +325,7 @@ class Engine {
   std::int64_t feed_at_ns_ = 0;           ///< monotonic, when it came; 0: no feed is on
   bool nowhere_named_ = false;            ///< the journal knows how to spell kNoInstrument
   std::vector<RowAnswer> answers_;        ///< of the newest request
+  std::vector<float> together_;           ///< its outputs, where its rows were run together
 };
 
 }  // namespace ringcraft

@@ -153,7 +153,7 @@ void Engine::bind(InstrumentState& instrument) {
       feed.engine = FeatureEngine::make(plan->features, ZoneClock(instrument.facts.utc_offsets));
       instrument.features.push_back(std::move(feed));
     }
-    if (plan->window > 1) {
+    if (plan->window > 1 || holdings_.holds_stream(i)) {
       keep_window(instrument, instrument.features[place]);
     }
     Binding binding{i, place};

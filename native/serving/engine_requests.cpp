@@ -23,6 +23,9 @@ InferReply Engine::on_request(const InferRequest& request) noexcept {
     return refused(InferStatus::kBadCount);
   }
   ModelState& state = models_[request.model];
+  if (asks_stream(request)) {
+    return refused(InferStatus::kStream);
+  }
   const std::size_t width = width_of(request.model);
   if (width == 0) {
     return refused(InferStatus::kNotReady);
@@ -46,15 +49,35 @@ InferReply Engine::on_request(const InferRequest& request) noexcept {
   } else {
     const bool spare = request.load >= Load::kNoChallenger;
     add(counters_.shares_shed, spare && state.route.share_bps > 0 ? 1 : 0);
-    routed = route(state, {keys, request.asked, spare});
+    // A challenger that carries its state decides on its feed's events alone; requests are the champion's.
+    const bool stream = is_stream(request.model, state.route.challenger_slot, state.route.challenger_version);
+    routed = route(state, {keys, request.asked, spare || stream});
   }
   reply.arm = routed.arm;
   reply.version = routed.version;
+  const Together together = run_together(request, routed);
   for (std::size_t row = 0; row < request.count; ++row) {
-    decide_row(request, routed, instrument, row, reply);
+    decide_row(request, routed, instrument, together, row, reply);
   }
   reply.rows = {answers_.data(), request.count};
   return reply;
+}
+
+bool Engine::is_stream(std::size_t model, std::size_t slot, std::uint32_t version) const noexcept {
+  const LoadedSlot* held = version == kNoVersion ? nullptr : holdings_.slot(model, slot, version);
+  return held != nullptr && held->live_stream != nullptr;
+}
+
+bool Engine::asks_stream(const InferRequest& request) const noexcept {
+  const Route& route = models_[request.model].route;
+  if (request.version == kNoVersion) {
+    return is_stream(request.model, route.champion_slot, route.champion_version);
+  }
+  bool found = false;
+  for (std::size_t slot = 0; slot < kMaxSlots; ++slot) {
+    found = found || is_stream(request.model, slot, request.version);
+  }
+  return found;
 }
 
 InferStatus Engine::route_version(const ModelState& state, std::size_t model, std::uint32_t version,
@@ -80,14 +103,28 @@ InferStatus Engine::route_version(const ModelState& state, std::size_t model, st
   return off || unjudged ? InferStatus::kTakenOff : InferStatus::kAnswered;
 }
 
+Engine::Together Engine::run_together(const InferRequest& request, const Routed& routed) noexcept {
+  const LoadedSlot* slot = holdings_.slot(request.model, routed.slot, routed.version);
+  const bool use = request.count > 1 && request.load != Load::kNobody && slot != nullptr &&
+                   slot->live->batches() && slot->live->inputs() == request.row_floats &&
+                   !breakers_.open(request.model, routed.slot, routed.version);
+  if (!use) return {};
+  const std::int64_t start_ns = monotonic_ns();
+  // Rows that may not be asked are among them: what comes of those nobody reads.
+  if (!slot->live->predict_rows(request.rows, request.count, together_.data())) return {};
+  return {together_.data(), (monotonic_ns() - start_ns) / static_cast<std::int64_t>(request.count)};
+}
+
 void Engine::decide_row(const InferRequest& request, const Routed& routed, InstrumentState* instrument,
-                        std::size_t row, InferReply& reply) noexcept {
+                        const Together& together, std::size_t row, InferReply& reply) noexcept {
   ModelState& state = models_[request.model];
-  const std::int64_t receive_ns = row == 0 ? request.receive_ns : monotonic_ns();
+  // Each row took its part of a common run, as far as limits on a version's latency go.
+  const bool first = row == 0 && together.outputs == nullptr;
+  const std::int64_t receive_ns = first ? request.receive_ns : monotonic_ns() - together.each_ns;
   const float* floats = request.rows + row * request.row_floats;
   const std::size_t width = request.row_floats / state.plan->window;
   bool finite = false;
-  const Input input = input_of(state, floats, request.row_floats, width, finite);
+  Input input = input_of(state, floats, request.row_floats, width, finite);
   DecisionRecord record{};
   record.decision_id = next_decision_id_++;
   record.event_ns = feed_time_ns(receive_ns);
@@ -102,6 +139,7 @@ void Engine::decide_row(const InferRequest& request, const Routed& routed, Instr
   record.model = static_cast<std::uint16_t>(request.model);
   record.door = request.door;
   const LoadedSlot* slot = holdings_.slot(request.model, routed.slot, routed.version);
+  if (together.outputs != nullptr) input.known = together.outputs + row * slot->live->outputs();
   const Terms terms = terms_of(state, instrument, request, record, finite);
   Answer answer = answer_of(state, routed, slot, input, terms);
   const std::int64_t answer_ns = monotonic_ns();
@@ -110,12 +148,12 @@ void Engine::decide_row(const InferRequest& request, const Routed& routed, Instr
     answer.abstain = AbstainReason::kDeadline;
   }
   describe(record, routed, answer);
-  if (request.key && routed.assigned_by == AssignBy::kRequestKey) {
-    record.request_key = *request.key;
-  } else if (request.count > 1 && routed.assigned_by == AssignBy::kDecision && !routed.overridden) {
+  if (request.count > 1 && routed.assigned_by == AssignBy::kDecision && !routed.overridden) {
     // One draw for all rows: they are no draws of their own, whoever counts them.
     record.assigned_by = AssignBy::kRequestKey;
     record.request_key = record.decision_id - row;
+  } else if (request.key) {
+    record.request_key = *request.key;
   }
   record.receive_ns = clock_.wall_ns(receive_ns);
   record.answer_ns = clock_.wall_ns(answer_ns);

@@ -30,6 +30,7 @@ class FeatureWindow {
     std::uint64_t end = 0;                   ///< rows ever written
     std::uint32_t held = 1;                  ///< newest rows of one session
     std::uint32_t finite = 1;                ///< newest rows without a value that is not finite
+    std::uint64_t stream_from = 0;  ///< first row, of those ever written, of what a stream goes along
 
     /// Why a window of so many rows cannot be read; kNone where it can.
     [[nodiscard]] AbstainReason unfit(std::size_t rows) const noexcept {
@@ -59,9 +60,15 @@ class FeatureWindow {
   }
 
   /// Begins afresh: no window reaches back beyond this. Writer only.
-  void clear() noexcept { held_ = finite_ = 0; }
+  void clear() noexcept {
+    held_ = finite_ = 0;
+    interrupt();
+  }
 
-  [[nodiscard]] Mark mark() const noexcept { return {this, end_, held_, finite_}; }
+  /// Ends what streams go along: the next row begins another. Windows may reach back beyond. Writer only.
+  void interrupt() noexcept { stream_from_ = end_; }
+
+  [[nodiscard]] Mark mark() const noexcept { return {this, end_, held_, finite_, stream_from_}; }
 
   /// The newest rows, oldest first. Writer only, until the next push().
   /// @param rows at most those held.
@@ -91,6 +98,7 @@ class FeatureWindow {
   std::size_t width_;
   std::vector<float> values_;
   std::uint64_t end_ = 0;
+  std::uint64_t stream_from_ = 0;
   std::uint32_t held_ = 0;
   std::uint32_t finite_ = 0;
   alignas(64) std::atomic<std::uint64_t> begun_{0};  ///< rows ever begun

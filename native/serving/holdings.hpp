@@ -5,18 +5,21 @@
 // afresh in every pass of their loop and say when a pass ends; what was replaced is freed once both have
 // ended two.
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
 #include <limits>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "market_data/feature_sets.hpp"
 #include "models/model.hpp"
 #include "serving/feature_limits.hpp"
 #include "serving/routing_table.hpp"
+#include "serving/stream_follower.hpp"
 
 namespace ringcraft {
 
@@ -37,7 +40,20 @@ struct LoadedSlot {
   std::shared_ptr<Model> live;        ///< decision thread's
   std::shared_ptr<Model> shadow;      ///< shadow thread's
   FeatureLimits limits{};             ///< of what it is asked
+  /// The same models where they carry their state; null where they do not.
+  std::shared_ptr<StreamFollower> live_stream{};
+  std::shared_ptr<StreamFollower> shadow_stream{};
 };
+
+/// Fills in a slot's live_stream and shadow_stream.
+inline void follow_streams(LoadedSlot& slot) {
+  const auto follower = [](const std::shared_ptr<Model>& model, std::size_t most) {
+    auto stream = std::dynamic_pointer_cast<StreamModel>(model);
+    return stream ? std::make_shared<StreamFollower>(std::move(stream), most) : nullptr;
+  };
+  slot.live_stream = follower(slot.live, kMadeUpLive);
+  slot.shadow_stream = follower(slot.shadow, kMadeUpShadow);
+}
 
 /// How one model's decisions are taken, paid and limited.
 struct ModelPlan {
@@ -95,6 +111,14 @@ class Holdings {
     return held != nullptr ? held->version : kNoVersion;
   }
 
+  /// Whether a held version of the model is a stream. A reader's, within its pass.
+  [[nodiscard]] bool holds_stream(std::size_t model) const noexcept {
+    return std::any_of(slots_[model].begin(), slots_[model].end(), [](const auto& slot) {
+      const LoadedSlot* held = slot.load(std::memory_order_acquire);
+      return held != nullptr && held->live_stream != nullptr;
+    });
+  }
+
   /// A model's plan, null where there is none; valid until the plans' generation changes.
   [[nodiscard]] const ModelPlan* plan(std::size_t model) const noexcept {
     return plans_[model].load(std::memory_order_acquire);
@@ -113,7 +137,10 @@ class Holdings {
 
   /// Puts a version into a slot, or takes it out with null. One preparing thread.
   void put(std::size_t model, std::size_t slot, std::unique_ptr<const LoadedSlot> loaded) {
+    const bool stream = loaded != nullptr && loaded->live_stream != nullptr;
     retire(slots_.at(model).at(slot).exchange(loaded.release(), std::memory_order_seq_cst), nullptr);
+    // What a stream goes along is kept from here on.
+    if (stream) generation_.fetch_add(1, std::memory_order_seq_cst);
   }
 
   /// Sets a model's plan, or takes the model out with null. One preparing thread.

@@ -15,20 +15,26 @@ bool same(std::string_view a, std::string_view lower) noexcept {
          std::equal(a.begin(), a.end(), lower.begin(), [&](char x, char y) { return low(x) == y; });
 }
 
+struct KnownHeader {
+  std::string_view name;
+  std::string HttpHeaders::* place;
+};
+
+constexpr std::array<KnownHeader, 9> kKnownHeaders = {{
+    {"authorization", &HttpHeaders::authorization},
+    {"content-encoding", &HttpHeaders::content_encoding},
+    {"accept-encoding", &HttpHeaders::accept_encoding},
+    {"inference-header-content-length", &HttpHeaders::json_bytes},
+    {"ringcraft-key", &HttpHeaders::key},
+    {"ringcraft-instrument", &HttpHeaders::instrument},
+    {"ringcraft-arm", &HttpHeaders::arm},
+    {"ringcraft-deadline-ms", &HttpHeaders::deadline_ms},
+    {"expect", &HttpHeaders::expect},
+}};
+
 std::string* place_of(HttpHeaders& headers, std::string_view name) noexcept {
-  const std::array<std::pair<std::string_view, std::string*>, 9> known = {{
-      {"authorization", &headers.authorization},
-      {"content-encoding", &headers.content_encoding},
-      {"accept-encoding", &headers.accept_encoding},
-      {"inference-header-content-length", &headers.json_bytes},
-      {"ringcraft-key", &headers.key},
-      {"ringcraft-instrument", &headers.instrument},
-      {"ringcraft-arm", &headers.arm},
-      {"ringcraft-deadline-ms", &headers.deadline_ms},
-      {"expect", &headers.expect},
-  }};
-  for (const auto& [spelled, place] : known) {
-    if (same(name, spelled)) return place;
+  for (const auto& [spelled, place] : kKnownHeaders) {
+    if (same(name, spelled)) return &(headers.*place);
   }
   return nullptr;
 }
@@ -37,11 +43,7 @@ std::string* place_of(HttpHeaders& headers, std::string_view name) noexcept {
 
 void HttpRequest::clear() noexcept {
   target.clear();
-  for (std::string* one :
-       {&headers.authorization, &headers.content_encoding, &headers.accept_encoding, &headers.json_bytes,
-        &headers.key, &headers.instrument, &headers.arm, &headers.deadline_ms, &headers.expect}) {
-    one->clear();
-  }
+  for (const KnownHeader& known : kKnownHeaders) (headers.*known.place).clear();
   body.clear();
   if (body.capacity() > kKeptBytes) {
     std::vector<char>().swap(body);

@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <limits>
 #include <new>
+
+#include "serving/plain_infer.hpp"
 
 namespace ringcraft {
 namespace {
@@ -85,10 +86,7 @@ bool flatten(const array& values, std::size_t most, std::vector<float>& into) {
     }
     double number = 0;
     if (into.size() == most || value.get_double().get(number) != simdjson::SUCCESS) return false;
-    // A number beyond float becomes infinite, which the engine abstains from.
-    into.push_back(number > std::numeric_limits<float>::max()    ? std::numeric_limits<float>::infinity()
-                   : number < -std::numeric_limits<float>::max() ? -std::numeric_limits<float>::infinity()
-                                                                 : static_cast<float>(number));
+    into.push_back(narrowed(number));
   }
   return true;
 }
@@ -205,6 +203,12 @@ std::string BodyReader::read(std::string_view body, std::optional<std::size_t> j
   }
   const std::string_view json = body.substr(0, json_bytes.value_or(body.size()));
   const std::string_view binary = body.substr(json.size());
+  if (binary.empty() && read_plain(json, shape, into)) return {};
+  return read_any(json, binary, shape, into);
+}
+
+std::string BodyReader::read_any(std::string_view json, std::string_view binary, const InputShape& shape,
+                                 InferBody& into) {
   if (std::string error = parse(json); !error.empty()) return error;
   const object root(root_);
   element id;

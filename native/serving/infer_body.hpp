@@ -33,7 +33,7 @@ inline constexpr std::string_view kOutputNames[kOutputTensors] = {"output", "act
 enum class Form : std::uint8_t { kNot = 0, kJson, kBinary };
 
 struct InferBody {
-  std::string_view id;  ///< of the parser's document
+  std::string_view id;  ///< of the parser's document, or of the body itself
   bool has_id = false;
   std::vector<float> rows;
   std::size_t count = 0;
@@ -64,6 +64,12 @@ class BodyReader {
   /// @note Allocates only where a request is larger than all before.
   [[nodiscard]] std::string read(std::string_view body, std::optional<std::size_t> json_bytes,
                                  const InputShape& shape, InferBody& into);
+
+  /// Reads JSON by simdjson, as read() does with what read_plain() leaves.
+  /// @param binary the tensors behind it.
+  /// @param into as before any request.
+  [[nodiscard]] std::string read_any(std::string_view json, std::string_view binary, const InputShape& shape,
+                                     InferBody& into);
 
   /// Reads the short form but for its features, whose shape depends on the model; features() follows.
   [[nodiscard]] std::string read_short(std::string_view body, DecideBody& into);

@@ -44,7 +44,11 @@ enum class InferStatus : std::uint8_t {
   kNotReady,        ///< nothing is held that could say how long a row is
   kBadRow,          ///< row_floats is not what the model reads
   kBadCount,
+  kStream,  ///< the model's state moves with its instruments' events alone
 };
+
+inline constexpr std::string_view kStreamAsked =
+    "model: expected one without a state, got a stream: it moves with its feed's events alone";
 
 /// One row's decision.
 struct RowAnswer {

@@ -57,7 +57,7 @@ struct VersionStats {
   std::uint64_t failures = 0;
   std::uint64_t total_ns = 0;
   std::uint64_t infer_ns = 0;
-  std::int64_t last_ms = 0;
+  std::int64_t last_ns = 0;  ///< monotonic, of its last answer; 0: none
 };
 
 class RestApi {

@@ -64,7 +64,7 @@ RestApi::Reply RestApi::ask(InferRequest& asked, const HttpRequest& request, con
     stats.failures += answered ? 0 : 1;
     stats.infer_ns += static_cast<std::uint64_t>(done_ns - asked.receive_ns);
     stats.total_ns += static_cast<std::uint64_t>(done_ns - times.read_ns);
-    stats.last_ms = WallClock().wall_ns(done_ns) / 1'000'000;
+    stats.last_ns = done_ns;
   }
   switch (reply.status) {
     case InferStatus::kAnswered:
@@ -78,6 +78,8 @@ RestApi::Reply RestApi::ask(InferRequest& asked, const HttpRequest& request, con
                             ": expected one that may act, got one that was taken off");
     case InferStatus::kNotReady:
       return error(503, "model: expected a version that is ready, got none");
+    case InferStatus::kStream:
+      return error(409, std::string(kStreamAsked));
     case InferStatus::kBadRow:
     case InferStatus::kBadCount:
       break;

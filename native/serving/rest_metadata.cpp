@@ -181,7 +181,8 @@ RestApi::Reply RestApi::statistics(std::optional<std::size_t> model, std::uint32
       json_ += ",\"version\":\"";
       append_number(json_, held);
       json_ += "\",\"last_inference\":";
-      append_number(json_, stats.last_ms);
+      // 0: never. Told as wall time only here: a request has no need of a second clock.
+      append_number(json_, stats.last_ns == 0 ? 0 : WallClock().wall_ns(stats.last_ns) / 1'000'000);
       json_ += ",\"inference_count\":";
       append_number(json_, stats.rows);
       json_ += ",\"execution_count\":";

@@ -92,6 +92,14 @@ Answer ShadowRunner::answer_of(const ShadowJob& job, const LoadedSlot& slot, con
   if (slot.shadow->width() != job.width) {
     return abstention(AbstainReason::kModelFailed);
   }
+  StreamFollower* stream = slot.shadow_stream.get();
+  if (stream != nullptr) {
+    // Made up first: the events between two jobs, and the jobs that were dropped.
+    if (!stream->lead_up(job.stream, job.window, slot.limits, counters_.shadow_streams_cut)) {
+      return abstention(AbstainReason::kNotWarm);
+    }
+    stream->asked(job.stream, job.window);
+  }
   return within(job.terms.room, ask(*slot.shadow, slot, input, job.output_abs_max));
 }
 

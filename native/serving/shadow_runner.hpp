@@ -12,6 +12,7 @@
 #include "serving/feature_window.hpp"
 #include "serving/hard_limits.hpp"
 #include "serving/record_ring.hpp"
+#include "serving/stream_follower.hpp"
 #include "transport/spsc_ring.hpp"
 
 namespace ringcraft {
@@ -33,6 +34,7 @@ struct ShadowJob {
   std::size_t width;
   FeatureWindow::Mark window;  ///< the rows themselves stay where they are: a late job may find them gone
   std::array<float, kMaxFeatures> features;  ///< the newest vector: width floats
+  std::uint32_t stream = kNoStream;          ///< of the instrument
 };
 
 /// A record that says that a version was never asked.
@@ -68,8 +70,7 @@ class ShadowRunner {
  private:
   void score(const ShadowJob& job) noexcept;
   [[nodiscard]] const float* input_of(const ShadowJob& job, const LoadedSlot& slot) noexcept;
-  [[nodiscard]] static Answer answer_of(const ShadowJob& job, const LoadedSlot& slot,
-                                        const float* input) noexcept;
+  [[nodiscard]] Answer answer_of(const ShadowJob& job, const LoadedSlot& slot, const float* input) noexcept;
   void drop(const ShadowJob& job, Counter& reason) noexcept;
   void watch(const ShadowJob& job, AbstainReason abstain) noexcept;
   void watch_control(const ShadowJob& job, bool late_or_failed) noexcept;

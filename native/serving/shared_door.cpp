@@ -36,6 +36,8 @@ client::Status status_of(InferStatus status) noexcept {
       return client::Status::kTakenOff;
     case InferStatus::kNotReady:
       return client::Status::kNotReady;
+    case InferStatus::kStream:
+      return client::Status::kStream;
     default:
       return client::Status::kBadShape;
   }
@@ -51,6 +53,8 @@ std::string_view reason_of(client::Status status) noexcept {
       return "a hard limit took the version off";
     case client::Status::kNotReady:
       return "no version of the model is ready yet";
+    case client::Status::kStream:
+      return kStreamAsked;
     default:
       return "the rows are not as wide as what the model reads";
   }

@@ -208,6 +208,8 @@ std::map<std::string, std::uint64_t> Worker::counters() {
           {"shadows_dropped_queue_full", get(counters_.shadows_queue_full)},
           {"shadows_dropped_unready", get(counters_.shadows_unready)},
           {"shadows_dropped_overdue", get(counters_.shadows_overdue)},
+          {"streams_cut", get(counters_.streams_cut)},
+          {"shadow_streams_cut", get(counters_.shadow_streams_cut)},
           {"journal_written", get(counters_.journal_written)},
           {"journal_synced", get(counters_.journal_synced)},
           {"journal_refused", get(counters_.journal_refused)},

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -99,6 +100,17 @@ TEST_CASE("by request key a key keeps its arm, and a request without one goes by
   CHECK(bench.counters.keys_absent.load() == 1);
 }
 
+TEST_CASE("the key of a request is journalled whatever drew its arm") {
+  Asked bench;
+  InferRequest asked = bench.request();
+  asked.key = splitmix64(7);
+  bench.engine.on_request(asked);
+  CHECK(bench.last().assigned_by == AssignBy::kDecision);
+  CHECK(bench.last().request_key == *asked.key);
+  bench.engine.on_request(bench.request());
+  CHECK(bench.last().request_key == 0);
+}
+
 TEST_CASE("rows of one request share one draw, and say so") {
   Asked bench;
   const InferReply reply = bench.engine.on_request(bench.request(3));
@@ -108,6 +120,37 @@ TEST_CASE("rows of one request share one draw, and say so") {
     CHECK(decision.version == reply.version);
     CHECK(decision.assigned_by == AssignBy::kRequestKey);
     CHECK(decision.request_key == decisions[0].decision_id);
+  }
+}
+
+TEST_CASE("rows of one request are run together where the model can, and answered one by one") {
+  Asked bench;
+  auto model = std::make_shared<TogetherModel>();
+  for (const std::uint32_t version : {1U, 2U}) {
+    LoadedSlot slot = *sums(version);
+    slot.live = model;
+    bench.holdings.put(0, version - 1, std::make_unique<const LoadedSlot>(slot));
+  }
+  for (std::size_t row = 0; row < 4; ++row) bench.rows[row * kWidth] = static_cast<float>(row);
+  bench.rows[2 * kWidth] = std::numeric_limits<float>::quiet_NaN();
+  const InferReply reply = bench.engine.on_request(bench.request(4));
+  REQUIRE(reply.rows.size() == 4);
+  CHECK(model->runs == 1);
+  CHECK(model->alone == 0);
+  for (const std::size_t row : {0U, 1U, 3U}) {
+    CHECK(reply.rows[row].output[2] == 3.0F + static_cast<float>(row));
+    CHECK(reply.rows[row].abstain == AbstainReason::kNone);
+  }
+  CHECK(reply.rows[2].abstain == AbstainReason::kBadFeature);
+  SUBCASE("a single row is not") {
+    static_cast<void>(bench.engine.on_request(bench.request()));
+    CHECK(model->runs == 1);
+    CHECK(model->alone == 1);
+  }
+  SUBCASE("nor where the run fails: each is asked") {
+    model->fails = true;
+    CHECK(bench.engine.on_request(bench.request(4)).rows[3].output[2] == 6.0F);
+    CHECK(model->alone == 3);
   }
 }
 

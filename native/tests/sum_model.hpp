@@ -8,7 +8,7 @@
 namespace ringcraft {
 
 /// Of four features; answers P(up) - P(down) = the sum of its vectors.
-class SumModel final : public Model {
+class SumModel : public Model {
  public:
   static constexpr std::size_t kWidth = 4;
 
@@ -22,6 +22,28 @@ class SumModel final : public Model {
     out[2] = sum;
     return true;
   }
+};
+
+/// The same, run together and counted.
+class TogetherModel final : public SumModel {
+ public:
+  [[nodiscard]] bool batches() const noexcept override { return true; }
+  [[nodiscard]] bool predict(const float* in, float* out) noexcept override {
+    ++alone;
+    return SumModel::predict(in, out);
+  }
+  [[nodiscard]] bool predict_rows(const float* in, std::size_t rows, float* out) noexcept override {
+    if (fails) return false;
+    ++runs;
+    for (std::size_t row = 0; row < rows; ++row) {
+      static_cast<void>(SumModel::predict(in + row * inputs(), out + row * outputs()));
+    }
+    return true;
+  }
+
+  int runs = 0;
+  int alone = 0;
+  bool fails = false;
 };
 
 inline std::unique_ptr<const LoadedSlot> sums(std::uint32_t version, std::size_t window = 1) {

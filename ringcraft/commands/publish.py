@@ -33,6 +33,13 @@ from ringcraft.terminal import print_json
 @click.option(
     "--tolerance", type=click.FloatRange(min=0), default=1e-5, show_default=True, help="On the golden outputs."
 )
+@click.option(
+    "--state",
+    type=click.Choice(["window", "stream"]),
+    default="window",
+    show_default=True,
+    help="Whether its state is carried from vector to vector.",
+)
 @click.option("--alias", default=None, help="Alias the version gets, for example challenger.")
 @config_option
 @json_option
@@ -45,14 +52,16 @@ def publish(
     threshold: float,
     horizon_s: float,
     tolerance: float,
+    state: str,
     alias: str | None,
     config: Path | None,
     as_json: bool,
 ) -> None:
     """Publish ONNX_FILE, a model of your own, as the next version of MODEL.
 
-    Its first input is float32 (batch, features of the set), or (batch, window, features) where it reads the newest
-    vectors of an instrument; its first output float32 (batch, 3) or (batch, 1).
+    Its first input is float32 (batch, features of the set), (batch, window, features) where it reads the newest vectors
+    of an instrument, or (batch, steps, features), the steps left open, where it is a stream; its first output float32
+    (batch, 3) or (batch, 1).
     It is refused where it does not answer the golden vectors as they say. Needs an MLflow server.
     """
     settings = load_settings(config)
@@ -73,6 +82,7 @@ def publish(
             rule=DecisionRule(kind="up_minus_down" if rule == "up_minus_down" else "expected_bps", threshold=threshold),
             label=Label(kind="own", horizon_ns=round(horizon_s * 1e9)),
             golden_file=golden,
+            state="stream" if state == "stream" else "window",
             parity_tolerance=tolerance,
         )
         registry = reachable_registry(settings)

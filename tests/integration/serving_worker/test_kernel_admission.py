@@ -10,7 +10,7 @@ from worker_kit import WIDTH, linear_graph
 
 import serving.slots
 from benchmarks.versions import save_graph, write_version
-from data_contracts.errors import ParityError
+from data_contracts.errors import ModelError, ParityError
 from data_contracts.manifest import DecisionRule, sha256_of
 from market_data.feature_sets import TOUCH_V1
 from native._native import Model, kernel_isa, load_kernel
@@ -72,4 +72,19 @@ def test_version_that_onnxruntime_answers_otherwise_is_refused_whatever_a_kernel
     manifest["files"]["golden.json"] = sha256_of(folder / "golden.json")
     (folder / "manifest.json").write_bytes(msgspec.json.encode(manifest))
     with pytest.raises(ParityError, match="golden vector 1"):
+        _prepared(folder)
+
+
+def _rows_that_hang_together(path: Path) -> None:
+    """Write a graph whose softmax goes over the batch: right for one row, and for no more."""
+    nodes = [
+        helper.make_node("MatMul", ["features", "w"], ["m"]),
+        helper.make_node("Softmax", ["m"], ["output"], axis=0),
+    ]
+    save_graph(path, nodes, {"w": np.ones((WIDTH, 1), np.float32)})
+
+
+def test_version_whose_rows_hang_together_is_refused(tmp_path: Path) -> None:
+    folder = write_version(tmp_path / "v1", _rows_that_hang_together, model=MODEL, horizon_ns=10**9)
+    with pytest.raises(ModelError, match="run as one batch, golden vector 0"):
         _prepared(folder)

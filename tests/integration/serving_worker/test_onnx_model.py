@@ -105,3 +105,30 @@ def test_file_that_holds_no_graph_is_refused(tmp_path: Path, content: bytes) -> 
 def test_library_that_is_not_there_is_refused() -> None:
     with pytest.raises(RuntimeError, match="nowhere"):
         OnnxModel("model.onnx", "/nowhere/libonnxruntime.so")
+
+
+def test_rows_together_are_answered_as_one_by_one(tmp_path: Path) -> None:
+    linear_graph(tmp_path / "model.onnx")
+    model = load_model(tmp_path / "model.onnx")
+    rows = np.random.default_rng(1).normal(size=(37, WIDTH)).astype(np.float32)
+    assert model.batches
+    np.testing.assert_allclose(model.predict(rows, together=True), model.predict(rows), rtol=0, atol=1e-6)
+
+
+def test_a_graph_of_one_row_is_run_row_by_row(tmp_path: Path) -> None:
+    """One that states a batch of one, and one that leaves it open and then takes one all the same."""
+    for batch, shape in ((1, None), ("batch", [1, 4])):
+        nodes = [helper.make_node("Relu", ["features"], ["output"])]
+        constants = []
+        if shape is not None:
+            nodes = [helper.make_node("Reshape", ["features", "shape"], ["output"])]
+            constants = [onnx.numpy_helper.from_array(np.asarray(shape, np.int64), "shape")]
+        given = [helper.make_tensor_value_info("features", TensorProto.FLOAT, [batch, 4])]
+        taken = [helper.make_tensor_value_info("output", TensorProto.FLOAT, None)]
+        graph = helper.make_graph(nodes, "g", given, taken, constants)
+        path = tmp_path / "model.onnx"
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+        model = load_model(path)
+        assert not model.batches
+        rows = np.ones((2, 4), np.float32)
+        np.testing.assert_array_equal(model.predict(rows, together=True), rows)

@@ -5,11 +5,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from benchmarks.versions import save_graph
 from data_contracts.errors import ManifestError, ModelError, ParityError, UsageError
 from data_contracts.manifest import DecisionRule, Label, read_golden, verify_files
 from market_data.feature_sets import feature_set
 from models.families import family
-from models.parity import run_onnx
+from models.parity import run_onnx, session
 from pipelines.adversaries import random_trader, slow
 from pipelines.package import package, package_own
 from pipelines.steps.publish import publish
@@ -144,3 +145,46 @@ def test_slow_version_answers_alike_and_much_later(champion, tmp_path):
     np.testing.assert_allclose(original.outputs, wasteful.outputs, atol=1e-6)
     assert manifest.latency.p50_us > 500
     assert (tmp_path / "slow" / "model.onnx").stat().st_size < 10_000
+
+
+def _steps(path):
+    """Write an LSTM over steps left open, and a softmax of its last state."""
+    random = np.random.default_rng(5)
+    weights = {"w": (1, 12, WIDTH), "r": (1, 12, 3)}
+    tensors = {name: random.normal(0, 0.4, sizes).astype(np.float32) for name, sizes in weights.items()}
+    tensors["first"] = np.array([0])
+    nodes = [
+        helper.make_node("Transpose", ["features"], ["x"], perm=[1, 0, 2]),
+        helper.make_node("LSTM", ["x", "w", "r"], ["", "last"], hidden_size=3),
+        helper.make_node("Squeeze", ["last", "first"], ["state"]),
+        helper.make_node("Softmax", ["state"], ["output"], axis=1),
+    ]
+    save_graph(path, nodes, tensors, outputs=3, window=0)
+
+
+def test_own_stream_is_packaged_with_answers_over_all_that_came(tmp_path):
+    _steps(tmp_path / "own.onnx")
+    manifest = package_own(tmp_path / "version", tmp_path / "own.onnx", state="stream", **WHAT)
+    assert (manifest.state, manifest.window, manifest.inputs) == ("stream", 1, WIDTH)
+    golden = read_golden(tmp_path / "version")
+    assert len(golden.inputs) == 32
+    inputs = np.array(golden.inputs, dtype=np.float32)
+    runtime = session((tmp_path / "own.onnx").read_bytes())
+    whole = runtime.run(None, {"features": inputs[None]})[0]
+    np.testing.assert_allclose(golden.outputs[-1], whole[0], rtol=0, atol=1e-6)
+    alone = runtime.run(None, {"features": inputs[None, -1:]})[0]
+    assert np.abs(whole - alone).max() > 1e-3
+    few = vectors(tmp_path / "few.json", inputs[:15], np.array(golden.outputs)[:15])
+    with pytest.raises(UsageError, match="expected 16 to 1024 vectors of a stream, got 15"):
+        package_own(tmp_path / "few", tmp_path / "own.onnx", state="stream", golden_file=few, **WHAT)
+    file = vectors(tmp_path / "golden.json", inputs, np.array(golden.outputs) + 0.01)
+    with pytest.raises(ParityError, match="golden vector 0"):
+        package_own(tmp_path / "other", tmp_path / "own.onnx", state="stream", golden_file=file, **WHAT)
+
+
+def test_own_graph_of_another_state_than_said_is_refused(own, tmp_path):
+    with pytest.raises(ModelError, match=rf"expected FLOAT \[batch, steps, {WIDTH}\], the steps left open, got FLOAT"):
+        package_own(tmp_path / "version", own, state="stream", **WHAT)
+    _steps(tmp_path / "steps.onnx")
+    with pytest.raises(ModelError, match=rf"or \[batch, window, {WIDTH}\], got FLOAT"):
+        package_own(tmp_path / "version", tmp_path / "steps.onnx", **WHAT)
