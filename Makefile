@@ -65,6 +65,13 @@ $(STAMPS)/test-packages: $(STAMPS)/python
 	$(call debian,doctest-dev chromium postgresql redis-server victoria-metrics clang libclang-rt-dev)
 	@touch $@
 
+# Clients that others wrote: tests put the folder before the environment's packages in a program of its own.
+$(STAMPS)/clients: $(STAMPS)/dependencies tests/clients/requirements.txt
+	@rm -rf build/clients
+	@echo "installing kserve's and MLServer's clients under build/clients"
+	$(BIN)/python -m pip install -qq --no-deps --no-compile --target build/clients -r tests/clients/requirements.txt
+	@touch $@
+
 # One build for both: gcc has no libFuzzer, so it is clang's.
 $(SANITIZED)/native_tests: $(STAMPS)/dependencies $(STAMPS)/test-packages $(NATIVE)
 	@echo "building native tests and fuzzers with AddressSanitizer and UndefinedBehaviorSanitizer"
@@ -84,7 +91,7 @@ endef
 fuzz: $(SANITIZED)/native_tests ## the decoders under libFuzzer, SECONDS_EACH=600 each
 	$(call fuzz,$(SECONDS_EACH))
 
-test: setup $(SANITIZED)/native_tests ## native tests under sanitizers, then everything else
+test: setup $(SANITIZED)/native_tests $(STAMPS)/clients ## native tests under sanitizers, then everything else
 	library="$$($(BIN)/python -c 'from native import onnxruntime_library; print(onnxruntime_library())')"; \
 	  RINGCRAFT_ONNXRUNTIME="$$library" $(SANITIZED)/native_tests
 	$(call fuzz,3)

@@ -63,6 +63,13 @@ class DecisionMessage(Struct, frozen=True, kw_only=True):
     late: bool
     epoch: int
     share_bps: int
+    door: str = ""
+    """By which it was asked for; feed: by none. Empty in messages of before this was told."""
+    request_key: str = ""
+    """Of the request, hashed, as 16 hexadecimal digits; empty where it had none.
+
+    Rows asked for together without a key that draws the arm have their first one's id instead.
+    """
 
 
 class OutcomeMessage(Struct, frozen=True, kw_only=True, omit_defaults=True):

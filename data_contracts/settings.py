@@ -61,6 +61,7 @@ class InFlightSettings(BaseModel, frozen=True, extra="forbid"):
     rest: int | None = Field(default=None, ge=1, description="Of all connections, in one turn of the decision thread.")
     grpc: int | None = Field(default=None, ge=1, le=16, description="Of all calls and streams.")
     websocket: int | None = Field(default=None, ge=1, description="Of all connections; each has one at most.")
+    zeromq: int | None = Field(default=None, ge=1, le=64, description="Of all sockets, in one turn of the door.")
 
 
 class ServingSettings(BaseModel, frozen=True, extra="forbid"):
@@ -101,6 +102,9 @@ class ServingSettings(BaseModel, frozen=True, extra="forbid"):
     zeromq_port: int = Field(default=8082, ge=0, le=65_535, description="Questions over ZeroMQ; 0: any free.")
     zeromq_publish_port: int = Field(default=8084, ge=0, le=65_535, description="Decisions over ZeroMQ; 0: any free.")
     websocket_port: int = Field(default=8085, ge=0, le=65_535, description="WebSocket; 0: any free.")
+    websocket_kept: int = Field(
+        default=65_536, ge=1, le=10_000_000, description="Decisions a WebSocket subscriber may be behind and miss none."
+    )
     models: tuple[ServedModel, ...] = Field(default=(), description="Models that are followed.")
     policy: Path = Field(default=Path("policy.toml"), description="Rollout policy.")
 

@@ -1,4 +1,4 @@
-"""The supervisor: starts worker and controller side by side, starts a dead one again, leaves nothing behind."""
+"""The supervisor: starts worker, controller and doors side by side, starts a dead one again, leaves nothing behind."""
 
 import ctypes
 import fcntl
@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Final
@@ -21,6 +22,7 @@ from data_contracts.errors import UsageError
 from data_contracts.settings import Settings
 from native._native import drain_ring
 from serving import shared_memory
+from serving.doors.ports import ports_path
 from serving.lineup import STATUS_FILE, WorkerStatus, read_whole
 
 SUPERVISOR_FILE: Final = "supervisor.json"
@@ -28,6 +30,7 @@ CONSOLE_FILE: Final = "controller.json"
 """Where the controller states its port: {"console_port": n}."""
 WORKER: Final = "worker-0"
 CONTROLLER: Final = "controller"
+_DOOR: Final = "door-"
 _LOCK_FILE: Final = ".supervisor.lock"
 _POLL_S: Final = 0.05
 _STOP_S: Final = 4.0
@@ -94,7 +97,7 @@ class Child:
 
 
 class Supervisor:
-    """Worker and controller, each other's siblings."""
+    """Worker, controller and doors, each other's siblings."""
 
     def __init__(self, settings: Settings, commands: dict[str, list[str]]) -> None:
         self._state_dir = settings.state_dir.resolve()
@@ -105,6 +108,8 @@ class Supervisor:
         for child in self.children:
             if child.name == WORKER:
                 child.before_restart = self._drain
+            elif child.name.startswith(_DOOR):
+                child.before_restart = partial(self._forget_ports, child.name.removeprefix(_DOOR))
 
     def run(self, stop: Event) -> None:
         """Keep the children running until `stop`; then stop them all.
@@ -137,6 +142,10 @@ class Supervisor:
             return False
         log.info("rings_drained", records=written)
         return True
+
+    def _forget_ports(self, door: str) -> None:
+        """Take away where a dead door said it listens, so that nobody is sent there."""
+        ports_path(self._state_dir, door).unlink(missing_ok=True)
 
     def _write_status(self) -> None:
         console_port = self._console_port()
@@ -226,5 +235,5 @@ def child_commands(config: Path | None, doors: Iterable[str] = ()) -> dict[str, 
     return {
         CONTROLLER: [python, "-m", "ringcraft.processes.controller", *arguments],
         WORKER: [python, "-m", "ringcraft.processes.worker", *arguments],
-        **{f"door-{name}": [python, "-m", f"ringcraft.processes.{name}_door", *arguments] for name in doors},
+        **{f"{_DOOR}{name}": [python, "-m", f"ringcraft.processes.{name}_door", *arguments] for name in doors},
     }

@@ -116,6 +116,7 @@ def decision_line(message: DecisionMessage) -> bytes:
     ]
     fields += [f"share_bps={message.share_bps}i", f"late={'t' if message.late else 'f'}"]
     fields += [f"abstain={text(message.abstain)}", f"sequence={message.sequence}u"]
+    fields += [f"door={text(message.door)}", f"request_key={text(message.request_key)}"]
     fields += [f"output_{place}={value!r}" for place, value in enumerate(message.outputs) if value is not None]
     return f"decisions,{tags},n={message.decision_id % _APART} {','.join(fields)} {message.event_ns}".encode()
 

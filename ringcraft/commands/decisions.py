@@ -11,15 +11,17 @@ import click
 import numpy as np
 
 from data_contracts.errors import UsageError
+from data_contracts.journal import Door
 from data_contracts.settings import Settings, load_settings
+from native._native import assignment_key
 from ringcraft.commands.options import config_option, json_option
 from ringcraft.terminal import moment, print_json, table
 from serving.archive.query import Question, find_decisions, join_outcomes
 from serving.archive.segment import Columns
 from serving.outcomes.sql_store import FILE, SqlOutcomeStore, outcome_url
 
-_SHOWN = ("decision", "event time", "model", "version", "arm", "instrument", "action", "abstain", "output", "us",
-          "paper bps", "realised bps", "fills")  # fmt: skip
+_SHOWN = ("decision", "event time", "model", "version", "arm", "instrument", "door", "action", "abstain", "output",
+          "us", "paper bps", "realised bps", "fills")  # fmt: skip
 
 
 @click.command()
@@ -27,6 +29,8 @@ _SHOWN = ("decision", "event time", "model", "version", "arm", "instrument", "ac
 @click.option("--version", type=int, help="Of the model.")
 @click.option("--arm", type=click.Choice(["champion", "challenger"]), help="Which of the two decided.")
 @click.option("--instrument", help="VENUE:SYMBOL.")
+@click.option("--door", type=click.Choice([one.name.lower() for one in Door]), help="By which it was asked for.")
+@click.option("--key", help="The request's key.")
 @click.option("--from", "begin", metavar="TIME", help="Event time UTC, inclusive: 2026-11-22 or 2026-11-22T09:30:00.")
 @click.option("--to", "end", metavar="TIME", help="Event time UTC, exclusive.")
 @click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, help="At most; 0: all.")
@@ -35,8 +39,9 @@ _SHOWN = ("decision", "event time", "model", "version", "arm", "instrument", "ac
 @config_option
 @json_option
 def decisions(
-    model: str | None, version: int | None, arm: str | None, instrument: str | None, begin: str | None,
-    end: str | None, limit: int, as_csv: bool, out_file: Path | None, config: Path | None, as_json: bool,
+    model: str | None, version: int | None, arm: str | None, instrument: str | None, door: str | None,
+    key: str | None, begin: str | None, end: str | None, limit: int, as_csv: bool, out_file: Path | None,
+    config: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Show decisions with what came of them, newest first: of the live journal and of the archive."""
     settings = load_settings(config)
@@ -45,6 +50,8 @@ def decisions(
         version=version,
         arm=arm,
         instrument=instrument,
+        door=door,
+        request_key=None if key is None else assignment_key(key),
         from_ns=_time(begin, "--from"),
         to_ns=_time(end, "--to"),
         limit=limit or None,
@@ -96,8 +103,9 @@ def _shown(row: dict[str, Any]) -> tuple[object, ...]:
     action = {1: "buy", -1: "sell"}.get(row["action"], "")
     abstain = "" if row["abstain"] == "none" else row["abstain"]
     return (str(row["decision_id"]), moment(row["event_ns"]), row["model"], str(row["version"]), row["arm"],
-            row["instrument"], action, abstain, _number(row["output_0"], "+.4g"), row["latency_ns"] / 1000.0,
-            _number(row["pnl_bps"], "+.3f"), _number(row.get("realised_bps"), "+.3f"), row.get("fills", 0))  # fmt: skip
+            row["instrument"], row["door"], action, abstain, _number(row["output_0"], "+.4g"),
+            row["latency_ns"] / 1000.0, _number(row["pnl_bps"], "+.3f"), _number(row.get("realised_bps"), "+.3f"),
+            row.get("fills", 0))  # fmt: skip
 
 
 def _number(value: float | None, form: str) -> str:

@@ -18,6 +18,7 @@ from ringcraft.processes.options import settings_from_arguments
 from serving import shared_memory
 from serving.archive.archivist import Archivist
 from serving.console.app import console_app
+from serving.console.door_metrics import DoorCollector
 from serving.console.server import ConsoleServer
 from serving.console.webhook import SECRET_VARIABLE, webhook_routes
 from serving.controller.commands import ControllerCommands
@@ -67,6 +68,7 @@ def run_controller(settings: Settings) -> None:
         lambda: controller.snapshot,
         ControllerCommands(controller),
         routes=[*webhook, *outcome_routes(controller.intake, controller.pnl)],
+        collectors=[DoorCollector(state_dir, serving.doors)],
     )
     with ConsoleServer(app, host=serving.host, port=serving.console_port) as console, _archivist(settings):
         _state_port(state_dir, console.port)

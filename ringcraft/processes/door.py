@@ -9,6 +9,9 @@ import structlog
 from data_contracts.errors import RingcraftError, UsageError
 from data_contracts.settings import Settings
 from ringcraft.processes.options import settings_from_arguments
+from serving.doors.counters import stating
+from serving.doors.guard import Guard
+from serving.doors.in_flight import InFlight
 from serving.doors.ports import ports_path, state_ports
 from serving.worker import stop_on_signals
 
@@ -18,19 +21,23 @@ Opened = Callable[..., None]
 """Told the ports by name."""
 
 
-def run_door(name: str, package: str, serve: Callable[[Settings, Path, Event, Opened], None]) -> int:
+def run_door(name: str, package: str, serve: Callable[[Settings, Path, Event, Opened, Guard], None]) -> int:
     """Serve until SIGTERM or SIGINT; return 0, 2 for wrong settings, 3 where something needed is missing.
 
     Args:
         name: of the door.
         package: extra that brings what it needs.
-        serve: serves with settings, state folder, what ends it, and whom to tell the ports.
+        serve: serves with settings, state folder, what ends it, whom to tell the ports, and who looks at who asks.
     """
     try:
         settings = settings_from_arguments(f"{name} door")
         state_dir, stop = settings.state_dir.resolve(), stop_on_signals()
+        serving = settings.serving
+        in_flight = InFlight(getattr(serving.in_flight_max, name), serving.model_limits)
+        guard = Guard(serving.api_keys, in_flight, serving.instrument_requests_per_second)
         try:
-            serve(settings, state_dir, stop, lambda **ports: state_ports(state_dir, name, **ports))
+            with stating(guard.counters, state_dir, name):
+                serve(settings, state_dir, stop, lambda **ports: state_ports(state_dir, name, **ports), guard)
         finally:
             ports_path(state_dir, name).unlink(missing_ok=True)
     except ModuleNotFoundError as error:

@@ -6,11 +6,11 @@ from threading import Event
 
 from data_contracts.settings import Settings
 from ringcraft.processes.door import Opened, run_door
+from serving.doors.guard import Guard
 
 
-def serve(settings: Settings, state_dir: Path, stop: Event, opened: Opened) -> None:
+def serve(settings: Settings, state_dir: Path, stop: Event, opened: Opened, guard: Guard) -> None:
     """Serve until `stop` is set."""
-    from serving.doors.in_flight import InFlight
     from serving.doors.websocket_door import serve_websocket
 
     serving = settings.serving
@@ -20,8 +20,8 @@ def serve(settings: Settings, state_dir: Path, stop: Event, opened: Opened) -> N
         port=serving.websocket_port,
         stop=stop,
         opened=lambda port: opened(port=port),
-        keys=serving.api_keys,
-        in_flight=InFlight(serving.in_flight_max.websocket, serving.model_limits),
+        guard=guard,
+        kept=serving.websocket_kept,
     )
 
 

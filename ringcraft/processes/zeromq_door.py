@@ -6,9 +6,10 @@ from threading import Event
 
 from data_contracts.settings import Settings
 from ringcraft.processes.door import Opened, run_door
+from serving.doors.guard import Guard
 
 
-def serve(settings: Settings, state_dir: Path, stop: Event, opened: Opened) -> None:
+def serve(settings: Settings, state_dir: Path, stop: Event, opened: Opened, guard: Guard) -> None:
     """Serve until `stop` is set."""
     from serving.doors.zeromq_door import serve_zeromq
 
@@ -20,7 +21,7 @@ def serve(settings: Settings, state_dir: Path, stop: Event, opened: Opened) -> N
         publish_port=serving.zeromq_publish_port,
         stop=stop,
         opened=lambda port, publish_port: opened(port=port, publish_port=publish_port),
-        keys=serving.api_keys,
+        guard=guard,
     )
 
 

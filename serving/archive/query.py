@@ -26,6 +26,10 @@ class Question(Struct, frozen=True, kw_only=True):
     version: int | None = None
     arm: str | None = None
     instrument: str | None = None
+    door: str | None = None
+    """By which it was asked for; feed: by none."""
+    request_key: int | None = None
+    """As assignment_key gives it."""
     from_ns: int | None = None
     """Event time, inclusive."""
     to_ns: int | None = None
@@ -116,7 +120,14 @@ def _parts(state_dir: Path, worker: str, question: Question) -> Iterator[Columns
     for line in reversed([line for line in lines if line.segment not in here]):
         if not _outside(line, question):
             files = [state_dir / ARCHIVE / one.path for one in line.files if one.kind == "decisions"]
-            yield from reversed(read_columns(files))
+            yield from (_with_door(part) for part in reversed(read_columns(files)))
+
+
+def _with_door(part: Columns) -> Columns:
+    """Return archived decisions with door and key, empty and 0 where they were written before those were kept."""
+    count = len(part["decision_id"])
+    unknown = {"door": np.full(count, "", object), "request_key": np.zeros(count, np.uint64)}
+    return part | {name: values for name, values in unknown.items() if name not in part}
 
 
 class _Naming:
@@ -154,7 +165,7 @@ def _outside(line: ArchivedSegment, question: Question) -> bool:
 
 def _fits(part: Columns, question: Question) -> NDArray[Any]:
     fits = np.ones(len(part["decision_id"]), bool)
-    for name in ("model", "version", "arm", "instrument"):
+    for name in ("model", "version", "arm", "instrument", "door", "request_key"):
         wanted = getattr(question, name)
         if wanted is not None:
             fits &= part[name] == wanted

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from data_contracts.journal import RECORD_BYTES, AbstainReason, Arm, MarkoutStatus, RecordType
+from data_contracts.journal import RECORD_BYTES, AbstainReason, Arm, Door, MarkoutStatus, RecordType
 from serving.journal import SEGMENT_HEADER_BYTES, read_segment
 from serving.journal_records import NameRecord, decode, record_types, select
 
@@ -95,13 +95,14 @@ def decision_columns(rows: NDArray[Any], models: NDArray[Any], instruments: NDAr
     """Return what a decision's record says, in words where it has codes."""
     plain = ("event_ns", "receive_ns", "sequence", "version", "action", "output_0", "output_1", "output_2", "output_3",
              "bid_ticks", "ask_ticks", "epoch", "share_bps", "overridden", "assigned_by", "late",
-             "expected_shadows", "feature_hash")  # fmt: skip
+             "expected_shadows", "feature_hash", "request_key")  # fmt: skip
     return {
         "decision_id": rows["decision_id"],
         "model": models,
         "instrument": instruments,
         "arm": words(rows["arm"], Arm),
         "abstain": words(rows["abstain"], AbstainReason),
+        "door": words(rows["door"], Door),
         "latency_ns": rows["answer_ns"] - rows["receive_ns"],
         **{name: rows[name] for name in plain},
     }

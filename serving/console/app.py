@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.registry import Collector
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -36,6 +37,7 @@ def console_app(
     *,
     hosts: Sequence[str] = LOOPBACK,
     routes: Sequence[BaseRoute] = (),
+    collectors: Sequence[Collector] = (),
 ) -> Starlette:
     """Return the console as an ASGI application.
 
@@ -44,9 +46,11 @@ def console_app(
         commands: what the buttons do.
         hosts: names a browser may call this server by, without port; ("*",) for any, behind a proxy that checks.
         routes: further routes of the same server, for example POST /v1/outcomes.
+        collectors: further metrics, beside the snapshot's.
     """
     metrics = CollectorRegistry(auto_describe=False)
-    metrics.register(SnapshotCollector(snapshot))
+    for collector in (SnapshotCollector(snapshot), *collectors):
+        metrics.register(collector)
     own: list[BaseRoute] = [
         Route("/", _page),
         Mount("/static", StaticFiles(directory=STATIC)),

@@ -28,7 +28,6 @@ class DecisionLog:
 
     def __init__(self, *, kept: int = KEPT) -> None:
         self._entries: list[Entry] = []
-        self._first = 0  # position of the oldest, counted from the first ever
         self._kept = kept
 
     def add(self, entries: Iterable[Entry]) -> None:
@@ -36,9 +35,7 @@ class DecisionLog:
         self._entries.extend(entries)
         # In lumps, so that a full log is not moved up at every decision.
         if len(self._entries) > self._kept + self._kept // 4:
-            gone = len(self._entries) - self._kept
-            del self._entries[:gone]
-            self._first += gone
+            del self._entries[: len(self._entries) - self._kept]
 
     @property
     def newest_id(self) -> int:
@@ -47,32 +44,27 @@ class DecisionLog:
 
     def reader(self, *, after: int | None) -> "LogReader":
         """Return who reads on behind decision `after`; None: what comes from now on."""
-        if after is None:
-            return LogReader(self, self._first + len(self._entries), self.newest_id)
-        place = bisect_right(self._entries, after, key=lambda entry: entry.decision_id)
-        return LogReader(self, self._first + place, after)
+        return LogReader(self, after if after is not None else self.newest_id or None)
 
-    def behind(self, position: int, most: int) -> tuple[int, list[Entry]]:
-        """Return entries from a position on, and the position that they really begin at."""
-        start = max(position, self._first)
-        place = start - self._first
-        return start, self._entries[place : place + most]
+    def behind(self, decision_id: int, most: int) -> list[Entry]:
+        """Return the first entries with greater ids."""
+        place = bisect_right(self._entries, decision_id, key=lambda entry: entry.decision_id)
+        return self._entries[place : place + most]
 
 
 class LogReader:
-    """One subscriber's place in the log."""
+    """One subscriber's place in the log: by id, so that a log which fills anew behind it repeats nothing."""
 
-    def __init__(self, log: DecisionLog, position: int, last_id: int) -> None:
-        self._log, self._position, self._last_id = log, position, last_id
+    def __init__(self, log: DecisionLog, last_id: int | None) -> None:
+        """Read `log` behind decision `last_id`; None: from its first on, whatever came before that."""
+        self._log, self._last_id = log, last_id
 
     def take(self, most: int) -> list[Entry | Missed]:
         """Return what comes next, at most so many decisions, and where some are gone, which."""
-        start, entries = self._log.behind(self._position, most)
         told: list[Entry | Missed] = []
-        for entry in entries:
-            if self._last_id and entry.decision_id > self._last_id + 1:
+        for entry in self._log.behind(self._last_id or 0, most):
+            if self._last_id is not None and entry.decision_id > self._last_id + 1:
                 told.append(Missed(self._last_id, entry.decision_id))
             told.append(entry)
             self._last_id = entry.decision_id
-        self._position = start + len(entries)
         return told

@@ -25,6 +25,8 @@ _INSTRUMENT: Final = 1
 NO_INSTRUMENT: Final = 0xFFFF_FFFF
 """Of a decision that was asked for without naming an instrument that is fed."""
 _FIELDS: Final = ("decision_id", "event_ns", "receive_ns", "answer_ns", "bid_ticks", "ask_ticks", "version", "epoch")
+_ARMS: Final = {int(arm): arm.name.lower() for arm in Arm}
+_ABSTAINS: Final = {int(one): "" if one == AbstainReason.NONE else one.name.lower() for one in AbstainReason}
 
 
 class Told(Struct, frozen=True, kw_only=True):
@@ -121,32 +123,35 @@ class DecisionFeed:
             self._last = int(ids[-1])
 
     def told(self, decisions: NDArray[Any]) -> list[Told]:
-        """Return decisions with the names of what they are about."""
-        names = list(zip(decisions["model"].tolist(), decisions["instrument"].tolist(), strict=True))
-        outputs = np.stack([decisions[f"output_{column}"] for column in range(4)], axis=1)
-        plain = [dict(zip(_FIELDS, row, strict=True)) for row in decisions[list(_FIELDS)].tolist()]
+        """Return decisions with the names of what they are about.
+
+        Whoever follows must keep up with the worker, so that this is by column where it can be: 2 us a decision.
+        """
+        columns = [decisions[name].tolist() for name in _FIELDS]
+        outputs = zip(*(decisions[f"output_{place}"].tolist() for place in range(4)), strict=True)
+        coded = [decisions[name].tolist() for name in ("model", "instrument", "arm", "action", "abstain", "late")]
         return [
             Told(
+                decision_id=decision_id,
                 model=self._name(0, model),
                 instrument=self._name(_INSTRUMENT, instrument),
-                arm=Arm(int(arm)).name.lower(),
-                action=int(action),
-                abstain="" if abstain == AbstainReason.NONE else AbstainReason(int(abstain)).name.lower(),
-                outputs=tuple(row[~np.isnan(row)].tolist()),
+                version=version,
+                arm=_ARMS[arm],
+                action=action,
+                abstain=_ABSTAINS[abstain],
+                outputs=tuple([value for value in values if value == value]),  # all but NaN
+                event_ns=event_ns,
+                receive_ns=receive_ns,
+                answer_ns=answer_ns,
+                bid_ticks=bid_ticks,
+                ask_ticks=ask_ticks,
+                epoch=epoch,
                 late=bool(late),
-                **fields,
             )
-            for (model, instrument), arm, action, abstain, row, late, fields in zip(
-                names,
-                decisions["arm"],
-                decisions["action"],
-                decisions["abstain"],
-                outputs,
-                decisions["late"],
-                plain,
-                strict=True,
-            )
-        ]
+            for (decision_id, event_ns, receive_ns, answer_ns, bid_ticks, ask_ticks, version, epoch), values, (
+                model, instrument, arm, action, abstain, late,
+            ) in zip(zip(*columns, strict=True), outputs, zip(*coded, strict=True), strict=True)
+        ]  # fmt: skip
 
     def _name(self, kind: int, index: int) -> str:
         if (kind, index) == (_INSTRUMENT, NO_INSTRUMENT):

@@ -6,7 +6,7 @@ output and, row by row, what was decided on it.
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,20 +18,19 @@ import structlog
 from numpy.typing import NDArray
 
 from data_contracts.errors import UsageError
-from data_contracts.settings import ApiKey
 from serving.doors.asking import Asker, Door, RefusedError, Request
 from serving.doors.grpc_messages import MESSAGES, SERVICE
-from serving.doors.grpc_tensors import TensorError, add_outputs, input_rows, wanted_outputs
-from serving.doors.in_flight import InFlight
-from serving.doors.keys import KeyRefusedError, KeyRing, Scope, bearer
-from serving.doors.repository import INPUT, OUTPUT
+from serving.doors.grpc_tensors import CONFIG_TYPES, DATATYPES, TensorError, add_outputs, input_rows, wanted_outputs
+from serving.doors.guard import Guard
+from serving.doors.keys import KeyRefusedError, Scope, bearer
+from serving.doors.repository import INPUT, OUTPUT, HeldVersion
 from serving.doors.shared_client import Status
 from serving.doors.tallies import Tallies
 
 THREADS: Final = 16
 _MESSAGE_BYTES: Final = 1 << 20
 _DEADLINE_MAX_S: Final = 3600.0
-_EXTENSIONS: Final = ("statistics", "model_repository(index)")
+_EXTENSIONS: Final = ("statistics", "model_configuration", "model_repository(index)")
 _OPEN: Final = ("ServerLive", "ServerReady")
 """Asked by who need not have a key."""
 _REFUSALS: Final = {
@@ -44,6 +43,7 @@ _CODES: Final = {
     Status.UNKNOWN_VERSION: grpc.StatusCode.NOT_FOUND,
     Status.BAD_SHAPE: grpc.StatusCode.INVALID_ARGUMENT,
     Status.TAKEN_OFF: grpc.StatusCode.FAILED_PRECONDITION,
+    Status.STREAM: grpc.StatusCode.FAILED_PRECONDITION,
     Status.NOT_READY: grpc.StatusCode.UNAVAILABLE,
     Status.RESTARTED: grpc.StatusCode.UNAVAILABLE,
     Status.TIMEOUT: grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -55,10 +55,9 @@ log = structlog.get_logger()
 class InferenceService:
     """The protocol's methods; each takes a request and its context and returns a reply."""
 
-    def __init__(self, state_dir: Path, keys: Sequence[ApiKey] = (), in_flight: InFlight | None = None) -> None:
-        """Serve what the worker of the tier in `state_dir` holds, to those who have one of `keys`."""
-        self._in_flight = in_flight or InFlight()
-        self._ring = KeyRing(keys)
+    def __init__(self, state_dir: Path, guard: Guard) -> None:
+        """Serve what the worker of the tier in `state_dir` holds, to those whom `guard` lets pass."""
+        self._guard = guard
         self._asker = Asker(state_dir, Door.GRPC)
         self._tallies = Tallies()
 
@@ -70,6 +69,7 @@ class InferenceService:
             "ModelReady": self.model_ready,
             "ServerMetadata": self.server_metadata,
             "ModelMetadata": self.model_metadata,
+            "ModelConfig": self.model_config,
             "ModelInfer": self.model_infer,
             "ModelStatistics": self.model_statistics,
             "RepositoryIndex": self.repository_index,
@@ -87,9 +87,11 @@ class InferenceService:
 
         def answer(request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ANN401
             try:
-                if name not in _OPEN:
-                    self._ring.admit(self._ring.known(_secret(context)), scope)
-                return method(request, context)
+                with self._guard.counters.request():
+                    if name not in _OPEN:
+                        ring = self._guard.ring
+                        ring.admit(ring.known(_secret(context)), scope)
+                    return method(request, context)
             except KeyRefusedError as error:
                 context.abort(_REFUSALS[error.why], str(error))
             except RefusedError as error:
@@ -132,9 +134,21 @@ class InferenceService:
             name=request.name, versions=[str(one.version) for one in versions], platform=f"ringcraft_{held.tier}"
         )
         reply.inputs.add(name=INPUT, datatype="FP32", shape=held.input_shape)
-        reply.outputs.add(name=OUTPUT, datatype="FP32", shape=(-1, held.outputs))
-        for name, datatype in (("action", "INT8"), ("abstain", "BYTES"), ("decision_id", "UINT64")):
-            reply.outputs.add(name=name, datatype=datatype, shape=(-1,))
+        for name, datatype in DATATYPES.items():
+            reply.outputs.add(name=name, datatype=datatype, shape=_output_shape(name, held))
+        return reply
+
+    def model_config(self, request: Any, _context: grpc.ServicerContext) -> Any:  # noqa: ANN401
+        """Return the same as Triton's clients read it where they prepare their tensors by it."""
+        held = self._asker.held(request.name, _version(request.version))
+        versions = self._asker.repository.versions(request.name, _version(request.version))
+        reply = MESSAGES["ModelConfigResponse"]()
+        config = reply.config
+        config.name, config.platform, config.backend = request.name, f"ringcraft_{held.tier}", "ringcraft"
+        config.version_policy.specific.versions.extend(one.version for one in versions)
+        config.input.add(name=INPUT, data_type=CONFIG_TYPES["FP32"], dims=held.input_shape)
+        for name, datatype in DATATYPES.items():
+            config.output.add(name=name, data_type=CONFIG_TYPES[datatype], dims=_output_shape(name, held))
         return reply
 
     def model_infer(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ANN401
@@ -151,7 +165,7 @@ class InferenceService:
                 deadline_s=left_s if left_s is not None and left_s < _DEADLINE_MAX_S else None,
                 **_parameters(request),
             )
-            with self._in_flight.one(request.model_name):
+            with self._guard.question(question.model, question.instrument):
                 answer = self._asker.ask(question)
         except (RefusedError, KeyRefusedError):
             self._tallies.failed(request.model_name, time.monotonic_ns() - started_ns)
@@ -167,14 +181,16 @@ class InferenceService:
     def model_stream_infer(self, requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
         """Answer each request of a stream in order; a bad one gets its error and the stream goes on."""
         try:
-            key = self._ring.known(_secret(context))
+            with self._guard.counters.opening():
+                key = self._guard.ring.known(_secret(context))
         except KeyRefusedError as error:
             context.abort(_REFUSALS[error.why], str(error))
         for request in requests:
             reply = MESSAGES["ModelStreamInferResponse"]()
             try:
-                self._ring.admit(key, "infer")
-                reply.infer_response.CopyFrom(self.model_infer(request, context))
+                with self._guard.counters.request():
+                    self._guard.ring.admit(key, "infer")
+                    reply.infer_response.CopyFrom(self.model_infer(request, context))
             except (RefusedError, TensorError, KeyRefusedError) as error:
                 reply.error_message = str(error)
                 # So that whoever asked knows which it was.
@@ -211,8 +227,7 @@ def serve_grpc(
     port: int,
     stop: threading.Event,
     opened: Callable[[int], None],
-    keys: Sequence[ApiKey] = (),
-    in_flight: InFlight | None = None,
+    guard: Guard,
 ) -> None:
     """Serve until `stop` is set.
 
@@ -222,15 +237,14 @@ def serve_grpc(
         port: 0: any free.
         stop: ends it; calls under way have a second.
         opened: told the port.
-        keys: who may ask; none: everybody.
-        in_flight: counts questions and refuses too many; none: any number, THREADS of them at once.
+        guard: of whoever asks; THREADS are answered at once, whatever it allows.
 
     Raises:
         UsageError: the port cannot be had.
     """
     options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", _MESSAGE_BYTES)]
     server = grpc.server(ThreadPoolExecutor(THREADS, thread_name_prefix="grpc"), options=options)
-    server.add_generic_rpc_handlers((InferenceService(state_dir, keys, in_flight).handler(),))
+    server.add_generic_rpc_handlers((InferenceService(state_dir, guard).handler(),))
     try:
         taken = server.add_insecure_port(f"{host}:{port}")
     except RuntimeError as error:
@@ -246,9 +260,13 @@ def _secret(context: grpc.ServicerContext) -> str | None:
     return bearer(next((str(value) for name, value in context.invocation_metadata() if name == "authorization"), None))
 
 
+def _output_shape(name: str, held: HeldVersion) -> tuple[int, ...]:
+    return (-1, held.outputs) if name == OUTPUT else (-1,)
+
+
 def _version(text: str) -> int:
-    if text and not (text.isascii() and text.isdigit() and 0 < int(text) < 2**32):
-        raise TensorError(f"model version: expected a positive number or none, got {text!r}")
+    if text and not (len(text) <= 10 and text.isascii() and text.isdigit() and 0 < int(text) < 2**32):
+        raise TensorError(f"model version: expected a positive number or none, got {text[:20]!r}")
     return int(text) if text else 0
 
 

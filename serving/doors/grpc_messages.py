@@ -1,4 +1,4 @@
-"""Messages of the Open Inference Protocol v2 over gRPC, with Triton's stream, statistics and repository index.
+"""Messages of the Open Inference Protocol v2 over gRPC, with Triton's stream, configuration, statistics and index.
 
 Built when this is imported from the protocol's field numbers, in a pool of their own: no generated code, and no clash
 with a client's own messages of the same names in one process.
@@ -29,6 +29,15 @@ _MESSAGES: Final = {
     "ModelMetadataResponse": "string name=1, repeated string versions=2, string platform=3, "
     "repeated ModelMetadataResponse.TensorMetadata inputs=4, repeated ModelMetadataResponse.TensorMetadata outputs=5",
     "ModelMetadataResponse.TensorMetadata": "string name=1, string datatype=2, repeated int64 shape=3",
+    "ModelConfigRequest": "string name=1, string version=2",
+    "ModelConfigResponse": "ModelConfig config=1",
+    # Of Triton's many fields those that say something here; data_type is an enumeration there.
+    "ModelConfig": "string name=1, string platform=2, ModelVersionPolicy version_policy=3, int32 max_batch_size=4, "
+    "repeated ModelInput input=5, repeated ModelOutput output=6, string backend=17",
+    "ModelVersionPolicy": "ModelVersionPolicy.Specific specific=3",
+    "ModelVersionPolicy.Specific": "repeated int64 versions=1",
+    "ModelInput": "string name=1, int32 data_type=2, repeated int64 dims=4",
+    "ModelOutput": "string name=1, int32 data_type=2, repeated int64 dims=3",
     "InferParameter": "oneof bool bool_param=1, oneof int64 int64_param=2, oneof string string_param=3, "
     "oneof double double_param=4, oneof uint64 uint64_param=5",
     "InferTensorContents": "repeated bool bool_contents=1, repeated int32 int_contents=2, "

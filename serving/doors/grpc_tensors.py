@@ -9,7 +9,11 @@ from numpy.typing import NDArray
 from serving.doors.repository import INPUT, OUTPUT
 from serving.doors.shared_client import Answer
 
-OUTPUTS: Final = (OUTPUT, "action", "abstain", "decision_id")
+DATATYPES: Final = {OUTPUT: "FP32", "action": "INT8", "abstain": "BYTES", "decision_id": "UINT64"}
+"""Of the outputs."""
+OUTPUTS: Final = tuple(DATATYPES)
+CONFIG_TYPES: Final = {"UINT64": 5, "INT8": 6, "FP32": 11, "BYTES": 13}
+"""How Triton's model configuration numbers them."""
 _ELEMENTS_MAX: Final = 16_384
 
 
@@ -42,7 +46,8 @@ def input_rows(request: Any) -> NDArray[np.float32]:  # noqa: ANN401
 
 
 def _raw(request: Any, tensor: Any, count: int) -> NDArray[np.float32]:  # noqa: ANN401
-    if len(request.raw_input_contents) != 1 or tensor.HasField("contents"):
+    # MLServer's client leaves empty contents beside the raw ones.
+    if len(request.raw_input_contents) != 1 or tensor.contents.ByteSize():
         raise TensorError("raw_input_contents: expected those of every tensor, and no other contents beside them")
     content = request.raw_input_contents[0]
     if len(content) != 4 * count:
@@ -69,12 +74,12 @@ def add_outputs(reply: Any, answer: Answer, wanted: tuple[str, ...]) -> None:  #
     texts = [reason.encode() for reason in answer.reasons()]
     lengths = [len(text).to_bytes(4, "little") for text in texts]
     tensors = {
-        OUTPUT: ("FP32", answer.outputs.shape, answer.outputs.astype("<f4").tobytes()),
-        "action": ("INT8", (rows,), answer.actions.tobytes()),
-        "abstain": ("BYTES", (rows,), b"".join(a + b for a, b in zip(lengths, texts, strict=True))),
-        "decision_id": ("UINT64", (rows,), answer.decision_ids.astype("<u8").tobytes()),
+        OUTPUT: (answer.outputs.shape, answer.outputs.astype("<f4").tobytes()),
+        "action": ((rows,), answer.actions.tobytes()),
+        "abstain": ((rows,), b"".join(a + b for a, b in zip(lengths, texts, strict=True))),
+        "decision_id": ((rows,), answer.decision_ids.astype("<u8").tobytes()),
     }
     for name in wanted:
-        datatype, shape, content = tensors[name]
-        reply.outputs.add(name=name, datatype=datatype, shape=shape)
+        shape, content = tensors[name]
+        reply.outputs.add(name=name, datatype=DATATYPES[name], shape=shape)
         reply.raw_output_contents.append(content)

@@ -24,12 +24,12 @@ class InFlight:
         """Hold a place for a question of `model`.
 
         Raises:
-            KeyRefusedError: resource_exhausted: there is none.
+            KeyRefusedError: in_flight: there is none.
         """
         with self._lock:
             full = self._full(model)
             if full:
-                raise KeyRefusedError("resource_exhausted", f"concurrency: expected at most {full}, got more")
+                raise KeyRefusedError("in_flight", f"concurrency: expected at most {full}, got more")
             self._asked[model] += 1
         try:
             yield

@@ -1,6 +1,6 @@
 """Questions and answers in JSON, for doors that speak it: the same words behind each."""
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 import numpy as np
@@ -11,7 +11,9 @@ from data_contracts.errors import UsageError
 from serving.doors.asking import Request
 from serving.doors.shared_client import Answer
 
-Text = Annotated[str, Meta(min_length=1, max_length=60)]
+Text = Annotated[str, Meta(min_length=1, max_length=63)]
+Id = str | Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None
+_TEXT_BYTES: Final = 63
 _DIMENSIONS_MAX: Final = 3
 
 
@@ -25,7 +27,7 @@ class Ask(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Annotated[list[Annotated[int, Meta(ge=1, le=16_384)]], Meta(min_length=2, max_length=_DIMENSIONS_MAX)] | None
     ) = None
     """Of rows that come as bytes."""
-    id: str | int | None = None
+    id: Id = None
     """Comes back with the answer."""
     version: Annotated[int, Meta(ge=0, lt=2**32)] = 0
     instrument: Text | None = None
@@ -36,6 +38,24 @@ class Ask(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     deadline_ms: Annotated[float, Meta(gt=0, le=60_000)] | None = None
 
 
+T = TypeVar("T")
+
+
+def decoded(decoder: msgspec.json.Decoder[T], content: str | bytes) -> T:
+    """Return a message.
+
+    Raises:
+        msgspec.DecodeError: it is no JSON, or another message.
+        UsageError: it is nested too deeply, or no UTF-8; msgspec leaves both to Python's own errors.
+    """
+    try:
+        return decoder.decode(content)
+    except RecursionError:
+        raise UsageError("message: expected lists in at most three levels, got JSON nested too deeply") from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"message: expected UTF-8, got another byte at {error.start} of a text") from None
+
+
 def request_of(ask: Ask, content: bytes | memoryview | None = None) -> Request:
     """Return what is asked.
 
@@ -44,8 +64,11 @@ def request_of(ask: Ask, content: bytes | memoryview | None = None) -> Request:
         content: its rows as little-endian float32, where they do not lie in `ask`.
 
     Raises:
-        UsageError: rows that are no numbers, of several widths, or of another size than stated.
+        UsageError: rows that are no numbers, of several widths, or of another size than stated; a text too long.
     """
+    for name, text in (("instrument", ask.instrument), ("key", ask.key)):
+        if text is not None and len(text.encode()) > _TEXT_BYTES:
+            raise UsageError(f"{name}: expected at most {_TEXT_BYTES} bytes, got {len(text.encode())}")
     return Request(
         model=ask.model,
         rows=_listed(ask.rows) if content is None else _packed(ask.shape, content),
@@ -78,12 +101,16 @@ def reading(error: Exception) -> str:
 
 def _listed(rows: list[Any] | None) -> NDArray[np.float32]:
     try:
-        array = np.array(rows or [], dtype=np.float32)
+        array = np.array(rows or [])
     except (TypeError, ValueError, OverflowError):
-        raise UsageError("rows: expected vectors of one width, or windows of one length, all numbers") from None
+        array = np.array(None)
+    # Neither texts that look like numbers nor null, which numpy would take.
+    if array.dtype.kind not in "iuf":
+        raise UsageError("rows: expected vectors of one width, or windows of one length, all numbers")
     if not 2 <= array.ndim <= _DIMENSIONS_MAX:
         raise UsageError(f"rows: expected a list of vectors or of windows, got {array.ndim} levels")
-    return array
+    with np.errstate(over="ignore"):  # what is too large is infinite, which the engine abstains from
+        return array.astype(np.float32)
 
 
 def _packed(shape: list[int] | None, content: bytes | memoryview) -> NDArray[np.float32]:

@@ -4,15 +4,15 @@ Each door keeps its own count of a key's requests, so a key that asks by two doo
 """
 
 import hmac
-import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from data_contracts.settings import ApiKey
+from serving.doors.pace import Pace
 
 Scope = Literal["read", "infer"]
+Cause = Literal["unauthenticated", "permission_denied", "rate", "in_flight"]
 Why = Literal["unauthenticated", "permission_denied", "resource_exhausted"]
 _BEARER: Final = "Bearer "
 
@@ -20,17 +20,16 @@ _BEARER: Final = "Bearer "
 class KeyRefusedError(Exception):
     """Who asks may not; the message is one line for them."""
 
-    def __init__(self, why: Why, message: str) -> None:
+    def __init__(self, cause: Cause, message: str) -> None:
         super().__init__(message)
-        self.why = why
+        self.cause: Final = cause
 
-
-@dataclass
-class _Bucket:
-    """A second's worth of requests at once."""
-
-    tokens: float
-    at_s: float
+    @property
+    def why(self) -> Why:
+        """What they are told: either limit is one of resources."""
+        if self.cause == "rate" or self.cause == "in_flight":
+            return "resource_exhausted"
+        return self.cause
 
 
 class KeyRing:
@@ -39,9 +38,13 @@ class KeyRing:
     def __init__(self, keys: Sequence[ApiKey], *, clock: Callable[[], float] = time.monotonic) -> None:
         """Know `keys`; without any, everybody may do everything. `clock` gives seconds."""
         self._keys = tuple(keys)
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._buckets = {key.name: _Bucket(_most(key), clock()) for key in keys}
+        limited = ((key.name, key.requests_per_second) for key in keys)
+        self._paces = {name: Pace(most, clock=clock) for name, most in limited if most is not None}
+
+    @property
+    def keys(self) -> tuple[ApiKey, ...]:
+        """All of them."""
+        return self._keys
 
     @property
     def wanted(self) -> bool:
@@ -70,32 +73,18 @@ class KeyRing:
         """Let one request of a known key pass.
 
         Raises:
-            KeyRefusedError: permission_denied: its scopes do not hold `scope`; resource_exhausted: it asked for more
-                than its requests_per_second.
+            KeyRefusedError: permission_denied: its scopes do not hold `scope`; rate: it asked for more than its
+                requests_per_second.
         """
         if key is None:
             return
         if scope not in key.scopes:
             raise KeyRefusedError("permission_denied", f"key {key.name}: expected one with the scope {scope}")
-        if key.requests_per_second is not None and not self._take(key, key.requests_per_second):
+        if key.name in self._paces and not self._paces[key.name].take():
             limit = f"{key.requests_per_second:g} requests a second"
-            raise KeyRefusedError("resource_exhausted", f"key {key.name}: expected at most {limit}")
-
-    def _take(self, key: ApiKey, per_second: float) -> bool:
-        with self._lock:
-            bucket, now_s = self._buckets[key.name], self._clock()
-            bucket.tokens = min(_most(key), bucket.tokens + (now_s - bucket.at_s) * per_second)
-            bucket.at_s = now_s
-            if bucket.tokens < 1.0:
-                return False
-            bucket.tokens -= 1.0
-            return True
+            raise KeyRefusedError("rate", f"key {key.name}: expected at most {limit}")
 
 
 def bearer(header: str | None) -> str | None:
     """Return the secret in an Authorization header, None where there is none of that kind."""
     return header[len(_BEARER) :].strip() if header and header.startswith(_BEARER) else None
-
-
-def _most(key: ApiKey) -> float:
-    return max(1.0, key.requests_per_second or 1.0)

@@ -30,6 +30,7 @@ class Status(IntEnum):
     NOT_READY = 5
     RESTARTED = 6
     TIMEOUT = 7
+    STREAM = 8
 
 
 class Answer(Struct, frozen=True, kw_only=True):

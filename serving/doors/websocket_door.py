@@ -7,7 +7,7 @@ it missed: a slow one costs nobody anything.
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -22,11 +22,11 @@ from data_contracts.feed_hello import FeedHello
 from data_contracts.settings import ApiKey
 from market_data.publish import EVENTS, Feed
 from serving.doors.asking import Asker, Door, RefusedError
-from serving.doors.decision_log import DecisionLog, Entry, LogReader, Missed
+from serving.doors.decision_log import KEPT, DecisionLog, Entry, LogReader, Missed
 from serving.doors.decisions import DecisionFeed
-from serving.doors.in_flight import InFlight
-from serving.doors.json_requests import answer_to, reading, request_of
-from serving.doors.keys import KeyRefusedError, KeyRing, Scope, bearer
+from serving.doors.guard import Guard
+from serving.doors.json_requests import answer_to, decoded, reading, request_of
+from serving.doors.keys import KeyRefusedError, Scope, bearer
 from serving.doors.websocket_messages import (
     DECODER,
     AskMessage,
@@ -48,6 +48,7 @@ _TURN: Final = 256
 _FOLLOW_S: Final = 0.05
 _THREADS: Final = 8
 _POLICY_VIOLATION: Final = 1008
+_OP: Final = b'{"op":"decision",'
 
 log = structlog.get_logger()
 
@@ -59,8 +60,8 @@ def serve_websocket(
     port: int,
     stop: threading.Event,
     opened: Callable[[int], None],
-    keys: Sequence[ApiKey] = (),
-    in_flight: InFlight | None = None,
+    guard: Guard,
+    kept: int = KEPT,
 ) -> None:
     """Serve until `stop` is set.
 
@@ -70,29 +71,26 @@ def serve_websocket(
         port: 0: any free.
         stop: ends it.
         opened: told the port.
-        keys: who may ask; none: everybody.
-        in_flight: counts questions and refuses too many; none: any number.
+        guard: of whoever asks.
+        kept: decisions that a subscriber may be behind before it misses some.
 
     Raises:
         UsageError: the port cannot be had.
     """
-    door = WebSocketDoor(state_dir, feed_host=host, keys=keys, in_flight=in_flight)
+    door = WebSocketDoor(state_dir, feed_host=host, guard=guard, kept=kept)
     asyncio.run(door.run(host, port, stop, opened))
 
 
 class WebSocketDoor:
     """Everything that its connections share."""
 
-    def __init__(
-        self, state_dir: Path, *, feed_host: str, keys: Sequence[ApiKey] = (), in_flight: InFlight | None = None
-    ) -> None:
+    def __init__(self, state_dir: Path, *, feed_host: str, guard: Guard, kept: int = KEPT) -> None:
         """Serve what the worker of the tier in `state_dir` decides; it takes feeds on `feed_host`."""
-        self._in_flight = in_flight or InFlight()
-        self.ring = KeyRing(keys)
+        self.guard = guard
         self._state_dir = state_dir
         self._feed_host = "127.0.0.1" if feed_host == "0.0.0.0" else feed_host  # noqa: S104  every address has this one
         self._asker = Asker(state_dir, Door.WEBSOCKET)
-        self._log = DecisionLog()
+        self._log = DecisionLog(kept=kept)
         self._more = asyncio.Event()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="websocket")
 
@@ -116,6 +114,12 @@ class WebSocketDoor:
         await loop.run_in_executor(None, follower.join)
 
     def _follow(self, loop: asyncio.AbstractEventLoop, stop: threading.Event) -> None:
+        try:
+            self._follow_until(loop, stop)
+        finally:
+            stop.set()  # a door that tells of nothing is started anew instead
+
+    def _follow_until(self, loop: asyncio.AbstractEventLoop, stop: threading.Event) -> None:
         feed: DecisionFeed | None = None
         while not stop.is_set():
             try:
@@ -124,7 +128,7 @@ class WebSocketDoor:
                 stop.wait(4 * _FOLLOW_S)
                 continue
             entries = [
-                Entry(one.decision_id, one.model, one.instrument, msgspec.json.encode({"op": "decision"} | _plain(one)))
+                Entry(one.decision_id, one.model, one.instrument, _OP + msgspec.json.encode(one)[1:])
                 for one in feed.told(feed.read(timeout_s=_FOLLOW_S))
             ]
             if entries:
@@ -157,7 +161,7 @@ class WebSocketDoor:
         """Return the answer to a question."""
         question = request_of(message)
         # Before the thread that it would have to wait for.
-        with self._in_flight.one(message.model):
+        with self.guard.question(message.model, message.instrument):
             return answer_to(message, await self.off_loop(self._asker.ask, question))
 
     def reader(self, after: int | None) -> LogReader:
@@ -191,7 +195,7 @@ class Session:
         self._teller: asyncio.Task[None] | None = None
         self._feed: Feed | None = None
         self._key: ApiKey | None = None
-        self._known = not door.ring.wanted
+        self._known = not door.guard.ring.wanted
 
     async def begin(self) -> None:
         """Look who it is by the handshake's header; one that is wrong ends the connection."""
@@ -200,30 +204,37 @@ class Session:
         if secret is None or self._known:
             return
         try:
-            self._learn(secret)
+            with self._door.guard.counters.opening():
+                self._learn(secret)
         except KeyRefusedError as error:
             await self._say("error", id=None, error=str(error), refused=error.why)
             await self._connection.close(_POLICY_VIOLATION, "key")
 
     def _learn(self, secret: str) -> None:
-        self._key = self._door.ring.known(secret)
+        self._key = self._door.guard.ring.known(secret)
         self._known = True
 
     def _admit(self, scope: Scope) -> None:
         if not self._known:
             raise KeyRefusedError("unauthenticated", "key: expected a secret first, op key, got none")
-        self._door.ring.admit(self._key, scope)
+        self._door.guard.ring.admit(self._key, scope)
 
     async def take(self, content: str | bytes) -> None:
         """Take one message; what is wrong with it is said, and the connection goes on."""
         message: Message | None = None
         try:
-            message = DECODER.decode(content)
-            await self._act(message)
+            with self._door.guard.counters.request():
+                message = decoded(DECODER, content)
+                await self._act(message)
         except (msgspec.DecodeError, UsageError, RefusedError, MarketDataError) as error:
             await self._say("error", id=getattr(message, "id", None), error=reading(error))
         except KeyRefusedError as error:
             await self._say("error", id=getattr(message, "id", None), error=str(error), refused=error.why)
+        except ConnectionClosed:
+            raise
+        except Exception as error:
+            log.exception("websocket_message_failed", reason=str(error))
+            await self._say("error", id=getattr(message, "id", None), error="the door failed; its log says why")
 
     async def _act(self, message: Message) -> None:
         if isinstance(message, Key):
@@ -265,10 +276,13 @@ class Session:
                 told = reader.take(_TURN)
                 for one in told:
                     if isinstance(one, Missed):
+                        self._door.guard.counters.missed(one.before - one.after - 1)
                         await self._say("missed", after=one.after, before=one.before)
                     elif _is_wanted(one, wanted):
                         await self._connection.send(one.content.decode())
-                if not told:
+                if told:
+                    await asyncio.sleep(0)  # one that is far behind lets the others have their turns
+                else:
                     await self._door.wait_for_more()
         except ConnectionClosed:
             return
@@ -296,7 +310,3 @@ class Session:
 def _is_wanted(entry: Entry, wanted: Subscribe) -> bool:
     of_instrument = not wanted.instruments or entry.instrument in wanted.instruments
     return of_instrument and (not wanted.models or entry.model in wanted.models)
-
-
-def _plain(told: Any) -> dict[str, Any]:  # noqa: ANN401
-    return msgspec.structs.asdict(told)

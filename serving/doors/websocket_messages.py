@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from data_contracts.instrument import Instrument
 from data_contracts.market_event import MARKET_EVENT, MarketEvents
-from serving.doors.json_requests import Ask
+from serving.doors.json_requests import Ask, Id
 
 Int = Annotated[int, Meta(ge=-(2**52), le=2**52)]
 
@@ -67,7 +67,7 @@ class EndFeed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
 class Ping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="op", tag="ping"):
     """Answered at once."""
 
-    id: str | int | None = None
+    id: Id = None
 
 
 Message = Key | Subscribe | AskMessage | OpenFeed | Events | EndFeed | Ping

@@ -1,14 +1,16 @@
 """Decisions over ZeroMQ: a ROUTER that answers questions, and a PUB that tells of every decision.
 
 Request: one JSON frame (see Ask), and a second of little-endian float32 where the rows are not in the JSON. Reply: one
-JSON frame, {"error": ...} where there is no decision. Published: topic decision.<instrument>, then JSON; a subscriber
-that is slow loses what its socket cannot hold, and sees so in the decision ids, which have no holes.
+JSON frame, {"error": ...} where there is no decision. Questions are answered one at a time; what one turn finds at the
+socket is what is in flight. Published: topic decision.<instrument>, then JSON; a subscriber that is slow loses what its
+socket cannot hold, and sees so in the decision ids, which have no holes.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import structlog
@@ -16,11 +18,11 @@ import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
 from data_contracts.errors import UsageError
-from data_contracts.settings import ApiKey
-from serving.doors.asking import Asker, Door, RefusedError
+from serving.doors.asking import Asker, Door, RefusedError, Request
 from serving.doors.decisions import DecisionFeed
-from serving.doors.json_requests import DECODER, Ask, answer_to, reading, request_of
-from serving.doors.keys import KeyRefusedError, KeyRing
+from serving.doors.guard import Guard
+from serving.doors.json_requests import DECODER, Ask, answer_to, decoded, reading, request_of
+from serving.doors.keys import KeyRefusedError
 
 TOPIC: Final = "decision."
 _POLL_MS: Final = 50
@@ -39,7 +41,7 @@ def serve_zeromq(
     publish_port: int,
     stop: threading.Event,
     opened: Callable[[int, int], None],
-    keys: Sequence[ApiKey] = (),
+    guard: Guard,
 ) -> None:
     """Serve until `stop` is set.
 
@@ -50,14 +52,14 @@ def serve_zeromq(
         publish_port: of published decisions; 0: any free.
         stop: ends it.
         opened: told both ports.
-        keys: who may ask and subscribe; none: everybody.
+        guard: of whoever asks and subscribes.
 
     Raises:
         UsageError: a port cannot be had.
     """
     context = zmq.Context()
-    readers = {key.name: key.secret.get_secret_value() for key in keys if "read" in key.scopes}
-    authenticator = ThreadAuthenticator(context) if keys else None
+    readers = {key.name: key.secret.get_secret_value() for key in guard.ring.keys if "read" in key.scopes}
+    authenticator = ThreadAuthenticator(context) if guard.ring.wanted else None
     try:
         router, publisher = context.socket(zmq.ROUTER), context.socket(zmq.PUB)
         router.setsockopt(zmq.MAXMSGSIZE, _MESSAGE_BYTES)
@@ -71,7 +73,10 @@ def serve_zeromq(
         teller = threading.Thread(target=_tell, args=(state_dir, publisher, stop), name="tell")
         teller.start()
         try:
-            _answer(Asker(state_dir, Door.ZEROMQ), KeyRing(keys), router, stop)
+            answering = _Answering(Asker(state_dir, Door.ZEROMQ), guard, router)
+            while not stop.is_set():
+                if router.poll(_POLL_MS):
+                    answering.turn()
         finally:
             stop.set()
             teller.join()
@@ -91,38 +96,88 @@ def _bind(socket: "zmq.Socket[bytes]", host: str, port: int) -> int:
     return port
 
 
-def _answer(asker: Asker, ring: KeyRing, router: "zmq.Socket[bytes]", stop: threading.Event) -> None:
-    while not stop.is_set():
-        if not router.poll(_POLL_MS):
-            continue
+class _Question(NamedTuple):
+    """One that was let through and waits for its answer."""
+
+    envelope: list[bytes]
+    ask: Ask
+    request: Request
+    held: ExitStack
+    """Its place among those in flight, and its count."""
+
+
+class _Answering:
+    """What comes to the ROUTER, and what goes back."""
+
+    def __init__(self, asker: Asker, guard: Guard, router: "zmq.Socket[bytes]") -> None:
+        """Answer what comes to `router`."""
+        self._asker, self._guard, self._router = asker, guard, router
+
+    def turn(self) -> None:
+        """Answer what lies there, at most a turn's worth: what is refused first."""
+        waiting = []
         for _ in range(_TURN):
             try:
-                sender, *frames = router.recv_multipart(zmq.NOBLOCK)
+                sender, *frames = self._router.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 break
             # A REQ socket puts an empty frame before its message, and wants it back.
             envelope = [sender, frames.pop(0)] if frames and not frames[0] else [sender]
-            reply = msgspec.json.encode(answer_frames(asker, ring, frames))
-            router.send_multipart([*envelope, reply], zmq.NOBLOCK)
+            question = self._admitted(envelope, frames)
+            if question is not None:
+                waiting.append(question)
+        for question in waiting:
+            self._answer(question)
 
+    def _admitted(self, envelope: list[bytes], frames: list[bytes]) -> _Question | None:
+        ask: Ask | None = None
+        try:
+            with ExitStack() as held:
+                held.enter_context(self._guard.counters.request())
+                if not 1 <= len(frames) <= 2:
+                    raise UsageError(f"request: expected one frame or two, got {len(frames)}")
+                ask = decoded(DECODER, frames[0])
+                ring = self._guard.ring
+                ring.admit(ring.known(ask.api_key), "infer")
+                request = request_of(ask, frames[1] if len(frames) == 2 else None)
+                held.enter_context(self._guard.question(ask.model, ask.instrument))
+                return _Question(envelope, ask, request, held.pop_all())
+        except (msgspec.DecodeError, UsageError, KeyRefusedError) as error:
+            self._refuse(envelope, ask, error)
+        except Exception as error:
+            self._fail(envelope, ask, error)
+        return None
 
-def answer_frames(asker: Asker, ring: KeyRing, frames: list[bytes]) -> dict[str, Any]:
-    """Return the answer to one request's frames."""
-    ask: Ask | None = None
-    try:
-        if not 1 <= len(frames) <= 2:
-            raise UsageError(f"request: expected one frame or two, got {len(frames)}")
-        ask = DECODER.decode(frames[0])
-        ring.admit(ring.known(ask.api_key), "infer")
-        request = request_of(ask, frames[1] if len(frames) == 2 else None)
-        return answer_to(ask, asker.ask(request))
-    except (msgspec.DecodeError, UsageError, RefusedError) as error:
-        return {"id": ask.id if ask else None, "error": reading(error)}
-    except KeyRefusedError as error:
-        return {"id": ask.id if ask else None, "error": reading(error), "refused": error.why}
+    def _answer(self, question: _Question) -> None:
+        try:
+            with question.held:
+                self._say(question.envelope, answer_to(question.ask, self._asker.ask(question.request)))
+        except RefusedError as error:
+            self._refuse(question.envelope, question.ask, error)
+        except Exception as error:
+            self._fail(question.envelope, question.ask, error)
+
+    def _refuse(self, envelope: list[bytes], ask: Ask | None, error: Exception) -> None:
+        said = {"id": ask.id if ask else None, "error": reading(error)}
+        self._say(envelope, said | ({"refused": error.why} if isinstance(error, KeyRefusedError) else {}))
+
+    def _fail(self, envelope: list[bytes], ask: Ask | None, error: Exception) -> None:
+        """Say that it was ours to know; whoever asks next is answered all the same."""
+        log.exception("zeromq_question_failed", reason=str(error))
+        self._say(envelope, {"id": ask.id if ask else None, "error": "the door failed; its log says why"})
+
+    def _say(self, envelope: list[bytes], said: dict[str, Any]) -> None:
+        self._router.send_multipart([*envelope, msgspec.json.encode(said)], zmq.NOBLOCK)
 
 
 def _tell(state_dir: Path, publisher: "zmq.Socket[bytes]", stop: threading.Event) -> None:
+    try:
+        _tell_until(state_dir, publisher, stop)
+    finally:
+        stop.set()  # a door that tells of nothing is started anew instead
+
+
+def _tell_until(state_dir: Path, publisher: "zmq.Socket[bytes]", stop: threading.Event) -> None:
     feed: DecisionFeed | None = None
     while not stop.is_set():
         feed = feed or _feed(state_dir)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Final, NamedTuple
 
-from data_contracts.journal import AbstainReason, Arm, MarkoutStatus
+from data_contracts.journal import AbstainReason, Arm, Door, MarkoutStatus
 from data_contracts.messages import DecisionMessage, Message, OutcomeMessage, Topic
 from serving.archive.segment import Names
 from serving.journal_records import DecisionRecord, MarkoutRecord, NameRecord, RecordBatch, decode
@@ -75,6 +75,8 @@ class Teller:
             late=bool(record.late),
             epoch=record.epoch,
             share_bps=record.share_bps,
+            door=_word(Door, record.door),
+            request_key=f"{record.request_key:016x}" if record.request_key else "",
         )
         return Told("decisions", instrument, message)
 
@@ -121,7 +123,7 @@ class Teller:
         return self.names.instruments.get(index, f"instrument-{index}")
 
 
-def _word(kind: type[Arm] | type[AbstainReason] | type[MarkoutStatus], code: int) -> str:
+def _word(kind: type[Arm] | type[AbstainReason] | type[Door] | type[MarkoutStatus], code: int) -> str:
     try:
         return kind(code).name.lower()
     except ValueError:

@@ -48,7 +48,8 @@ from serving.supervisor import Supervisor, child_commands
 from serving.worker import stop_on_signals
 configure_logs("info")
 config = Path(sys.argv[1])
-Supervisor(load_settings(config), child_commands(config)).run(stop_on_signals())
+settings = load_settings(config)
+Supervisor(settings, child_commands(config, settings.serving.doors)).run(stop_on_signals())
 """
 
 
@@ -69,14 +70,14 @@ def walk(count: int) -> Recording:
 class LiveTier:
     """The processes and what a person sees of them."""
 
-    def __init__(self, work: Path, uri: str, models: Sequence[str] = (MODEL,)) -> None:
+    def __init__(self, work: Path, uri: str, models: Sequence[str] = (MODEL,), serving: str = "") -> None:
         self.state, self.policy = work / "state", work / "policy.toml"
         self.policy.write_text(POLICY)
         config = work / "ringcraft.toml"
         config.write_text(
             f'state_dir = "{self.state}"\n[mlflow]\nuri = "{uri}"\n'
             f"[serving]\nfeed_port = 0\nrest_port = 0\nconsole_port = 0\n"
-            f'registry_poll_ms = 100\npolicy = "{self.policy}"\n'
+            f'registry_poll_ms = 100\npolicy = "{self.policy}"\n{serving}'
             + "".join(f'[[serving.models]]\nname = "{model}"\n' for model in models)
         )
         self.log = (work / "tier.log").open("wb")

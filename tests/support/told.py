@@ -22,7 +22,7 @@ def decision(number: int = 0, instrument: str = "TEST:ONE", model: str = "m") ->
     return DecisionMessage(
         decision_id=number + 1, model=model, version=3, arm="champion", instrument=instrument, event_ns=NOW_NS + number,
         receive_ns=1, answer_ns=2, sequence=5, bid_ticks=100, ask_ticks=101, outputs=(0.5, 0.25, 0.0, -1.0), action=-1,
-        abstain="none", late=False, epoch=4, share_bps=1000)  # fmt: skip
+        abstain="none", late=False, epoch=4, share_bps=1000, door="rest", request_key="0123456789abcdef")  # fmt: skip
 
 
 def outcome(number: int = 0, instrument: str = "TEST:ONE") -> OutcomeMessage:

@@ -2,23 +2,26 @@
 
 import random
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import zmq
 from mlflow import MlflowClient
 from mlflow.exceptions import RestException
 from support.graphs import cautious
 from support.live_tier import LiveTier
 
-from benchmarks.versions import write_version
+from benchmarks.versions import WIDTH, write_version
 from data_contracts.errors import MissingDependencyError, UsageError
 from registry.history import HISTORY_FILE, read_history
 from registry.mlflow_registry import MlflowRegistry
 from ringcraft.console_client import command
 from serving.console.snapshot import ModelSnapshot, Snapshot
+from serving.doors.ports import read_ports
 
 MOVES, SECONDS, HANDS = 100, 10.0, 4
 LAST = {"challenger": 7, "champion": 8, "shadow": 9, "shadow-2": 10}
@@ -48,11 +51,39 @@ def models(uri: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...
 
 @pytest.fixture(scope="module")
 def tier(uri: str, models: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveTier]:
-    tier = LiveTier(tmp_path_factory.mktemp("tier"), uri, models)
+    tier = LiveTier(
+        tmp_path_factory.mktemp("tier"),
+        uri,
+        models,
+        'doors = ["zeromq"]\nzeromq_port = 0\nzeromq_publish_port = 0\nin_flight_max = {zeromq = 2}\n',
+    )
     snapshot = tier.until(lambda s: s.ready, "three champions")
     tier.start_feed(snapshot.workers[0].feed_port)
     yield tier
     assert tier.close() == 0
+
+
+@pytest.mark.slow
+def test_console_s_metrics_have_what_a_door_counts(tier: LiveTier, models: tuple[str, ...]) -> None:
+    with zmq.Context() as context, context.socket(zmq.DEALER) as client:
+        client.setsockopt(zmq.RCVTIMEO, 10_000)
+        client.connect(f"tcp://127.0.0.1:{read_ports(tier.state, 'zeromq')['port']}")
+        for model in (*models, "nobody"):
+            client.send_json({"model": model, "rows": [[0.0] * WIDTH]})
+            assert ("decision_ids" in client.recv_json()) == (model != "nobody")
+    time.sleep(1.0)  # the door states its counters twice a second
+    with urllib.request.urlopen(f"{tier.console()}/metrics", timeout=5) as reply:
+        said = reply.read().decode().splitlines()
+    assert {line for line in said if line.startswith("ringcraft_door_")} == {
+        'ringcraft_door_open{door="zeromq"} 1.0',
+        'ringcraft_door_requests_total{door="zeromq"} 4.0',
+        'ringcraft_door_failed_total{door="zeromq"} 1.0',
+        'ringcraft_door_missed_decisions_total{door="zeromq"} 0.0',
+        *(
+            f'ringcraft_door_refused_total{{door="zeromq",why="{why}"}} 0.0'
+            for why in ("unauthenticated", "permission_denied", "rate", "in_flight")
+        ),
+    }
 
 
 def shown(snapshot: Snapshot, model: str) -> ModelSnapshot:

@@ -95,6 +95,7 @@ def test_contents_in_the_message_say_the_same(address: str, versions: dict[int, 
         ({"model_name": "another", "inputs": [tensor()]}, "Request for unknown model: 'another' is not found"),
         ({"model_name": MODEL, "inputs": [tensor()], "model_version": "9"}, "version 9 is not found"),
         ({"model_name": MODEL, "inputs": [tensor()], "model_version": "x"}, "expected a positive number"),
+        ({"model_name": MODEL, "inputs": [tensor()], "model_version": "9" * 5000}, "expected a positive number"),
         ({"model_name": MODEL, "inputs": [tensor(name="other")]}, r"expected one tensor 'features', got \['other'\]"),
         ({"model_name": MODEL, "inputs": [tensor(ROWS[:, :5].copy())]}, r"expected shape \[-1, 16\]"),
         (

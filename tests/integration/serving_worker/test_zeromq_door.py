@@ -55,6 +55,14 @@ def test_rows_in_json_or_as_bytes_get_the_same_decisions(asked: zmq.Socket[bytes
         ([b'{"model": "m"}', b"1234"], "shape: expected that of the rows"),
         ([b'{"model": "m", "rows": [[1]]}', b"", b""], "expected one frame or two, got 3"),
         ([b'{"model": "m", "rows": [[1]], "extra": 1}'], "unknown field `extra`"),
+        ([b'{"model": "m", "rows": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"], "nested too deeply"),
+        ([b'{"model": "\xff", "rows": [[1]]}'], "expected UTF-8"),
+        ([b'{"model": "m", "id": 1' + b"0" * 400 + b', "rows": [[1]]}'], "at `$.id`"),
+        ([msgspec.json.encode({"model": MODEL, "rows": ROWS.tolist(), "instrument": "ü" * 60})], "63 bytes"),
+        ([msgspec.json.encode({"model": MODEL, "rows": ROWS.tolist(), "key": "ü" * 60})], "63 bytes"),
+        ([b'{"model": "m", "rows": [["1"]]}'], "all numbers"),
+        ([b'{"model": "m", "rows": [[null]]}'], "all numbers"),
+        ([b'{"model": "m", "rows": [[]]}'], "unknown model"),
     ],
 )
 def test_bad_request_says_why_and_the_next_is_answered(

@@ -81,6 +81,8 @@ QUESTIONS = [
     Question(arm="challenger", instrument="X:A"),
     Question(instrument="X:B", limit=501),
     Question(model="nobody"),
+    Question(door="feed", limit=7),
+    Question(door="rest"),
     Question(from_ns=WHOLE_DAY_NS + DAY_NS, limit=700),
     Question(from_ns=WHOLE_DAY_NS + DAY_NS - 5 * HORIZON_NS, to_ns=WHOLE_DAY_NS + DAY_NS),
 ]
@@ -97,6 +99,22 @@ def test_the_archive_answers_as_the_journal_did(state: Path, question: Question)
     for line in done[: len(done) - 1]:
         (state / "journal" / "worker-0" / line.segment).unlink()
     assert same(find_decisions(state, question), before)
+
+
+def test_an_archive_from_before_doors_were_kept_is_still_read(state: Path) -> None:
+    done = compact(state)
+    assert set(find_decisions(state, Question())["door"]) == {"feed"}
+    for line in done[:2]:
+        (state / "journal" / "worker-0" / line.segment).unlink()
+    for one in (one for one in done[0].files if one.kind == "decisions"):
+        path = state / "archive" / one.path
+        pq.write_table(pq.read_table(path).drop_columns(["door", "request_key"]), path)
+    found = find_decisions(state, Question())
+    old = found["decision_id"] <= done[0].last_decision
+    assert set(found["door"][old]) == {""}
+    assert set(found["door"][~old]) == {"feed"}
+    assert found["request_key"].dtype == np.uint64
+    assert len(find_decisions(state, Question(door="feed"))["decision_id"]) == int((~old).sum())
 
 
 def test_a_quant_reads_days_with_any_parquet_reader(state: Path) -> None:

@@ -47,9 +47,15 @@ def test_decisions_are_told_in_every_form_with_what_was_posted(home: Path) -> No
     told = json.loads(ringcraft("decisions", "--limit", "0", "--json", cwd=home).stdout)["decisions"]
     assert [row["decision_id"] for row in told] == list(range(300, 0, -1))
     assert {row["decision_id"]: row["realised_bps"] for row in told if row["realised_bps"] is not None} == {traded: 4.5}
-    rows = list(csv.DictReader(io.StringIO(ringcraft("decisions", "--version", "2", "--csv", cwd=home).stdout)))
+    rows = list(
+        csv.DictReader(
+            io.StringIO(ringcraft("decisions", "--version", "2", "--door", "feed", "--csv", cwd=home).stdout)
+        )
+    )
     assert len(rows) == 20
     assert {row["arm"] for row in rows} == {"challenger"}
+    of_nobody = ringcraft("decisions", "--key", "order-7", "--json", cwd=home)
+    assert json.loads(of_nobody.stdout)["decisions"] == []
     shown = ringcraft("decisions", "--limit", "0", cwd=home)
     assert shown.returncode == 0
     assert "+4.500" in shown.stdout

@@ -18,6 +18,7 @@ from websockets.sync.client import connect
 from data_contracts.settings import ApiKey
 from serving.doors.grpc_door import serve_grpc
 from serving.doors.grpc_messages import MESSAGES, SERVICE
+from serving.doors.guard import Guard
 from serving.doors.keys import KeyRefusedError, KeyRing, bearer
 from serving.doors.websocket_door import serve_websocket
 from serving.doors.zeromq_door import serve_zeromq
@@ -37,7 +38,13 @@ def secret(key: ApiKey) -> str:
 def served(serve: Callable[..., None], folder: Path, **more: Any) -> Iterator[tuple[int, ...]]:
     """Give the ports of a door in this process, beside no worker: what is let through gets no decision."""
     stop, ports = threading.Event(), queue.SimpleQueue[tuple[int, ...]]()
-    fields = {"host": "127.0.0.1", "port": 0, "stop": stop, "opened": lambda *told: ports.put(told), "keys": KEYS}
+    fields = {
+        "host": "127.0.0.1",
+        "port": 0,
+        "stop": stop,
+        "opened": lambda *told: ports.put(told),
+        "guard": Guard(KEYS),
+    }
     thread = threading.Thread(target=serve, args=(folder,), kwargs=fields | more)
     thread.start()
     try:

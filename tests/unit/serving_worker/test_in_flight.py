@@ -16,6 +16,7 @@ from data_contracts.settings import load_settings
 from serving.doors.asking import Asker, RefusedError, Request
 from serving.doors.grpc_door import serve_grpc
 from serving.doors.grpc_messages import MESSAGES, SERVICE
+from serving.doors.guard import Guard
 from serving.doors.in_flight import InFlight
 from serving.doors.keys import KeyRefusedError
 from serving.doors.shared_client import Status
@@ -37,6 +38,17 @@ def test_one_more_than_the_door_or_the_model_takes_is_refused_until_one_is_answe
         raise ValueError("failed")
     with held.one("a"):  # one that failed gave its place back
         pass
+
+
+def test_an_instrument_has_its_rate_whoever_asks() -> None:
+    guard = Guard(instrument_requests_per_second=2)
+    for instrument in ("X:A", "X:A", "X:B", "X:B", None, None, None):
+        with guard.question("m", instrument):
+            pass
+    said = "at most 2 requests a second of one instrument"
+    with pytest.raises(KeyRefusedError, match=said) as refused, guard.question("m", "X:A"):
+        pass
+    assert (refused.value.cause, refused.value.why) == ("rate", "resource_exhausted")
 
 
 def test_settings_say_how_many() -> None:
@@ -65,7 +77,7 @@ def test_grpc_refuses_at_once_what_is_too_much(tmp_path: Path, monkeypatch: pyte
     request = MESSAGES["ModelInferRequest"](model_name="m")
     tensor = request.inputs.add(name="features", datatype="FP32", shape=[1, 2])
     tensor.contents.fp32_contents.extend(np.zeros(2))
-    more = {"keys": (), "in_flight": InFlight(1)}
+    more = {"guard": Guard((), InFlight(1))}
     with served(serve_grpc, tmp_path, **more) as (port,), grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         method = channel.unary_unary(
             f"/{SERVICE}/ModelInfer",
@@ -84,7 +96,7 @@ def test_grpc_refuses_at_once_what_is_too_much(tmp_path: Path, monkeypatch: pyte
 
 def test_websocket_says_which_question_was_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked, answered = held_question(monkeypatch)
-    with served(serve_websocket, tmp_path, keys=(), in_flight=InFlight(None, {"m": 1})) as (port,):
+    with served(serve_websocket, tmp_path, guard=Guard((), InFlight(None, {"m": 1}))) as (port,):
         address = f"ws://127.0.0.1:{port}"
         with connect(address) as first, connect(address) as second:
             first.send(json.dumps({"op": "ask", "model": "m", "rows": [[0.0, 1.0]], "id": 1}))

@@ -39,6 +39,7 @@ def test_whatever_a_name_holds_it_comes_back(name: str) -> None:
 def test_decisions_and_outcomes_keep_their_numbers() -> None:
     _, tags, fields, _ = parse(decision_line(decision(1_234)).decode())
     assert (tags["n"], fields["decision_id"], fields["action"]) == ("235", ("integer", 1_235), ("integer", -1))
+    assert (fields["door"], fields["request_key"]) == (("string", "rest"), ("string", "0123456789abcdef"))
     assert fields["output_3"] == ("float", -1.0)
     unknown = msgspec.structs.replace(decision(), outputs=(None, 1e-30, None, None))
     assert {name for name in parse(decision_line(unknown).decode())[2] if "output" in name} == {"output_1"}
