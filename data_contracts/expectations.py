@@ -38,6 +38,8 @@ class ContractReport(Struct, frozen=True, kw_only=True):
     events: int
     skipped: dict[str, int]
     results: tuple[RuleResult, ...]
+    judged: dict[str, Any] = {}
+    """Great Expectations' own result, as it writes it to JSON; what its data docs are made of."""
 
     @property
     def met(self) -> bool:
@@ -72,6 +74,7 @@ def check_recording(recording: Recording, limits: RecordingLimits | None = None)
         events=len(recording),
         skipped=dict(recording.skipped),
         results=tuple(_result(rule, by_rule[rule.name]) for rule in rules_of(limits)),
+        judged=outcome.to_json_dict(),
     )
 
 
@@ -88,14 +91,20 @@ def _expectation(rule: Rule) -> Any:  # noqa: ANN401  the library publishes no t
 
 def validate_frame(batch: pd.DataFrame, suite: Any) -> Any:  # noqa: ANN401  the library publishes no types
     """Return what Great Expectations says of `batch` held against `suite`."""
-    # Without documentation sites nothing is written anywhere: no folder in the user's home, none left in the temporary.
-    stores = InMemoryStoreBackendDefaults(init_temp_docs_sites=False)
-    config = DataContextConfig(store_backend_defaults=stores, analytics_enabled=False)
-    context: Any = gx.get_context(mode="ephemeral", project_config=config)
-    context.variables.progress_bars = {"globally": False}
+    context = quiet_context({})
     source = context.data_sources.add_pandas("recording")
     definition = source.add_dataframe_asset("events").add_batch_definition_whole_dataframe("all")
     return definition.get_batch({"dataframe": batch}).validate(suite, result_format="BASIC")
+
+
+def quiet_context(sites: dict[str, Any]) -> Any:  # noqa: ANN401  the library publishes no types
+    """Return a context of this process alone, which asks nobody, tells nobody and builds no sites but `sites`."""
+    # Without sites of the stores' own nothing is written anywhere, neither in the user's home nor in the temporary.
+    stores = InMemoryStoreBackendDefaults(init_temp_docs_sites=False)
+    config = DataContextConfig(store_backend_defaults=stores, analytics_enabled=False, data_docs_sites=sites)
+    context: Any = gx.get_context(mode="ephemeral", project_config=config)
+    context.variables.progress_bars = {"globally": False}
+    return context
 
 
 def _result(rule: Rule, outcome: Any) -> RuleResult:  # noqa: ANN401  the library publishes no types

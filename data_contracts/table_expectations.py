@@ -48,6 +48,7 @@ def check_table(
         events=len(frame),
         skipped={},
         results=tuple(_result(rule, frame, counted, met=met[rule.name]) for rule in rules),
+        judged=outcome.to_json_dict(),
     )
 
 

@@ -10,9 +10,8 @@ from market_data.stores.parquet_archive import day_of
 from pipelines import artifacts, tasks
 from pipelines.flows import Given, Watch, prepare, settled
 from pipelines.request import TrainRequest
-from pipelines.steps import tracking
 
-_VALIDATING_STEPS = 4
+_VALIDATING_STEPS = 5
 
 
 class IngestRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -89,6 +88,5 @@ def validate_flow(request: TrainRequest, given: Given | None = None) -> tuple[Co
     """
     given, request = given or Given(), settled(request)
     ready = prepare(request, given, Watch(_VALIDATING_STEPS, given.on_step))
-    files = tracking.contract_files(ready.reports)
-    tasks.tracked("validate", f"validate-{ready.key}", "contracts", None, files, request)
+    tasks.tracked("validate", f"validate-{ready.key}", "contracts", None, ready.contract, request)
     return ready.reports

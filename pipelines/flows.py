@@ -29,7 +29,7 @@ from registry.port import ModelRegistry
 
 Gate = Callable[[str, Path, Prepared], str | None]
 """Of family, version's folder, rows: why not to publish it, or None."""
-_FIRST_STEPS = 4
+_FIRST_STEPS = 5
 _STEPS_PER_FAMILY = 4
 
 
@@ -87,6 +87,8 @@ class Ready(NamedTuple):
     key: str
     prepared: Prepared
     reports: tuple[ContractReport, ...]
+    contract: dict[str, bytes]
+    """What a run keeps of the reports, by path; nothing where nothing is tracked."""
 
 
 def train(request: TrainRequest, given: Given | None = None) -> TrainResult:
@@ -165,7 +167,7 @@ def tune_flow(request: TrainRequest, given: Given | None = None) -> dict[str, Tu
     waits = {name: apart[name].result if apart else partial(_tune, name, ready, request) for name in families}
     done: dict[str, Tuned] = {name: watch(f"tune {name}", waits[name]) for name in families}
     for name, found in done.items():
-        files = tracking.study_file(found) | tracking.contract_files(ready.reports)
+        files = tracking.study_file(found) | ready.contract
         tasks.tracked("tune", _key_of(name, ready, request), name, found.config, files, request)
     artifacts.show_studies(request.model, done)
     return done
@@ -196,8 +198,10 @@ def prepare(request: TrainRequest, given: Given, watch: "Watch") -> Ready:
     if given.on_labels is not None:
         given.on_labels(prepared.labels)
     of_rows = watch("rows' contracts", tasks.rows_checked, prepared, request)
-    artifacts.show_contracts(request.model, (*reports, *of_rows))
-    return Ready(key, prepared, (*reports, *of_rows))
+    found = (*reports, *of_rows)
+    artifacts.show_contracts(request.model, found)
+    contract = watch("data docs", tracking.contract_files, found) if request.mlflow_uri else {}
+    return Ready(key, prepared, found, contract)
 
 
 def measure(ready: Ready, request: TrainRequest, watch: "Watch") -> dict[str, dict[str, Estimate]]:
@@ -221,7 +225,7 @@ def build_all(
 
 def evidence_of(made: Built, ready: Ready) -> dict[str, bytes]:
     """Return what a run keeps besides the version's files, by file name."""
-    return tasks.evidence_of(made.learnt.made, made.learnt.small, made.learnt.chosen, ready.reports)
+    return tasks.evidence_of(made.learnt.made, made.learnt.small, made.learnt.chosen, ready.contract)
 
 
 def learn(name: str, ready: Ready, request: TrainRequest, given: Given, watch: "Watch") -> Learnt:

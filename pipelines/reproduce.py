@@ -18,7 +18,7 @@ from pipelines.recipe import Recipe, read_recipe
 from pipelines.request import changed
 from registry.port import ModelRegistry
 
-_STEPS: Final = 4
+_STEPS: Final = 7
 _URI: Final = re.compile(r"models:/(?P<model>[^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[\w-]+))")
 
 

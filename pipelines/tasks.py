@@ -221,7 +221,7 @@ def evidence_of(
     made: fitting.FittedFamily,
     small: compressing.Compressed,
     chosen: tuning.Tuned,
-    reports: tuple[ContractReport, ...],
+    contract: dict[str, bytes],
 ) -> dict[str, bytes]:
-    """Return what a run keeps besides the version's files, by file name."""
-    return evidence_files(made, small) | tracking.study_file(chosen) | tracking.contract_files(reports)
+    """Return what a run keeps besides the version's files, by path; `contract`: of contract_files()."""
+    return evidence_files(made, small) | tracking.study_file(chosen) | contract

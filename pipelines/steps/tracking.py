@@ -1,6 +1,7 @@
 """A training run in MLflow: parameters, metrics, plots, study, contract."""
 
 import math
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ import msgspec
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.tracking import MlflowClient
 
+from data_contracts.data_docs import data_docs
 from data_contracts.errors import RegistryError
 from data_contracts.expectations import ContractReport
 from data_contracts.manifest import Manifest
@@ -75,12 +77,13 @@ class Run:
             )
 
     def keep(self, files: Mapping[str, bytes], work: Path) -> None:
-        """Upload `files` by name under evidence/, by way of a folder under `work`."""
-        if self._client is None or self.id is None:
+        """Upload `files` by their path under evidence/, by way of a folder under `work`."""
+        if self._client is None or self.id is None or not files:
             return
         folder = work / "evidence" / self.id
-        folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)  # data docs are named after the time of the check
         for name, content in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
         with said_plainly(self._uri):
             self._client.log_artifacts(self.id, str(folder), "evidence")
@@ -115,8 +118,9 @@ def study_file(tuned: Tuned | None) -> dict[str, bytes]:
 
 
 def contract_files(reports: tuple[ContractReport, ...]) -> dict[str, bytes]:
-    """Return one page a recording that says what was expected of it and seen."""
-    return {f"contract_{index}.html": as_html(report).encode() for index, report in enumerate(reports)}
+    """Return one page a table that says what was expected of it and seen, and Great Expectations' own site of all."""
+    pages = {f"contract_{index}.html": as_html(report).encode() for index, report in enumerate(reports)}
+    return pages | {f"data_docs/{path}": content for path, content in data_docs(reports).items()}
 
 
 def _experiment(client: MlflowClient, name: str) -> str:

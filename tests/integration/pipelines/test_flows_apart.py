@@ -67,7 +67,9 @@ def test_ingest_archives_what_keeps_its_contract_once(source: Path, tmp_path: Pa
     assert not (tmp_path / "none").exists()
 
 
-def test_validation_leaves_its_reports_in_mlflow_and_learns_nothing(source: Path, work: Path, mlflow_uri: str) -> None:
+def test_validation_leaves_its_reports_in_mlflow_and_learns_nothing(
+    source: Path, work: Path, mlflow_uri: str, tmp_path: Path
+) -> None:
     from pipelines.data_flows import validate_flow
     from pipelines.request import TrainRequest
 
@@ -75,8 +77,14 @@ def test_validation_leaves_its_reports_in_mlflow_and_learns_nothing(source: Path
     assert len(reports) == 4
     assert all(report.met for report in reports)
     (run,) = runs(mlflow_uri, f"validate {MODEL} contracts")
-    kept = {Path(file.path).name for file in MlflowClient(mlflow_uri).list_artifacts(run, "evidence")}
-    assert kept == {f"contract_{number}.html" for number in range(4)}
+    client = MlflowClient(mlflow_uri)
+    kept = {Path(file.path).name for file in client.list_artifacts(run, "evidence")}
+    assert kept == {*(f"contract_{number}.html" for number in range(4)), "data_docs"}
+    docs = Path(client.download_artifacts(run, "evidence/data_docs", str(tmp_path)))
+    pages = [page.read_text() for page in docs.glob("validations/**/*.html")]
+    assert len(pages) == 4
+    assert all("Succeeded" in page for page in pages)
+    assert "ge-failed-icon" not in (docs / "index.html").read_text()
     assert MODEL not in MlflowRegistry(mlflow_uri).models()
 
 
