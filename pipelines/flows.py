@@ -14,7 +14,6 @@ from data_contracts.expectations import ContractReport
 from data_contracts.manifest import Estimate, Manifest
 from data_contracts.recording import Recording
 from market_data.feature_sets import reads_depth
-from models.families import family
 from models.labels import LabelReport
 from pipelines import artifacts, tasks
 from pipelines.identity import build_key, rows_key, tune_key
@@ -22,7 +21,7 @@ from pipelines.request import TrainedVersion, TrainRequest, TrainResult, changed
 from pipelines.runners import task_runner
 from pipelines.steps import tracking
 from pipelines.steps.compress import Compressed
-from pipelines.steps.dataset import Prepared
+from pipelines.steps.dataset import Prepared, vectors_read
 from pipelines.steps.fit import FittedFamily
 from pipelines.steps.tune import Tuned
 from registry.port import ModelRegistry
@@ -290,9 +289,18 @@ def registry_of(request: TrainRequest) -> ModelRegistry:
 
 
 def settled(request: TrainRequest) -> TrainRequest:
-    """Return the request with every family once, and rows that all of them can read."""
+    """Return the request with every family once, and rows that all of them can read.
+
+    Raises:
+        UsageError: an unknown family, or a length of window where no family reads one.
+    """
     families = tuple(dict.fromkeys(request.families))
-    reads = [family(name).window for name in families]
+    reads = [vectors_read(name, request) for name in families]
+    # A request that was settled before, as that of a version made again, may be for some of its families alone.
+    if request.sequence is not None and request.window == 0 and max(reads) == 1:
+        raise UsageError(
+            f"window of {request.sequence} vectors: expected a family that reads windows, got {', '.join(families)}"
+        )
     return changed(request, families=families, window=max(request.window, *reads, 1))
 
 

@@ -25,7 +25,7 @@ PLACES: Final = frozenset(
     )
 )
 """Fields of a request that say where, not what: the data's fingerprints stand for the source."""
-_NOT_OF_ROWS: Final = frozenset(("families", "objectives", "seed", "trials"))
+_NOT_OF_ROWS: Final = frozenset(("families", "objectives", "seed", "sequence", "trials"))
 
 
 def rows_key(recordings: Sequence[Recording], request: TrainRequest) -> str:
@@ -38,7 +38,7 @@ def rows_key(recordings: Sequence[Recording], request: TrainRequest) -> str:
 
 
 def build_key(rows: str, request: TrainRequest, family: str, config: object = None) -> str:
-    """Return what one family's version depends on: its rows, how it is tuned or with what it is fitted, the seed."""
+    """Return what one family's version depends on: its rows, how it is tuned or with what it is fitted, its window."""
     how = [getattr(request, name) for name in sorted(_NOT_OF_ROWS - {"families"})]
     return _digest(rows, family, how, request.model, msgspec.to_builtins(config))
 

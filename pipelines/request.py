@@ -44,6 +44,8 @@ class TrainRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Last share of the training rows: never learnt from or tuned on; metrics and compression are measured there."""
     window: Annotated[int, Meta(ge=0)] = 0
     """Vectors that every row can look back on, so that all families meet the same rows; 0: what the families read."""
+    sequence: Annotated[int, Meta(ge=3, le=128)] | None = None
+    """Vectors that families over windows read; None: theirs. Three at least: DeepLOB's convolutions take two away."""
     max_rows: _Count | None = None
     """Only the newest so many rows; None: all."""
     seed: int = 7

@@ -107,7 +107,7 @@ def tuned(key: str, name: str, prepared: datasets.Prepared, request: TrainReques
     with _a_learner():
         return tuning.tune(
             family(name),
-            _as_read_by(name, prepared),
+            _as_read_by(name, prepared, request),
             trials=request.trials,
             seed=request.seed,
             target=request.target,
@@ -130,7 +130,7 @@ def fitted(
 ) -> fitting.FittedFamily:
     """Return the family fitted with the configuration that was chosen."""
     with _a_learner():
-        rows = _as_read_by(name, prepared)
+        rows = _as_read_by(name, prepared, request)
         return fitting.fit(family(name), chosen.config, rows, seed=request.seed, target=request.target)
 
 
@@ -144,7 +144,7 @@ def compressed(
 ) -> compressing.Compressed:
     """Return the smallest graph that is not inferior."""
     with _a_learner():
-        return compressing.compress(made, _as_read_by(name, prepared), seed=request.seed)
+        return compressing.compress(made, _as_read_by(name, prepared, request), seed=request.seed)
 
 
 @_afresh("build {name}")
@@ -164,7 +164,7 @@ def built(
     except ManifestError:  # none, or one whose making was cut short: the manifest comes last
         shutil.rmtree(folder, ignore_errors=True)
     write_recipe(folder, request, name, made.config, build)
-    return folder, build_version(folder, made, small, _as_read_by(name, prepared), measured, request)
+    return folder, build_version(folder, made, small, _as_read_by(name, prepared, request), measured, request)
 
 
 @_afresh("track {what} of {name}")
@@ -213,8 +213,8 @@ def aliased(registry: ModelRegistry, model: str, alias: str, version: int) -> No
     registry.move_alias(model, alias, version)
 
 
-def _as_read_by(name: str, prepared: datasets.Prepared) -> datasets.Prepared:
-    return prepared.seen_through(family(name).window)
+def _as_read_by(name: str, prepared: datasets.Prepared, request: TrainRequest) -> datasets.Prepared:
+    return prepared.seen_through(datasets.vectors_read(name, request))
 
 
 def evidence_of(

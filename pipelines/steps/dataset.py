@@ -14,6 +14,7 @@ from data_contracts.recording import Recording
 from market_data.feature_sets import complete, default_feature_set, feature_set_of
 from market_data.recordings import after, first_share
 from models.dataset import Dataset, build_dataset, range_of
+from models.families import family
 from models.folds import Fold, purged, walk_forward
 from models.labels import LabelReport
 from models.leakage import refuse_leaks
@@ -41,6 +42,16 @@ class Prepared:
     def seen_through(self, window: int) -> "Prepared":
         """Return the same rows as a model reads them that looks at `window` vectors."""
         return replace(self, learn=self.learn.seen_through(window), held_out=self.held_out.seen_through(window))
+
+
+def vectors_read(name: str, request: TrainRequest) -> int:
+    """Return how many vectors the family called `name` reads; 1: the newest alone.
+
+    Raises:
+        UsageError: there is no such family.
+    """
+    own = family(name).window
+    return own if own == 1 else request.sequence or own
 
 
 def prepare(recordings: Sequence[Recording], request: TrainRequest) -> Prepared:

@@ -59,6 +59,12 @@ _OPTIONS: Final = (
     click.option(
         "--leader", type=click.Path(path_type=Path), default=None, help="Source of the leader; default: SOURCE."
     ),
+    click.option(
+        "--window",
+        type=click.IntRange(3, 128),
+        default=None,
+        help="Newest vectors that lstm, deeplob, binctabl and mlplob read. Default: 32.",
+    ),
     click.option("--trials", type=click.IntRange(min=1), default=10, show_default=True, help="Optuna trials a family."),
     click.option(
         "--objective",
@@ -94,8 +100,8 @@ _OPTIONS: Final = (
 )
 _NAMES: Final = (
     *("families", "target", "horizon_s", "label_kind", "label_bps", "label_spreads", "horizon_events"),
-    *("min_interval_s", "feature_set", "leader", "trials", "objectives", "storage", "tuners", "workers", "runner"),
-    *("cluster", "seed", "work", "fast"),
+    *("min_interval_s", "feature_set", "leader", "window", "trials", "objectives", "storage", "tuners", "workers"),
+    *("runner", "cluster", "seed", "work", "fast"),
 )
 
 
@@ -139,6 +145,7 @@ def request_of(
         leader=str(asked["leader"].resolve()) if asked["leader"] else None,
         mlflow_uri=settings.mlflow.uri,
         experiment=settings.mlflow.experiment,
+        sequence=asked["window"],
         work=str(asked["work"]),
         seed=asked["seed"],
         **{name: asked[name] for name in same},
