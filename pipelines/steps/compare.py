@@ -8,7 +8,8 @@ from msgspec import Struct
 from data_contracts.manifest import MODEL_FILE, Estimate, Manifest, verify_files
 from models.bootstrap import block_length, estimate
 from models.dataset import Dataset
-from models.metrics import Scores, log_losses, mean
+from models.fitting import losses
+from models.metrics import Scores, mean
 from models.parity import run_onnx
 from models.trading import actions, pnl_bps
 
@@ -19,7 +20,8 @@ class Comparison(Struct, frozen=True, kw_only=True):
     """Paired differences, new less stale, a row, with their 95 % intervals."""
 
     rows: int
-    log_loss: Estimate
+    loss: Estimate
+    """Log loss; squared error in bps^2 where moves are expected."""
     net_pnl_bps: Estimate
     better: bool
     reason: str
@@ -28,8 +30,14 @@ class Comparison(Struct, frozen=True, kw_only=True):
 def compare_versions(new: Path, stale: Path, held_out: Dataset, *, seed: int) -> Comparison:
     """Compare two versions' folders on those of the held-out rows that came after all the stale one's data.
 
-    The new one is better if its log loss is lower by more than chance, and its PnL after costs is not lower by more
-    than chance: 95 % intervals of the paired moving-block bootstrap.
+    The new one is better if its loss (log loss, squared error of moves) is lower by more than chance, and its PnL after
+    costs is not lower by more than chance: 95 % intervals of the paired moving-block bootstrap.
+
+    Args:
+        new: folder of the version that was just made.
+        stale: of the one that it would follow.
+        held_out: rows as far back as the longest of their windows.
+        seed: of the bootstrap.
     """
     mine, theirs = verify_files(new), verify_files(stale)
     if (
@@ -39,25 +47,20 @@ def compare_versions(new: Path, stale: Path, held_out: Dataset, *, seed: int) ->
     ):
         return _not_compared(0, "they read other features, or answer otherwise")
     seen = max((one.last_event_ns for one in theirs.data), default=0)
-    rows = held_out.rows(held_out.event_ns > seen)
+    rows = held_out.rows(held_out.event_ns > seen).seen_through(mine.window)
     if len(rows) < MIN_ROWS:
         return _not_compared(len(rows), f"expected {MIN_ROWS} rows newer than the stale one's data, got {len(rows)}")
     scores = [run_onnx((folder / MODEL_FILE).read_bytes(), rows.features) for folder in (new, stale)]
-    loss = log_losses(scores[0], rows.classes) - log_losses(scores[1], rows.classes)
+    loss = losses(scores[0], rows) - losses(scores[1], rows)
     earned = _earned(mine, scores[0], rows) - _earned(theirs, scores[1], rows)
     block = block_length(rows.event_ns, rows.horizon_ns)
     ones = np.ones(len(rows))
-    log_loss, pnl = (
-        estimate(np.column_stack([values, ones]), mean, block=block, seed=seed) for values in (loss, earned)
-    )
-    lower = log_loss.high is not None and log_loss.high < 0
+    less, pnl = (estimate(np.column_stack([values, ones]), mean, block=block, seed=seed) for values in (loss, earned))
+    lower = less.high is not None and less.high < 0
     earns = pnl.high is not None and pnl.high >= 0
-    said = f"log loss {_said(log_loss)}, PnL {_said(pnl)} bps a decision against the stale one, on {len(rows):,} rows"
-    return Comparison(rows=len(rows), log_loss=log_loss, net_pnl_bps=pnl, better=lower and earns, reason=said)
-
-
-def _reads(manifest: Manifest, name: str) -> object:
-    return getattr(manifest, name)
+    kind = "squared error" if mine.rule.kind == "expected_bps" else "log loss"
+    said = f"{kind} {_said(less)}, PnL {_said(pnl)} bps a decision against the stale one, on {len(rows):,} rows"
+    return Comparison(rows=len(rows), loss=less, net_pnl_bps=pnl, better=lower and earns, reason=said)
 
 
 def _earned(manifest: Manifest, scores: Scores, rows: Dataset) -> np.ndarray:
@@ -66,7 +69,7 @@ def _earned(manifest: Manifest, scores: Scores, rows: Dataset) -> np.ndarray:
 
 def _not_compared(rows: int, why: str) -> Comparison:
     unknown = Estimate(value=None)
-    return Comparison(rows=rows, log_loss=unknown, net_pnl_bps=unknown, better=False, reason=f"not compared: {why}")
+    return Comparison(rows=rows, loss=unknown, net_pnl_bps=unknown, better=False, reason=f"not compared: {why}")
 
 
 def _said(difference: Estimate) -> str:

@@ -66,8 +66,8 @@ def retrained(days: tuple[Recording, ...], label: LabelConfig | None, name: str,
 def test_next_quote_is_told_better_by_the_retrained_version(days: tuple[Recording, ...], tmp_path: Path) -> None:
     found = retrained(days, NEXT_EVENT, "logistic", tmp_path)
     assert found.better
-    assert found.log_loss.high is not None
-    assert -0.01 < found.log_loss.high < 0
+    assert found.loss.high is not None
+    assert -0.01 < found.loss.high < 0
 
 
 @pytest.mark.parametrize(("label", "name"), [(None, "logistic"), (None, "xgboost"), (NEXT_EVENT, "xgboost")])
