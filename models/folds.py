@@ -21,7 +21,9 @@ class Fold(NamedTuple):
     test: Positions
 
 
-def walk_forward(event_ns: Times, *, folds: int, end_ns: Times, embargo_ns: int) -> tuple[Fold, ...]:
+def walk_forward(
+    event_ns: Times, *, folds: int, end_ns: Times, embargo_ns: int, starts: Positions | None = None
+) -> tuple[Fold, ...]:
     """Return `folds` expanding-window folds over rows in time order.
 
     Rows are cut into folds + 1 blocks of equal count; fold k tests block k + 1 on what was learnt before it. Training
@@ -32,6 +34,8 @@ def walk_forward(event_ns: Times, *, folds: int, end_ns: Times, embargo_ns: int)
         folds: how many.
         end_ns: when each row's label was known, (n,).
         embargo_ns: what has to lie between that and the first test row.
+        starts: rows that a test may begin at, ascending: blocks as even as these allow, and no more folds than there
+            are of them; None: any row.
 
     Raises:
         UsageError: a fold would have no rows to learn from or to test on.
@@ -40,11 +44,13 @@ def walk_forward(event_ns: Times, *, folds: int, end_ns: Times, embargo_ns: int)
         López de Prado (2018), Advances in Financial Machine Learning, ch. 7 (purging, embargo).
     """
     edges = np.linspace(0, len(event_ns), folds + 2).astype(np.intp)
+    if starts is not None:
+        edges = _edges_among(starts, len(event_ns), folds)
     made = tuple(
         Fold(purged(event_ns, int(start), end_ns=end_ns, embargo_ns=embargo_ns), np.arange(start, stop))
         for start, stop in pairwise(edges[1:])
     )
-    if not all(fold.train.size and fold.test.size for fold in made):
+    if not made or not all(fold.train.size and fold.test.size for fold in made):
         raise UsageError(f"walk-forward: {len(event_ns)} rows are too few for {folds} folds with this purge")
     return made
 
@@ -70,6 +76,31 @@ def walk_forward_days(
     if not made:
         raise UsageError(f"walk-forward by day: expected more than {first_days} days with rows, got {len(found)}")
     return tuple(made)
+
+
+def day_starts(event_ns: Times, session_gap_ns: int) -> Positions:
+    """Return where each day but the first begins among rows in time order.
+
+    A session ends at a silence over `session_gap_ns` and belongs, whole, to the UTC day on which it began; one of 24
+    hours or more, as where a market never closes, is cut at UTC midnights.
+    """
+    if not len(event_ns):
+        return np.zeros(0, dtype=np.intp)
+    begins = np.concatenate([[0], np.flatnonzero(np.diff(event_ns) > session_gap_ns) + 1])
+    ends = np.append(begins[1:], len(event_ns))
+    long = event_ns[ends - 1] - event_ns[begins] >= DAY_NS
+    days = np.where(np.repeat(long, ends - begins), event_ns, np.repeat(event_ns[begins], ends - begins)) // DAY_NS
+    return np.flatnonzero(np.diff(days)) + 1
+
+
+def _edges_among(starts: Positions, rows: int, folds: int) -> Positions:
+    folds = min(folds, len(starts))
+    edges, first = [0], 0
+    for number in range(1, folds + 1):
+        left = starts[first : len(starts) - (folds - number)]  # so many have to be left for the folds after this one
+        first += int(np.argmin(np.abs(left - rows * number / (folds + 1)))) + 1
+        edges.append(int(starts[first - 1]))
+    return np.array([*edges, rows], dtype=np.intp)
 
 
 def purged(event_ns: Times, test_start: int, *, end_ns: Times, embargo_ns: int) -> Positions:

@@ -31,6 +31,9 @@ class TrainRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     objectives: tuple[Literal["loss", "net_pnl_bps", "latency_us", "bytes"], ...] = ("loss",)
     """What tuning asks for out of fold; of several, the Pareto front's best by the first is taken."""
     folds: Annotated[int, Meta(ge=2)] = 4
+    folds_by: Literal["rows", "day"] = "rows"
+    """Where folds may begin: at any row, or where a day begins; then there are at most as many as days after the first.
+    """
     horizon_ns: _Count = 2_000_000_000
     entry_latency_ns: Annotated[int, Meta(ge=0)] = 1_000_000
     min_interval_ns: Annotated[int, Meta(ge=0)] = 0

@@ -15,7 +15,7 @@ from market_data.feature_sets import complete, default_feature_set, feature_set_
 from market_data.recordings import after, first_share
 from models.dataset import Dataset, build_dataset, range_of
 from models.families import family
-from models.folds import Fold, purged, walk_forward
+from models.folds import Fold, day_starts, purged, walk_forward
 from models.labels import LabelReport
 from models.leakage import refuse_leaks
 from pipelines.request import TrainRequest
@@ -93,7 +93,7 @@ def prepare(recordings: Sequence[Recording], request: TrainRequest) -> Prepared:
         labels=labels,
         learn=learn,
         held_out=held_out,
-        folds=walk_forward(learn.event_ns, folds=request.folds, end_ns=learn.end_ns, embargo_ns=learn.horizon_ns),
+        folds=_folds(learn, request, features),
         ranges=tuple(range_of(part) for part in parts),
         trained_until_ns=int(parts[-1].events["event_ns"][-1]),
     )
@@ -114,6 +114,17 @@ def _split(rows: Dataset, request: TrainRequest) -> tuple[Dataset, Dataset]:
     start = round(len(rows) * (1 - request.held_out_share))
     kept = purged(rows.event_ns, start, end_ns=rows.end_ns, embargo_ns=rows.horizon_ns)
     return rows.rows(kept), rows.rows(np.arange(start, len(rows)))
+
+
+def _folds(learn: Dataset, request: TrainRequest, features: FeatureSet) -> tuple[Fold, ...]:
+    starts = None
+    if request.folds_by == "day":
+        starts = day_starts(learn.event_ns, round(features.parameters["session_gap_s"] * 1e9))
+        if not len(starts):
+            raise UsageError("folds by day: expected at least 2 days before the rows held out, got 1")
+    return walk_forward(
+        learn.event_ns, folds=request.folds, end_ns=learn.end_ns, embargo_ns=learn.horizon_ns, starts=starts
+    )
 
 
 def _one_instrument(recordings: Sequence[Recording]) -> Instrument:

@@ -60,6 +60,13 @@ _OPTIONS: Final = (
         "--leader", type=click.Path(path_type=Path), default=None, help="Source of the leader; default: SOURCE."
     ),
     click.option(
+        "--folds-by",
+        type=click.Choice(["rows", "day"]),
+        default="rows",
+        show_default=True,
+        help="Where walk-forward folds begin.",
+    ),
+    click.option(
         "--window",
         type=click.IntRange(3, 128),
         default=None,
@@ -100,7 +107,18 @@ _OPTIONS: Final = (
 )
 _NAMES: Final = (
     *("families", "target", "horizon_s", "label_kind", "label_bps", "label_spreads", "horizon_events"),
-    *("min_interval_s", "feature_set", "leader", "window", "trials", "objectives", "storage", "tuners", "workers"),
+    *(
+        "min_interval_s",
+        "feature_set",
+        "leader",
+        "folds_by",
+        "window",
+        "trials",
+        "objectives",
+        "storage",
+        "tuners",
+        "workers",
+    ),
     *("runner", "cluster", "seed", "work", "fast"),
 )
 
@@ -132,7 +150,18 @@ def request_of(
     from pipelines.request import TrainRequest
 
     label = label_of(asked["label_kind"], asked["label_bps"], asked["label_spreads"], asked["horizon_events"])
-    same = ("target", "feature_set", "trials", "objectives", "storage", "tuners", "workers", "runner", "cluster")
+    same = (
+        "target",
+        "folds_by",
+        "feature_set",
+        "trials",
+        "objectives",
+        "storage",
+        "tuners",
+        "workers",
+        "runner",
+        "cluster",
+    )
     request = TrainRequest(
         model=model,
         source=str(source.resolve()),
