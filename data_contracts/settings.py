@@ -217,6 +217,9 @@ class ScheduledFlow(BaseModel, frozen=True, extra="forbid"):
     horizon_s: float = Field(default=5.0, gt=0, description="Of the label, in event time.")
     trials: int = Field(default=10, ge=1, description="Optuna trials a family.")
     alias: str | None = Field(default=None, description="Alias the best new version gets, for example challenger.")
+    despite: str | None = Field(
+        default=None, min_length=1, description="Of publish: why versions without proof of their worth are published."
+    )
     reference: Path | None = Field(default=None, description="Of drift; absent: what made the champion.")
     alpha: float = Field(default=0.05, gt=0, lt=1, description="Of drift: chance of any false alarm a run.")
     keep_days: float = Field(default=30.0, gt=0, description="Of retention: younger versions and runs stay.")

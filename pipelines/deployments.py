@@ -106,7 +106,8 @@ def _parameters(entry: ScheduledFlow, settings: Settings) -> dict[str, object]:
         where = {name: common[name] for name in ("source", "format_name", "instrument")}
         return where | {"archive": archive, "work": work}
     if entry.flow == "publish":
-        return {"folder": source, "model": entry.model, "mlflow_uri": settings.mlflow.uri, "alias": entry.alias}
+        where = {"folder": source, "model": entry.model, "mlflow_uri": settings.mlflow.uri}
+        return {**where, "alias": entry.alias, "despite": entry.despite}
     if entry.flow == "drift":
         reference = str(entry.reference.resolve()) if entry.reference else None
         return common | {"reference": reference, "alpha": entry.alpha}

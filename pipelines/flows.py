@@ -23,6 +23,7 @@ from pipelines.steps import tracking
 from pipelines.steps.compress import Compressed
 from pipelines.steps.dataset import Prepared, vectors_read
 from pipelines.steps.fit import FittedFamily
+from pipelines.steps.proof import refuse, unproven
 from pipelines.steps.tune import Tuned
 from registry.port import ModelRegistry
 
@@ -54,7 +55,7 @@ class Given:
             registry: where versions are published; None: MLflow at the request's mlflow_uri.
             on_step: told the step that begins, how many are done, and of how many.
             on_labels: told what the labels look like before anything is learnt from them.
-            gate: asked before each version is published; None: all are.
+            gate: asked before each version is published; None: all are that say what they are worth after costs.
             configs: by family, what is fitted without tuning.
         """
         self.recordings, self.registry = tuple(recordings), registry
@@ -132,7 +133,8 @@ def train_flow(request: TrainRequest, given: Given | None = None) -> TrainResult
     refused: dict[str, str] = {}
     for made in build_all(ready, measured, request, given, watch):
         name = made.family
-        why_not = given.gate(name, made.folder, prepared) if given.gate else None
+        why_not = unproven(made.manifest) or (given.gate(name, made.folder, prepared) if given.gate else None)
+        refuse(made.folder, why_not)
         if why_not is not None:
             refused[name] = why_not
             continue

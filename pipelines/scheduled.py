@@ -34,7 +34,7 @@ def scheduled_training(
     request = request_for(source, model, mlflow_uri, work, format_name, instrument, horizon_s, trials)
     registry = MlflowRegistry(mlflow_uri, timeout_s=60.0)
     result = train_flow(request, Given(registry=registry))
-    if alias:
+    if alias and result.versions:
         registry.move_alias(model, alias, best(result.versions).version)
     return {each.family: each.version for each in result.versions}
 

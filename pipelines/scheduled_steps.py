@@ -84,12 +84,14 @@ def scheduled_compression(
 
 
 @flow(name="scheduled publishing", flow_run_name="scheduled publishing of {model}")
-def scheduled_publishing(folder: str, model: str, mlflow_uri: str, alias: str | None = None) -> dict[str, int]:
-    """Publish what lies in `folder` and is not published yet.
+def scheduled_publishing(
+    folder: str, model: str, mlflow_uri: str, alias: str | None = None, despite: str | None = None
+) -> dict[str, int]:
+    """Publish what lies in `folder` and is not published yet; `despite`: why even what lacks its proof.
 
     Returns:
         Version by folder.
     """
     registry = MlflowRegistry(mlflow_uri, timeout_s=60.0)
-    done = publish_flow(folder, model, Given(registry=registry), mlflow_uri, alias)
+    done = publish_flow(folder, model, Given(registry=registry), mlflow_uri, alias, despite)
     return {one.folder: one.version for one in done}

@@ -193,18 +193,19 @@ def published(
     evidence: dict[str, bytes],
     request: TrainRequest,
     registry: ModelRegistry,
+    despite: str | None = None,
 ) -> Published:
     """Register the folder once, with its run in MLflow; a run that was cut short is taken up."""
     with tracking.run(request, name, build) as run:
         run.log(request, name, config, verify_files(folder))
         run.keep(evidence, Path(request.work))
-        return publish_once(registry, folder, build=build, run_id=run.id)
+        return publish_once(registry, folder, build=build, run_id=run.id, despite=despite)
 
 
 @_afresh("register {folder.name}")
-def registered(folder: Path, build: str, registry: ModelRegistry) -> Published:
+def registered(folder: Path, build: str, registry: ModelRegistry, despite: str | None = None) -> Published:
     """Register a folder that no run of ours made, once."""
-    return publish_once(registry, folder, build=build)
+    return publish_once(registry, folder, build=build, despite=despite)
 
 
 @_afresh("point {alias} at version {version} of {model}")

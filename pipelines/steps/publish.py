@@ -11,6 +11,10 @@ BUILD_TAG: Final = "ringcraft.build"
 """On a version: the key of the run that made it (pipelines.identity)."""
 
 
+DESPITE_TAG: Final = "ringcraft.despite"
+"""On a version that lacks its proof or was refused: why it was published all the same."""
+
+
 class Published(NamedTuple):
     """A version, whether it was registered just now, and the run in MLflow that it belongs to."""
 
@@ -30,7 +34,9 @@ def publish(registry: ModelRegistry, folder: Path, *, run_id: str | None = None)
     return registry.publish(manifest.model, folder, tags=tags_of(manifest), run_id=run_id)
 
 
-def publish_once(registry: ModelRegistry, folder: Path, *, build: str, run_id: str | None = None) -> Published:
+def publish_once(
+    registry: ModelRegistry, folder: Path, *, build: str, run_id: str | None = None, despite: str | None = None
+) -> Published:
     """Register `folder` unless a version of the same build is there already: a flow killed at any point starts again.
 
     The registry makes a version and its tags in one step, so that none is ever without its build.
@@ -43,7 +49,7 @@ def publish_once(registry: ModelRegistry, folder: Path, *, build: str, run_id: s
     found = published(registry, manifest.model, build)
     if found is not None:
         return Published(found, new=False, run_id=registry.version(manifest.model, found).run_id)
-    tags = tags_of(manifest) | {BUILD_TAG: build}
+    tags = tags_of(manifest) | {BUILD_TAG: build} | ({DESPITE_TAG: despite} if despite else {})
     return Published(registry.publish(manifest.model, folder, tags=tags, run_id=run_id), new=True, run_id=run_id)
 
 

@@ -2,6 +2,7 @@
 
 import tempfile
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -10,6 +11,8 @@ from data_contracts.manifest import DecisionRule, Label
 from data_contracts.settings import load_settings
 from ringcraft.commands.options import config_option, json_option
 from ringcraft.terminal import print_json
+
+_UNMEASURED: Final = "Made elsewhere: what it is worth after costs was not measured here."
 
 
 @click.command()
@@ -84,6 +87,7 @@ def publish(
             golden_file=golden,
             state="stream" if state == "stream" else "window",
             parity_tolerance=tolerance,
+            notes=(_UNMEASURED,),
         )
         registry = reachable_registry(settings)
         version = registry.publish(model, version_folder, tags={"ringcraft.family": "own"})

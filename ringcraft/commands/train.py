@@ -80,12 +80,14 @@ def train(
 
         given = Given(recordings=recordings, registry=registry, on_step=on_step, on_labels=on_labels)
         result = run_training(request, given)
-    if alias:
+    if alias and result.versions:
         registry.move_alias(model, alias, best(result.versions).version)
     if as_json:
         print_json(msgspec.to_builtins(result))
     else:
         show_models(result.versions)
+        for name, why in result.refused.items():
+            click.echo(f"{name}: not published: {why}")
 
 
 def again(uri: str, source: Path | None, model: str | None, settings: Settings, work: Path, *, as_json: bool) -> None:
