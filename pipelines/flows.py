@@ -62,6 +62,10 @@ class Given:
         self.on_step, self.on_labels = on_step, on_labels
         self.gate, self.configs = gate, configs or {}
 
+    def __reduce__(self) -> tuple[type["Given"], tuple[()]]:
+        """Stay behind: with every task Prefect sends a flow's parameters to a cluster, where nobody reads these."""
+        return Given, ()
+
 
 class Learnt(NamedTuple):
     """One family after tuning, fitting and compression."""

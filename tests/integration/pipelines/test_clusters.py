@@ -1,6 +1,7 @@
 """Families learnt by processes of a real Dask and a real Ray cluster come out as they do here."""
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,13 @@ def test_cluster_makes_the_same_graphs(runner: str, tmp_path: Path) -> None:
         request = TrainRequest(
             model="m", families=("logistic", "ridge"), trials=1, folds=2, work=str(tmp_path / str(how)), **how
         )
-        made = train(request, Given(recordings=recordings, registry=MemoryRegistry()))
+        # As the commands have it: a bar on the terminal, which holds a lock that goes to no other process.
+        told, lock = list[str](), threading.RLock()
+        given = Given(
+            recordings=recordings, registry=MemoryRegistry(), on_step=lambda text, *_: lock and told.append(text)
+        )
+        made = train(request, given)
+        assert "fit ridge" in told
         return {one.family: read_manifest(Path(one.folder)).files["model.onnx"] for one in made.versions}
 
     apart = graphs(runner=runner, workers=2)
