@@ -216,6 +216,9 @@ class ScheduledFlow(BaseModel, frozen=True, extra="forbid"):
     model: str | None = Field(default=None, min_length=1, description="Registered model that gets the versions.")
     horizon_s: float = Field(default=5.0, gt=0, description="Of the label, in event time.")
     trials: int = Field(default=10, ge=1, description="Optuna trials a family.")
+    families: tuple[str, ...] = Field(
+        default=(), description="As train takes them; absent: xgboost and mlp, of retrain the champion's."
+    )
     alias: str | None = Field(default=None, description="Alias the best new version gets, for example challenger.")
     despite: str | None = Field(
         default=None, min_length=1, description="Of publish: why versions without proof of their worth are published."

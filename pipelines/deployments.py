@@ -112,4 +112,5 @@ def _parameters(entry: ScheduledFlow, settings: Settings) -> dict[str, object]:
         reference = str(entry.reference.resolve()) if entry.reference else None
         return common | {"reference": reference, "alpha": entry.alpha}
     asked = common | {"horizon_s": entry.horizon_s, "trials": entry.trials, "work": work}
+    asked["families"] = list(entry.families) or None
     return asked | ({"alias": entry.alias} if entry.flow in ("train", "retrain") else {})

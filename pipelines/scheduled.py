@@ -24,6 +24,7 @@ def scheduled_training(
     instrument: str | None = None,
     horizon_s: float = 5.0,
     trials: int = 10,
+    families: list[str] | None = None,
     alias: str | None = None,
 ) -> dict[str, int]:
     """Train on the recording at `source`, publish, and point `alias` at the best new version.
@@ -31,7 +32,7 @@ def scheduled_training(
     Returns:
         Version by family.
     """
-    request = request_for(source, model, mlflow_uri, work, format_name, instrument, horizon_s, trials)
+    request = request_for(source, model, mlflow_uri, work, format_name, instrument, horizon_s, trials, families)
     registry = MlflowRegistry(mlflow_uri, timeout_s=60.0)
     result = train_flow(request, Given(registry=registry))
     if alias and result.versions:
@@ -49,6 +50,7 @@ def scheduled_retraining(
     instrument: str | None = None,
     horizon_s: float = 5.0,
     trials: int = 10,
+    families: list[str] | None = None,
     alias: str | None = None,
     against: str = "champion",
 ) -> dict[str, str]:
@@ -58,7 +60,7 @@ def scheduled_retraining(
         By family the new version, or why there is none.
     """
     registry = MlflowRegistry(mlflow_uri, timeout_s=60.0)
-    request = request_for(source, model, mlflow_uri, work, format_name, instrument, horizon_s, trials)
+    request = request_for(source, model, mlflow_uri, work, format_name, instrument, horizon_s, trials, families)
     former = _former(f"models:/{model}@{against}", registry)
     if former is not None:
         where = {name: getattr(request, name) for name in ("source", "format", "mlflow_uri", "work")}
@@ -147,9 +149,10 @@ def request_for(
     instrument: str | None,
     horizon_s: float,
     trials: int,
+    families: list[str] | None = None,
 ) -> TrainRequest:
-    """Return the request that plain values mean."""
-    return TrainRequest(
+    """Return the request that plain values mean; families None: those of a request that names none."""
+    request = TrainRequest(
         source=source,
         format=format_name,
         instrument=instrument,
@@ -159,6 +162,7 @@ def request_for(
         mlflow_uri=mlflow_uri,
         work=str(Path(work)),
     )
+    return changed(request, families=tuple(families)) if families else request
 
 
 def _former(uri: str, registry: MlflowRegistry) -> TrainRequest | None:

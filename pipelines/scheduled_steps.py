@@ -33,13 +33,14 @@ def scheduled_validation(
     instrument: str | None = None,
     horizon_s: float = 5.0,
     trials: int = 10,
+    families: list[str] | None = None,
 ) -> int:
     """Hold what is at `source` to the contracts of training; fails where one is broken.
 
     Returns:
         How many tables were held to theirs.
     """
-    request = request_for(source, model, mlflow_uri, work, format_name, instrument, horizon_s, trials)
+    request = request_for(source, model, mlflow_uri, work, format_name, instrument, horizon_s, trials, families)
     return len(validate_flow(request))
 
 
@@ -53,13 +54,14 @@ def scheduled_tuning(
     instrument: str | None = None,
     horizon_s: float = 5.0,
     trials: int = 10,
+    families: list[str] | None = None,
 ) -> dict[str, float]:
     """Look for the best configurations on the recording at `source`.
 
     Returns:
         Loss by family.
     """
-    request = request_for(source, model, mlflow_uri, work, format_name, instrument, horizon_s, trials)
+    request = request_for(source, model, mlflow_uri, work, format_name, instrument, horizon_s, trials, families)
     return {name: done.loss for name, done in tune_flow(request).items()}
 
 
@@ -73,13 +75,14 @@ def scheduled_compression(
     instrument: str | None = None,
     horizon_s: float = 5.0,
     trials: int = 10,
+    families: list[str] | None = None,
 ) -> dict[str, str]:
     """Tune, fit and compress on the recording at `source`, and publish nothing.
 
     Returns:
         The version's folder by family.
     """
-    request = request_for(source, model, mlflow_uri, work, format_name, instrument, horizon_s, trials)
+    request = request_for(source, model, mlflow_uri, work, format_name, instrument, horizon_s, trials, families)
     return {name: str(made.folder) for name, made in compress_flow(request).items()}
 
 

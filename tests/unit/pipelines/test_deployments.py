@@ -40,6 +40,20 @@ def test_every_flow_has_parameters_that_it_takes(flow: str, tmp_path: Path) -> N
     assert [str(one.schedule.cron) for one in deployment.schedules] == ["0 2 * * *"]
 
 
+@pytest.mark.parametrize("flow", ["validate", "tune", "compress", "train", "retrain"])
+def test_families_are_those_named_or_those_of_a_plain_request(flow: str, tmp_path: Path) -> None:
+    from pipelines.deployments import deployment_of
+    from pipelines.request import TrainRequest
+    from pipelines.scheduled import request_for
+
+    entry = f"flow = '{flow}'\ncron = '0 2 * * *'\nsource = 'a'\nmodel = 'm'"
+    for more, families in (("families = ['lstm']", ("lstm",)), ("", TrainRequest(model="m").families)):
+        settings = load_settings(settings_file(tmp_path, f"{entry}\n{more}"))
+        given = deployment_of(settings.schedules[0], settings).parameters
+        request = request_for("a", "m", "uri", "work", None, None, 5.0, 1, given["families"])
+        assert request.families == families
+
+
 @pytest.mark.parametrize(
     ("entry", "says"),
     [
