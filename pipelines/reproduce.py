@@ -15,7 +15,7 @@ from data_contracts.manifest import MODEL_FILE, DataRange, Manifest, verify_file
 from pipelines.flows import Given, Watch, learn, prepare
 from pipelines.identity import code_digest
 from pipelines.recipe import Recipe, read_recipe
-from pipelines.request import changed
+from pipelines.request import TrainRequest, changed
 from registry.port import ModelRegistry
 
 _STEPS: Final = 7
@@ -104,6 +104,11 @@ def reproduce_flow(uri: str, work: str, given: Given, source: str | None = None)
         same_code=recipe.code == code_digest(),
         folder=str(folder),
     )
+
+
+def learnt_here(request: TrainRequest) -> TrainRequest:
+    """Return the request with this process alone to learn: the cluster and the storage of then may be gone."""
+    return changed(request, runner="threads", workers=1, cluster=None, tuners=1, storage=None)
 
 
 def must_be_the_data(uri: str, expected: Sequence[DataRange], got: Sequence[DataRange]) -> None:

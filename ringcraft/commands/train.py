@@ -99,7 +99,7 @@ def again(uri: str, source: Path | None, model: str | None, settings: Settings, 
     keep_prefect_in(work)
     from pipelines.flows import Given
     from pipelines.flows import train as run_training
-    from pipelines.reproduce import made_from, reproduce_flow
+    from pipelines.reproduce import learnt_here, made_from, reproduce_flow
     from pipelines.request import changed
 
     where = str(source.resolve()) if source else None
@@ -108,7 +108,7 @@ def again(uri: str, source: Path | None, model: str | None, settings: Settings, 
     if done.same and model:
         _, _, recipe = made_from(uri, registry)
         request = changed(
-            recipe.request,
+            learnt_here(recipe.request),
             model=model,
             work=str(work),
             source=where or recipe.request.source,

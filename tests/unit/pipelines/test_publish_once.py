@@ -10,7 +10,7 @@ from data_contracts.errors import ModelError, UsageError
 from data_contracts.manifest import DataRange
 from pipelines.identity import build_key, rows_key
 from pipelines.recipe import read_recipe, write_recipe
-from pipelines.reproduce import must_be_the_data, resolve
+from pipelines.reproduce import learnt_here, must_be_the_data, resolve
 from pipelines.request import TrainRequest, changed
 from pipelines.steps.publish import publish_once
 from registry.memory import MemoryRegistry
@@ -66,3 +66,10 @@ def test_other_data_are_refused_in_one_line() -> None:
 def test_address_that_names_no_version_is_refused(uri: str) -> None:
     with pytest.raises(UsageError, match="expected models:/NAME/VERSION"):
         resolve(uri, MemoryRegistry())
+
+
+def test_version_made_again_asks_neither_the_cluster_nor_the_storage_of_then() -> None:
+    cluster = {"runner": "dask", "workers": 3, "cluster": "tcp://gone:1", "tuners": 2, "storage": "postgresql://gone"}
+    asked = changed(REQUEST, **cluster)
+    assert learnt_here(asked) == REQUEST
+    assert build_key("rows", asked, "mlp") == build_key("rows", learnt_here(asked), "mlp")
