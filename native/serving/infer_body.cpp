@@ -140,14 +140,22 @@ std::string read_parameters(const object& root, InferBody& into) {
   return {};
 }
 
-std::optional<bool> flag_of(const object& owner, const char* name) {
+/// Reads a flag of the owner's parameters; none: absent.
+std::string read_flag(const object& owner, const char* name, std::string_view where,
+                      std::optional<bool>& into) {
+  into.reset();
   element parameters;
+  if (owner.at_key("parameters").get(parameters) != simdjson::SUCCESS) return {};
+  const auto place = [where] { return std::string(where) + "parameters"; };
+  if (!parameters.is_object()) return wrong(place(), "an object", kind_of(parameters));
+  element told;
+  if (object(parameters).at_key(name).get(told) != simdjson::SUCCESS) return {};
   bool flag = false;
-  if (owner.at_key("parameters").get(parameters) != simdjson::SUCCESS || !parameters.is_object() ||
-      object(parameters).at_key(name).get_bool().get(flag) != simdjson::SUCCESS) {
-    return std::nullopt;
+  if (told.get_bool().get(flag) != simdjson::SUCCESS) {
+    return wrong(place() + "." + name, "true or false", kind_of(told));
   }
-  return flag;
+  into = flag;
+  return {};
 }
 
 }  // namespace
@@ -282,7 +290,9 @@ std::string BodyReader::read_input(const object& input, std::string_view binary,
 }
 
 std::string BodyReader::read_outputs(const object& root, InferBody& into) const {
-  const Form form = flag_of(root, "binary_data_output").value_or(false) ? Form::kBinary : Form::kJson;
+  std::optional<bool> flag;
+  if (std::string error = read_flag(root, "binary_data_output", "", flag); !error.empty()) return error;
+  const Form form = flag.value_or(false) ? Form::kBinary : Form::kJson;
   element outputs;
   if (root.at_key("outputs").get(outputs) != simdjson::SUCCESS) {
     std::fill(std::begin(into.outputs), std::end(into.outputs), form);
@@ -299,8 +309,10 @@ std::string BodyReader::read_outputs(const object& root, InferBody& into) const 
     if (known == std::end(kOutputNames)) {
       return wrong("outputs[].name", "output, action, decision_id or abstain", name.substr(0, 100));
     }
-    const std::optional<bool> own = flag_of(object(output), "binary_data");
-    into.outputs[known - std::begin(kOutputNames)] = !own ? form : *own ? Form::kBinary : Form::kJson;
+    if (std::string error = read_flag(object(output), "binary_data", "outputs[].", flag); !error.empty()) {
+      return error;
+    }
+    into.outputs[known - std::begin(kOutputNames)] = !flag ? form : *flag ? Form::kBinary : Form::kJson;
   }
   return {};
 }

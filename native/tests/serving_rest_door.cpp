@@ -169,7 +169,7 @@ TEST_CASE("bytes that are no request are refused with their status, and the conn
 
 TEST_CASE("tensors that are not the model's are refused before they are read, and the connection goes on") {
   const std::string fp32 = R"("datatype":"FP32",)";
-  const std::vector<std::string> wrong = {
+  std::vector<std::string> wrong = {
       tensor(fp32 + R"("shape":[1,1099511627776],"data":[1])"),
       tensor(fp32 + R"("shape":[1099511627776,4],"data":[1])"),
       tensor(fp32 + R"("shape":[4611686018427387904,4],"data":[])"),
@@ -195,6 +195,12 @@ TEST_CASE("tensors that are not the model's are refused before they are read, an
       R"({"inputs":[7]})",
       R"({"inputs":[{},{}]})",
   };
+  const std::string whole = tensor(fp32 + R"("shape":[1,4],"data":[1,2,3,4])");
+  for (const char* more : {R"(,"parameters":{"binary_data_output":1}})", R"(,"parameters":[]})",
+                           R"(,"outputs":[{"name":"output","parameters":{"binary_data":{}}}]})",
+                           R"(,"outputs":[{"name":"output","parameters":true}]})"}) {
+    wrong.push_back(whole.substr(0, whole.size() - 1) + more);
+  }
   Rest bench;
   Client client(bench);
   for (const std::string& body : wrong) {

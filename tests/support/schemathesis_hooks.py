@@ -18,11 +18,13 @@ def filter_case(context: schemathesis.HookContext, case: schemathesis.Case) -> b
 
 
 @schemathesis.hook
-def map_headers(context: schemathesis.HookContext, headers: Any) -> Any:
+def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwargs: Any) -> None:
+    """Raise deadlines here too: what the coverage phase makes passes by the hooks that map."""
     name = "Ringcraft-Deadline-Ms"
-    if headers and name in headers:
-        headers[name] = later(headers[name], LATE_MS)
-    return headers
+    if case.headers and name in case.headers:
+        case.headers[name] = later(case.headers[name], LATE_MS)
+    if isinstance(case.body, dict):
+        case.body = map_body(context, case.body)
 
 
 @schemathesis.hook
