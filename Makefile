@@ -17,7 +17,7 @@ PEERS ?= granian mlserver bentoml litserve ray mlflow
 # Each fuzzer's time in `make fuzz`; `make test` gives each three seconds.
 SECONDS_EACH ?= 600
 
-.PHONY: help setup demo test test-long test-threads test-dpdk fuzz check bench bench-peers format clean
+.PHONY: help setup demo test native-tests short-fuzz test-long test-threads test-dpdk fuzz check bench bench-peers format clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -91,11 +91,15 @@ endef
 fuzz: $(SANITIZED)/native_tests ## the decoders under libFuzzer, SECONDS_EACH=600 each
 	$(call fuzz,$(SECONDS_EACH))
 
-test: setup $(SANITIZED)/native_tests $(STAMPS)/clients ## native tests under sanitizers, then everything else
-	library="$$($(BIN)/python -c 'from native import onnxruntime_library; print(onnxruntime_library())')"; \
-	  RINGCRAFT_ONNXRUNTIME="$$library" $(SANITIZED)/native_tests
-	$(call fuzz,3)
+test: setup $(SANITIZED)/native_tests $(STAMPS)/clients ## native tests under sanitizers and fuzzers side by side, then everything else
+	@$(MAKE) --no-print-directory -j 2 --output-sync=target native-tests short-fuzz
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not long"
+
+native-tests: $(SANITIZED)/native_tests
+	@RINGCRAFT_ONNXRUNTIME="$$($(BIN)/python -c 'from native import onnxruntime_library; print(onnxruntime_library())')" $(SANITIZED)/native_tests
+
+short-fuzz: $(SANITIZED)/native_tests
+	$(call fuzz,3)
 
 test-long: setup ## what takes minutes: demonstrations and experiments on a live tier
 	$(BIN)/python -m pytest -m long --timeout=3600
