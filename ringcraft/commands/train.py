@@ -104,7 +104,7 @@ def again(uri: str, source: Path | None, model: str | None, settings: Settings, 
 
     where = str(source.resolve()) if source else None
     done = reproduce_flow(uri, str(work), Given(registry=registry), where)
-    published = None
+    published, refused = None, None
     if done.same and model:
         _, _, recipe = made_from(uri, registry)
         request = changed(
@@ -116,11 +116,15 @@ def again(uri: str, source: Path | None, model: str | None, settings: Settings, 
             mlflow_uri=settings.mlflow.uri,
         )
         given = Given(registry=registry, configs={recipe.family: recipe.typed_config()})
-        published = run_training(request, given).versions[0].model_uri
+        result = run_training(request, given)
+        published = next((each.model_uri for each in result.versions), None)
+        refused = result.refused.get(recipe.family)
     if as_json:
-        print_json(msgspec.to_builtins(done) | {"published": published})
+        print_json(msgspec.to_builtins(done) | {"published": published, "refused": refused})
     elif done.same:
         click.echo(f"{uri}: the same model.onnx, {done.got}" + (f"; published as {published}" if published else ""))
+        if refused:
+            click.echo(f"{recipe.family}: not published: {refused}")
     else:
         why = "" if done.same_code else "; code or libraries are not those that made it"
         click.echo(f"{uri}: expected model.onnx {done.expected}, got {done.got}{why}")
