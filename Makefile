@@ -62,7 +62,7 @@ demo: setup ## the whole loop; DATA=PATH takes a real recording, INSTRUMENT=V:S 
 	$(BIN)/ringcraft demo $(if $(DATA),--data $(DATA)) $(if $(INSTRUMENT),--instrument $(INSTRUMENT))
 
 $(STAMPS)/test-packages: $(STAMPS)/python
-	$(call debian,doctest-dev chromium postgresql redis-server victoria-metrics clang libclang-rt-dev)
+	$(call debian,doctest-dev chromium openssl postgresql redis-server victoria-metrics clang libclang-rt-dev)
 	@touch $@
 
 # Clients that others wrote: tests put the folder before the environment's packages in a program of its own.

@@ -64,6 +64,16 @@ class InFlightSettings(BaseModel, frozen=True, extra="forbid"):
     zeromq: int | None = Field(default=None, ge=1, le=64, description="Of all sockets, in one turn of the door.")
 
 
+class TlsSettings(BaseModel, frozen=True, extra="forbid"):
+    """What a server shows of itself, in PEM."""
+
+    certificate: Path = Field(description="Its certificate, with those between it and the authority behind it.")
+    key: Path = Field(description="The certificate's private key, without a pass phrase.")
+    authority: Path | None = Field(
+        default=None, description="Who signed it, for the commands that call the server; none: whom the system trusts."
+    )
+
+
 class ServingSettings(BaseModel, frozen=True, extra="forbid"):
     """How the serving tier runs."""
 
@@ -83,6 +93,10 @@ class ServingSettings(BaseModel, frozen=True, extra="forbid"):
     in_flight_max: InFlightSettings = InFlightSettings()
     breakers: BreakerSettings = BreakerSettings()
     console_port: int = Field(default=8090, ge=0, le=65_535, description="Console, admin, /metrics; 0: any free.")
+    console_tls: TlsSettings | None = Field(default=None, description="Console over TLS alone; none: in clear.")
+    console_hosts: tuple[str, ...] = Field(
+        default=(), description="Names, without port, that the console may be called by beside loopback's."
+    )
     registry_poll_ms: int = Field(default=500, ge=50, description="Alias map poll.")
     heartbeat_timeout_ms: int = Field(
         default=2000, ge=100, description="Without the controller for so long, every share returns to the champion."
@@ -107,6 +121,11 @@ class ServingSettings(BaseModel, frozen=True, extra="forbid"):
     )
     models: tuple[ServedModel, ...] = Field(default=(), description="Models that are followed.")
     policy: Path = Field(default=Path("policy.toml"), description="Rollout policy.")
+
+    def console_url(self, port: int | None = None) -> str:
+        """Return the console's address, without a slash behind; port None: the one that is set."""
+        scheme = "https" if self.console_tls else "http"
+        return f"{scheme}://{self.host}:{self.console_port if port is None else port}"
 
     @property
     def model_limits(self) -> dict[str, int]:

@@ -155,7 +155,7 @@ class Supervisor:
             restarts={child.name: child.restarts for child in self.children},
             feed_port=self._feed_port(),
             console_port=console_port,
-            console_url=f"http://{self._settings.serving.host}:{console_port}/" if console_port else "",
+            console_url=f"{self._settings.serving.console_url(console_port)}/" if console_port else "",
         )
         if status == self._written:
             return

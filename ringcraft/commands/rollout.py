@@ -10,7 +10,7 @@ import click
 
 from data_contracts.settings import load_settings
 from ringcraft.commands.options import config_option, json_option
-from ringcraft.console_client import RefusedError, command, console_url
+from ringcraft.console_client import RefusedError, command, console_of
 from ringcraft.exits import NOT_SO
 from ringcraft.terminal import print_json
 
@@ -27,7 +27,7 @@ def _verb(name: str, about: str) -> click.Command:
     def run(model: str, dry_run: bool, why: str, config: Path | None, as_json: bool) -> None:
         settings = load_settings(config)
         try:
-            answer = command(console_url(settings), model, name, dry_run=dry_run, why=why, who=getpass.getuser())
+            answer = command(console_of(settings), model, name, dry_run=dry_run, why=why, who=getpass.getuser())
         except RefusedError as refusal:
             _answer({"done": False, "text": str(refusal)}, as_json)
             sys.exit(NOT_SO)

@@ -9,7 +9,7 @@ import msgspec
 
 from data_contracts.settings import load_settings
 from ringcraft.commands.options import config_option, json_option
-from ringcraft.console_client import console_url, read_snapshot
+from ringcraft.console_client import console_of, read_snapshot
 from ringcraft.exits import NOT_SO
 from ringcraft.terminal import moment, out, print_json, say, table, words
 from serving.console.snapshot import ArmSnapshot, EventSnapshot, ModelSnapshot, RolloutSnapshot, Snapshot
@@ -24,7 +24,7 @@ def status(config: Path | None, as_json: bool) -> None:
 
     Exit code 1: it runs but is not ready; 3: nothing runs.
     """
-    snapshot = read_snapshot(console_url(load_settings(config)))
+    snapshot = read_snapshot(console_of(load_settings(config)))
     if as_json:
         print_json(msgspec.to_builtins(snapshot))
     else:

@@ -82,7 +82,7 @@ def _console(settings: Settings) -> str:
     serving = settings.serving
     if not serving.console_port:
         return f"on a free port: see console_url in {settings.state_dir / 'supervisor.json'}"
-    return f"http://{serving.host}:{serving.console_port}"
+    return serving.console_url()
 
 
 def _ports_must_be_free(settings: Settings) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 from data_contracts.errors import RingcraftError
 from data_contracts.recording import Recording
 from market_data.publish import publish
-from ringcraft.console_client import read_snapshot
+from ringcraft.console_client import Console, read_snapshot
 from serving.console.snapshot import EventSnapshot, ModelSnapshot, RolloutSnapshot, Snapshot
 
 POLL_S: Final = 0.2
@@ -70,7 +70,7 @@ def wait_until(url: str, met: Callable[[Snapshot], bool], *, timeout_s: float, w
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         try:
-            snapshot = read_snapshot(url)
+            snapshot = read_snapshot(Console(url))
         except RingcraftError:
             time.sleep(POLL_S)
             continue
@@ -125,7 +125,7 @@ def watch(
     """
     over_since: float | None = None
     while True:
-        snapshot = read_snapshot(url)
+        snapshot = read_snapshot(Console(url))
         state = model_of(snapshot, model)
         rollout = state.rollout if state is not None else None
         ours = rollout if rollout is not None and rollout.version == version else None

@@ -16,7 +16,7 @@ from pipelines.scheduled import net_pnl_bps
 from pipelines.steps.contract import hold_to_contract
 from registry.mlflow_registry import MlflowRegistry
 from ringcraft.child import Child
-from ringcraft.console_client import read_snapshot
+from ringcraft.console_client import Console, read_snapshot
 from ringcraft.demo.broken import broken
 from ringcraft.demo.live import Happenings, Replay, model_of, wait_until, watch
 from ringcraft.demo.plan import FAST, FULL, MODEL, Plan, Size, make_plan, make_policy
@@ -302,7 +302,7 @@ def _baking(snapshot: Snapshot) -> bool:
 
 
 def _champion_latency(console: str) -> dict[str, float | None]:
-    state = model_of(read_snapshot(console), MODEL)
+    state = model_of(read_snapshot(Console(console)), MODEL)
     arm = next((a for a in state.arms if a.arm == "champion"), None) if state is not None else None
     return {"p50": arm.latency_p50_us if arm else None, "p99": arm.latency_p99_us if arm else None}
 

@@ -19,6 +19,7 @@ from serving import shared_memory
 from serving.archive.archivist import Archivist
 from serving.console.app import console_app
 from serving.console.door_metrics import DoorCollector
+from serving.console.guard import LOOPBACK
 from serving.console.server import ConsoleServer
 from serving.console.webhook import SECRET_VARIABLE, webhook_routes
 from serving.controller.commands import ControllerCommands
@@ -68,9 +69,11 @@ def run_controller(settings: Settings) -> None:
         lambda: controller.snapshot,
         ControllerCommands(controller),
         routes=[*webhook, *outcome_routes(controller.intake, controller.pnl)],
+        hosts=(*LOOPBACK, *serving.console_hosts),
         collectors=[DoorCollector(state_dir, serving.doors)],
     )
-    with ConsoleServer(app, host=serving.host, port=serving.console_port) as console, _archivist(settings):
+    server = ConsoleServer(app, host=serving.host, port=serving.console_port, tls=serving.console_tls)
+    with server as console, _archivist(settings):
         _state_port(state_dir, console.port)
         log.info("controller_started", console=console.url, models=[model.name for model in serving.models])
         notifier.start()

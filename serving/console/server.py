@@ -1,6 +1,7 @@
 """The console on a port, in a thread of its own."""
 
 import socket
+import ssl
 import threading
 from types import TracebackType
 from typing import Final, Self
@@ -9,6 +10,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from data_contracts.errors import UsageError
+from data_contracts.settings import TlsSettings
 
 _STOP_LIMIT_S: Final = 5.0
 
@@ -16,24 +18,38 @@ _STOP_LIMIT_S: Final = 5.0
 class ConsoleServer:
     """Serves an application until stopped; the port is bound, and `url` known, once made."""
 
-    def __init__(self, app: Starlette, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self, app: Starlette, *, host: str = "127.0.0.1", port: int = 0, tls: TlsSettings | None = None
+    ) -> None:
         """Bind.
 
         Args:
             app: what console_app returned.
             host: address to listen on.
             port: 0 takes any free one.
+            tls: what is shown to who calls; None: everything goes in clear.
 
         Raises:
-            UsageError: the address cannot be bound, for example because the port is taken.
+            UsageError: the address cannot be bound, for example because the port is taken, or certificate and key
+                are not a pair that can be read.
         """
+        if tls is not None:
+            _must_be_a_pair(tls)
         try:
             self._socket = socket.create_server((host, port), backlog=128)
         except OSError as error:
             raise UsageError(f"console: {host}:{port}: expected a free port, got: {error.strerror}") from None
         self.port = int(self._socket.getsockname()[1])
-        self.url = f"http://{host}:{self.port}"
-        settings = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1)
+        self.url = f"{'https' if tls else 'http'}://{host}:{self.port}"
+        settings = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=1,
+            ssl_certfile=tls.certificate if tls else None,
+            ssl_keyfile=tls.key if tls else None,
+        )
         self._server = uvicorn.Server(settings)
         self._app = app
         self._thread = threading.Thread(target=self._serve, name="console", daemon=True)
@@ -63,3 +79,15 @@ class ConsoleServer:
 
     def _serve(self) -> None:
         self._server.run(sockets=[self._socket])
+
+
+def _must_be_a_pair(tls: TlsSettings) -> None:
+    """Refuse here what would end the server's thread."""
+    try:
+        # A pass phrase that were asked for would be asked on a terminal that nobody sits at.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.certificate, tls.key, password=lambda: "")
+    except OSError as error:
+        said = error.strerror or error
+        raise UsageError(
+            f"serving.console_tls: expected a certificate in {tls.certificate} and its key in {tls.key}, got: {said}"
+        ) from None

@@ -19,7 +19,7 @@ from benchmarks.versions import WIDTH, write_version
 from data_contracts.errors import MissingDependencyError, UsageError
 from registry.history import HISTORY_FILE, read_history
 from registry.mlflow_registry import MlflowRegistry
-from ringcraft.console_client import command
+from ringcraft.console_client import Console, command
 from serving.console.snapshot import ModelSnapshot, Snapshot
 from serving.doors.ports import read_ports
 
@@ -171,7 +171,14 @@ def one_move(tier: LiveTier, client: MlflowClient, chance: random.Random, model:
     kind = chance.random()
     if kind < 0.2:
         try:
-            command(tier.console(), model, chance.choice(("promote", "rollback")), dry_run=False, why="storm", who="t")
+            command(
+                Console(tier.console()),
+                model,
+                chance.choice(("promote", "rollback")),
+                dry_run=False,
+                why="storm",
+                who="t",
+            )
         except (UsageError, MissingDependencyError):
             return 0  # refused, nothing to promote or to take off just then; or no answer in time, and nobody knows
         return 1
