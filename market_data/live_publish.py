@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from data_contracts.errors import MarketDataError, UsageError
 from data_contracts.feed_hello import FeedHello
 from data_contracts.instrument import Instrument
-from data_contracts.market_event import MarketEvents
-from market_data.publish import EVENTS, Feed
+from data_contracts.market_event import BookDepths, MarketEvents
+from market_data.publish import EVENTS, Feed, packed
 
 _MOST_WAITING: Final = 10_000
 _RETRY_S: Final = 1.0
@@ -26,27 +27,42 @@ class LivePublisher:
         address: HOST:PORT of the feed door.
         instrument: whose events; several: `instrument` of an event is the position here.
         account: on whose behalf.
+        depth: whether each event goes with its levels, which put() then takes.
     """
 
     def __init__(
-        self, address: str, instrument: Instrument | Sequence[Instrument], *, account: str | None = None
+        self,
+        address: str,
+        instrument: Instrument | Sequence[Instrument],
+        *,
+        account: str | None = None,
+        depth: bool = False,
     ) -> None:
         self.sent = self.dropped = self.connections = 0
         self.last_error = ""
         self._address = address
         self._hello = FeedHello(
-            instruments=(instrument,) if isinstance(instrument, Instrument) else tuple(instrument), account=account
+            instruments=(instrument,) if isinstance(instrument, Instrument) else tuple(instrument),
+            account=account,
+            depth=depth,
         )
-        self._waiting: queue.Queue[MarketEvents | None] = queue.Queue(maxsize=_MOST_WAITING)
+        self._waiting: queue.Queue[NDArray[np.uint8] | None] = queue.Queue(maxsize=_MOST_WAITING)
         self._feed: Feed | None = None
         self._tried_s = float("-inf")
         self._thread = threading.Thread(target=self._run, name="live-publisher", daemon=True)
         self._thread.start()
 
-    def put(self, events: MarketEvents) -> None:
-        """Take events to be sent; never waits."""
+    def put(self, events: MarketEvents, depth: BookDepths | None = None) -> None:
+        """Take events to be sent, with their levels, shape (n, 4, 10), where the feed has them; never waits.
+
+        Raises:
+            UsageError: levels where the feed was opened without, or none where it was opened with.
+        """
+        if (depth is not None) != self._hello.depth:
+            expected, got = ("levels", "none") if self._hello.depth else ("no levels", "some")
+            raise UsageError(f"{self._address}: expected {expected} beside the events, got {got}")
         try:
-            self._waiting.put_nowait(events)
+            self._waiting.put_nowait(packed(events, depth))
         except queue.Full:
             self.dropped += len(events)
 
@@ -74,7 +90,7 @@ class LivePublisher:
                 self.last_error = str(error)
             self._feed.close()
 
-    def _send(self, events: MarketEvents) -> None:
+    def _send(self, events: NDArray[np.uint8]) -> None:
         for start in range(0, len(events), _FRAME_EVENTS):
             part = events[start : start + _FRAME_EVENTS]
             feed = self._connected()

@@ -26,7 +26,7 @@ from msgspec import Struct
 from data_contracts.errors import MarketDataError, MissingDependencyError, UsageError
 from data_contracts.feed_hello import FeedHello, write_hello
 from data_contracts.instrument import Instrument
-from data_contracts.market_event import MARKET_EVENT, EventFlag, MarketEvents
+from data_contracts.market_event import DEPTH_LEVELS, MARKET_EVENT, BookDepths, EventFlag, MarketEvents
 from market_data.formats import itch50
 from market_data.formats.tables import read_bytes
 from market_data.shared_bus import SLOTS, EventBusReader, bus_path
@@ -37,8 +37,9 @@ _UDP_OPTIONS: Final = ("interface", "busy_poll_us", "buffer_bytes")
 _BUFFER_BYTES: Final = 8 * 2**20
 _TURN_S: Final = 0.1
 
-OnEvents = Callable[[MarketEvents], None]
-"""Called with events as they come, their `instrument` the position in the feed's instruments."""
+OnEvents = Callable[[MarketEvents, BookDepths | None], None]
+"""Called with events as they come, their `instrument` the position in the feed's instruments, and with the levels at
+each of them where those are kept."""
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -57,6 +58,8 @@ class Wanted(Struct, frozen=True, kw_only=True):
     """A shared-memory bus that gets every event."""
     keep_events: bool = True
     """Whether on_events gets them."""
+    depth: bool = False
+    """Whether on_events gets the levels too."""
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -139,6 +142,7 @@ def receive(
             record=str(wanted.record or ""),
             retransmit=wanted.retransmit,
             keep_events=wanted.keep_events,
+            depth=wanted.depth,
         )
     except RuntimeError as error:
         raise UsageError(f"receive: {error}") from None
@@ -151,12 +155,12 @@ def receive(
                 stopped = "time"
                 break
             more = receiver.run(timeout_s=min(left_s, _TURN_S), spin_s=limits.spin_s)
-            _hand_on(receiver, on_events)
+            _hand_on(receiver, on_events, depth=wanted.depth)
     except KeyboardInterrupt:
         stopped = "interrupt"
     seconds = time.monotonic() - start_s
     failure = receiver.finish()
-    _hand_on(receiver, on_events)
+    _hand_on(receiver, on_events, depth=wanted.depth)
     if failure:
         raise MarketDataError(f"recording is not whole: {failure}")
     return _report(source, receiver.summary(), seconds=seconds, stopped=stopped)
@@ -178,7 +182,7 @@ def follow(
             events += len(batch)
             states += [int(np.count_nonzero(batch["flags"] & (1 << bit))) for bit in range(16)]
             for take in on_events if len(batch) else ():
-                take(batch)
+                take(batch, None)
             if left_s <= 0:
                 stopped = "time"
             elif not len(batch) and not alive:
@@ -204,10 +208,12 @@ def _bus(wanted: Wanted) -> "_native.BusWriter":
     return _native.BusWriter(str(path), slots=SLOTS, record_bytes=MARKET_EVENT.itemsize, about=about)
 
 
-def _hand_on(receiver: "_native.FeedReceiver", on_events: Sequence[OnEvents]) -> None:
-    events = receiver.take_events().view(MARKET_EVENT)
+def _hand_on(receiver: "_native.FeedReceiver", on_events: Sequence[OnEvents], *, depth: bool) -> None:
+    raw, numbers = receiver.take_events()
+    events = raw.view(MARKET_EVENT)
+    levels = numbers.reshape(-1, 4, DEPTH_LEVELS) if depth else None
     for take in on_events if len(events) else ():
-        take(events)
+        take(events, levels)
 
 
 def _today(name: str, instrument: Instrument) -> date:

@@ -461,13 +461,16 @@ class FeedReceiver:
         record: str,
         retransmit: str,
         keep_events: bool,
+        depth: bool = False,
     ) -> None:
-        """Take stocks as (symbol, price units per tick, locate code or 0)."""
+        """Take stocks as (symbol, price units per tick, locate code or 0); depth: keep the levels at each event."""
 
     def run(self, *, timeout_s: float, spin_s: float) -> bool:
-        """Receive for a while; return whether more may come."""
+        """Receive until events wait and no packet does, or time is up; return whether more may come."""
 
-    def take_events(self) -> NDArray[np.uint8]: ...
+    def take_events(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Return the events since the last call, 80 bytes each, and 40 numbers of depth each where kept."""
+
     def finish(self) -> str:
         """Give holes up, close the recording; return why it is not whole, or nothing."""
 

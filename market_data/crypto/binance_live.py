@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from data_contracts.errors import MarketDataError, MissingDependencyError
 from data_contracts.instrument import Instrument
-from data_contracts.market_event import MarketEvents
+from data_contracts.market_event import BookDepths, MarketEvents
 from market_data.crypto.backoff import Backoff
 from market_data.crypto.binance_decoder import BinanceDecoder
 from market_data.crypto.binance_markets import Market, instrument_from
@@ -87,9 +87,11 @@ class BinanceLive:
         market: where.
         instrument: as fetch_instrument() returns it.
         recorder: takes what is received.
-        on_events: takes the market events that follow, as soon as they do; from the event loop.
+        on_events: takes the market events that follow, as soon as they do, and the levels at each, shape (n, 4, 10),
+            where kept; from the event loop.
         waits: between attempts.
         seed: of the waits' random part.
+        depth: whether to keep the levels.
     """
 
     def __init__(
@@ -97,19 +99,20 @@ class BinanceLive:
         market: Market,
         instrument: Instrument,
         recorder: Recorder,
-        on_events: Callable[[MarketEvents], None],
+        on_events: Callable[[MarketEvents, BookDepths | None], None],
         *,
         waits: Waits | None = None,
         seed: int | None = None,
+        depth: bool = False,
     ) -> None:
         self.counts: Counter[str] = Counter()
         """connections, disconnects, snapshots, snapshot_failures, messages."""
         self.last_error = ""
         self.decoder = BinanceDecoder(
-            grid_of(instrument), stale_after_ns=instrument.stale_after_ns, expects_book=True, depth=False
+            grid_of(instrument), stale_after_ns=instrument.stale_after_ns, expects_book=True, depth=depth
         )
         self._market, self._symbol = market, instrument.symbol.partition(":")[2]
-        self._recorder, self._on_events = recorder, on_events
+        self._recorder, self._on_events, self._depth = recorder, on_events, depth
         self._waits = usual_waits() if waits is None else waits
         self._chance = random.Random(seed)
         self._asking: asyncio.Task[None] | None = None
@@ -195,9 +198,9 @@ class BinanceLive:
         receive_ns = time.time_ns()
         self._recorder.write(receive_ns, payload)
         self.decoder.feed(receive_ns, payload)
-        events, _ = self.decoder.take()
+        events, levels = self.decoder.take()
         if len(events):
-            self._on_events(events)
+            self._on_events(events, levels if self._depth else None)
 
     def _ask_if_due(self) -> None:
         if self._asking is not None:

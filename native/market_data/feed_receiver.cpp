@@ -27,10 +27,12 @@ FeedReceiver::FeedReceiver(PacketSource& source, ReceiverOptions options, BusWri
                                   requester_->want(session, from, count);
                                 })
                           : MoldArbiter::Request()) {
+  const bool depth = options_.depth && options_.keep_events;  // the bus carries none
   tape_.events.reserve(2 * kEventsAtOnce);
+  if (depth) tape_.depths.reserve(2 * kEventsAtOnce);
   for (const ReceivedStock& stock : options_.stocks) {
     Stock& added = stocks_.emplace_back();
-    added.options = {stock.locate, stock.price_per_tick, options_.midnight_ns};
+    added.options = {stock.locate, stock.price_per_tick, options_.midnight_ns, depth};
     added.events = std::make_unique<ItchEvents>(added.options, tape_);
     if (stock.locate != 0) by_locate_[stock.locate] = static_cast<std::uint16_t>(stocks_.size());
   }
@@ -49,7 +51,8 @@ bool FeedReceiver::run(std::int64_t timeout_ns, std::int64_t spin_ns) {
     }
     hand_out();
     if (arbiter_.ended() || source_.ended()) return false;
-    if (tape_.events.size() >= kEventsAtOnce) return true;
+    // Whoever takes them would wait for nothing but the clock.
+    if (tape_.events.size() >= kEventsAtOnce || (count == 0 && !tape_.events.empty())) return true;
     const std::int64_t now_ns = monotonic_ns();
     if (count != 0) quiet_since_ns = now_ns;
     const std::int64_t left_ns = timeout_ns - (now_ns - start_ns);

@@ -29,6 +29,7 @@ struct ReceiverOptions {
   std::string record_path;  ///< pcap of every packet; empty: none
   std::string retransmit;   ///< HOST:PORT of a re-request server; empty: none
   bool keep_events = true;  ///< for take_events(); else they go to the bus alone
+  bool depth = false;       ///< keep the levels at each event too, 320 bytes
 };
 
 /// One source's packets through arbitration, decoder and books.
@@ -42,14 +43,18 @@ class FeedReceiver {
   /// @throws std::runtime_error the recording or the server's address cannot be had.
   FeedReceiver(PacketSource& source, ReceiverOptions options, BusWriter* bus);
 
-  /// Receives until the source or the session ends, `timeout_ns` is over, or some thousand events wait.
+  /// Receives until events wait and no packet does, some thousand events wait, the source or the session
+  /// ends, or `timeout_ns` is over. Events that nobody is to take, without keep_events, are not waited on.
   /// @param spin_ns how long to look again at once before sleeping.
   /// @return whether more may come.
   bool run(std::int64_t timeout_ns, std::int64_t spin_ns);
   /// The events since the last call.
   [[nodiscard]] const std::vector<MarketEvent>& events() const noexcept { return tape_.events; }
+  /// The levels at each of them; none where they are not kept.
+  [[nodiscard]] const std::vector<BookDepth>& depths() const noexcept { return tape_.depths; }
   void forget_events() noexcept {
     tape_.events.clear();
+    tape_.depths.clear();
     handed_out_ = 0;
   }
   /// Gives holes up and closes the recording. @return empty, or why the recording is not whole.

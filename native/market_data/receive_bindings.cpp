@@ -54,7 +54,7 @@ nb::dict describe(const PacketSource& source) {
 
 void make_receiver(FeedReceiver* self, PacketSource& source, const std::vector<Stock>& stocks,
                    std::int64_t midnight_ns, std::int64_t patience_ns, BusWriter* bus,
-                   const std::string& record, const std::string& retransmit, bool keep_events) {
+                   const std::string& record, const std::string& retransmit, bool keep_events, bool depth) {
   ReceiverOptions options;
   for (const auto& [symbol, price_per_tick, locate] : stocks) {
     if (price_per_tick == 0) throw nb::value_error("price_per_tick: expected over 0");
@@ -65,6 +65,7 @@ void make_receiver(FeedReceiver* self, PacketSource& source, const std::vector<S
   options.record_path = record;
   options.retransmit = retransmit;
   options.keep_events = keep_events;
+  options.depth = depth;
   new (self) FeedReceiver(source, std::move(options), bus);
 }
 
@@ -122,7 +123,8 @@ void bind_receiving(nb::module_& module) {
   nb::class_<FeedReceiver>(module, "FeedReceiver")
       .def("__init__", &make_receiver, nb::arg("source"), nb::kw_only(), nb::arg("stocks"),
            nb::arg("midnight_ns"), nb::arg("patience_ns"), nb::arg("bus").none(), nb::arg("record"),
-           nb::arg("retransmit"), nb::arg("keep_events"), nb::keep_alive<1, 2>(), nb::keep_alive<1, 6>())
+           nb::arg("retransmit"), nb::arg("keep_events"), nb::arg("depth") = false, nb::keep_alive<1, 2>(),
+           nb::keep_alive<1, 6>())
       .def(
           "run",
           [](FeedReceiver& self, double timeout_s, double spin_s) {
@@ -134,8 +136,9 @@ void bind_receiving(nb::module_& module) {
       .def("take_events",
            [](FeedReceiver& self) {
              nb::object events = copy_to_numpy<MarketEvent, std::uint8_t>(self.events());
+             nb::object depths = copy_to_numpy<BookDepth, std::int64_t>(self.depths());
              self.forget_events();
-             return events;
+             return nb::make_tuple(events, depths);
            })
       .def("finish", &FeedReceiver::finish)
       .def("summary", &summary_of);

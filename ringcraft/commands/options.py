@@ -7,6 +7,8 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from data_contracts.errors import UsageError
+
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 FORMATS = (
@@ -26,6 +28,27 @@ def config_option(function: _F) -> _F:
 def json_option(function: _F) -> _F:
     """Add --json."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")(function)
+
+
+def publish_option(function: _F) -> _F:
+    """Add --publish, told as `address`."""
+    return click.option("--publish", "address", default=None, help="HOST:PORT of a running tier's feed.")(function)
+
+
+def depth_option(function: _F) -> _F:
+    """Add --depth."""
+    told = "With --publish: send the book's levels too, which depth_v1 reads."
+    return click.option("--depth", is_flag=True, help=told)(function)
+
+
+def refuse_idle_depth(depth: bool, address: str | None) -> None:
+    """Refuse --depth where no tier is named that would get the levels.
+
+    Raises:
+        UsageError: so it is.
+    """
+    if depth and address is None:
+        raise UsageError("--depth: expected --publish too, which says where the levels go")
 
 
 def format_option(function: _F) -> _F:

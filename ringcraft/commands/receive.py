@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from data_contracts.errors import UsageError
-from ringcraft.commands.options import json_option
+from ringcraft.commands.options import depth_option, json_option, publish_option, refuse_idle_depth
 from ringcraft.exits import DONE
 from ringcraft.terminal import out, print_json, table
 
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 @click.option("--record", type=click.Path(path_type=Path), help="pcap file that gets every packet.")
 @click.option("--book", type=click.Path(path_type=Path), help="Parquet file at the end: a row per change of the touch.")
 @click.option("--bus", default=None, help="Shared-memory bus that gets every event.")
-@click.option("--publish", "address", default=None, help="HOST:PORT of a running tier's feed.")
+@publish_option
+@depth_option
 @click.option("--retransmit", default="", help="IPV4:PORT of a MoldUDP64 re-request server.")
 @click.option("--patience-ms", type=click.IntRange(min=0), default=100, show_default=True, help="Wait for a hole.")
 @click.option("--seconds", type=click.FloatRange(min=0), default=None, help="Stop then; default: at the session's end.")
@@ -54,6 +55,7 @@ def receive(
     book: Path | None,
     bus: str | None,
     address: str | None,
+    depth: bool,
     retransmit: str,
     patience_ms: int,
     seconds: float | None,
@@ -65,10 +67,12 @@ def receive(
     """Receive a feed from SOURCE: count it, record it, build books, hand the events on. Ctrl-C ends it in order."""
     from market_data import receive as receiving
 
+    refuse_idle_depth(depth, address)
     _place(core=core, lock_memory=lock_memory)
     limits = receiving.Limits(seconds=seconds, spin_s=spin_us * 1e-6)
     if source.startswith("shm:"):
-        for name, value in {"--instrument": symbols, "--about": about, "--record": record, "--bus": bus}.items():
+        of_packets = {"--instrument": symbols, "--about": about, "--record": record, "--bus": bus, "--depth": depth}
+        for name, value in of_packets.items():
             if value:
                 raise UsageError(f"{name}: goes with packets, and {source} has events")
         answer = _follow(source, limits, book, address)
@@ -87,9 +91,14 @@ def receive(
             record=record,
             bus=bus,
             keep_events=bool(book or address),
+            depth=depth,
         )
         answer = _with_sinks(
-            instruments, book, address, lambda sinks: receiving.receive(source, opened, wanted, sinks, limits)
+            instruments,
+            book,
+            address,
+            lambda sinks: receiving.receive(source, opened, wanted, sinks, limits),
+            depth=depth,
         )
     if as_json:
         print_json(answer)
@@ -129,17 +138,17 @@ def _follow(source: str, limits: "Limits", book: Path | None, address: str | Non
 
 
 def _with_sinks(
-    instruments: "tuple[Instrument, ...]", book: Path | None, address: str | None, run: "Run"
+    instruments: "tuple[Instrument, ...]", book: Path | None, address: str | None, run: "Run", *, depth: bool = False
 ) -> dict[str, Any]:
     from market_data.live_publish import LivePublisher
 
     if book and len(instruments) != 1:
         raise UsageError(f"--book: expected one instrument, got {len(instruments)}")
     kept: list[Any] = []
-    sinks: list[OnEvents] = [lambda events: kept.append(events.copy())] if book else []
-    publisher = LivePublisher(address, instruments) if address else None
+    sinks: list[OnEvents] = [lambda events, _levels: kept.append(events.copy())] if book else []
+    publisher = LivePublisher(address, instruments, depth=depth) if address else None
     if publisher:
-        sinks.append(lambda events: publisher.put(events.copy()))
+        sinks.append(lambda events, levels: publisher.put(events.copy(), levels))
     try:
         answer: dict[str, Any] = run(sinks)
     finally:

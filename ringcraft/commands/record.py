@@ -9,7 +9,7 @@ from typing import Any, Final
 import click
 import msgspec
 
-from ringcraft.commands.options import json_option
+from ringcraft.commands.options import depth_option, json_option, publish_option, refuse_idle_depth
 from ringcraft.exits import DONE
 from ringcraft.terminal import out, print_json
 
@@ -21,7 +21,8 @@ _MARKETS: Final = ("spot", "usdm", "coinm")
 @click.argument("symbol")
 @click.option("--market", "market_name", type=click.Choice(_MARKETS), default="spot", show_default=True)
 @click.option("--out", "folder", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder.")
-@click.option("--publish", "address", default=None, help="HOST:PORT of a running tier's feed.")
+@publish_option
+@depth_option
 @click.option("--account", default=None, help="With --publish: on whose behalf.")
 @click.option("--seconds", type=click.FloatRange(min=0, min_open=True), default=None, help="End after so long.")
 @click.option(
@@ -41,6 +42,7 @@ def record(
     market_name: str,
     folder: Path,
     address: str | None,
+    depth: bool,
     account: str | None,
     seconds: float | None,
     stale_after_s: float,
@@ -57,20 +59,21 @@ def record(
     from market_data.crypto.recorder import Recorder
     from market_data.live_publish import LivePublisher
 
+    refuse_idle_depth(depth, address)
     market = MARKETS[market_name]
     market = msgspec.structs.replace(market, websocket=websocket or market.websocket, rest=rest or market.rest)
     instrument = fetch_instrument(market, symbol.upper(), stale_after_s=stale_after_s)
     recorder = Recorder(folder, instrument)
-    publisher = LivePublisher(address, instrument, account=account) if address else None
+    publisher = LivePublisher(address, instrument, account=account, depth=depth) if address else None
     events = 0
 
-    def on_events(new: Any) -> None:  # noqa: ANN401  a structured array
+    def on_events(new: Any, levels: Any) -> None:  # noqa: ANN401  arrays
         nonlocal events
         events += len(new)
         if publisher is not None:
-            publisher.put(new)
+            publisher.put(new, levels)
 
-    live = BinanceLive(market, instrument, recorder, on_events)
+    live = BinanceLive(market, instrument, recorder, on_events, depth=depth)
     if not as_json:
         out.print(f"{instrument.symbol}: recording into {folder}; Ctrl-C ends")
     try:

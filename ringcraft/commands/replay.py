@@ -9,7 +9,7 @@ import click
 
 from data_contracts.errors import UsageError
 from data_contracts.recording import Recording
-from ringcraft.commands.options import format_option, json_option
+from ringcraft.commands.options import depth_option, format_option, json_option, publish_option
 from ringcraft.exits import DONE
 from ringcraft.parquet import write_table
 from ringcraft.terminal import out, print_json, progress, table
@@ -41,8 +41,8 @@ from ringcraft.terminal import out, print_json, progress, table
 @click.option(
     "--leader", "leader_source", type=click.Path(path_type=Path), default=None, help="Of the leader; default: SOURCE."
 )
-@click.option("--publish", "address", default=None, help="HOST:PORT of a running tier's feed.")
-@click.option("--depth", is_flag=True, help="With --publish: send the book's levels too, which depth_v1 reads.")
+@publish_option
+@depth_option
 @click.option(
     "--speed", type=click.FloatRange(min=0), default=1.0, show_default=True, help="Times real time; 0: flat out."
 )

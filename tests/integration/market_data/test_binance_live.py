@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from data_contracts.errors import MarketDataError, UsageError
-from data_contracts.market_event import EventFlag, MarketEvents
+from data_contracts.instrument import Instrument
+from data_contracts.market_event import MARKET_EVENT, BookDepths, EventFlag, MarketEvents
 from market_data.crypto.backoff import Backoff
 from market_data.crypto.binance_live import BinanceLive, Waits, fetch_instrument
 from market_data.crypto.recorder import Recorder
@@ -23,8 +24,10 @@ from market_data.live_publish import LivePublisher
 from market_data.reading import read_recordings
 from tests.support.binance_server import BinanceServer
 from tests.support.binance_venue import Venue
+from tests.support.cli import one_line, ringcraft
 from tests.support.feed_door import Door
 
+RING = Instrument(symbol="X:RING", tick_size="0.01", lot_size="1", currency="USD", time_zone="UTC")
 LOST = int(EventFlag.GAP | EventFlag.RESYNC)
 TOUCH = ("bid_ticks", "bid_lots", "ask_ticks", "ask_lots")
 SHORT = {"snapshot_every_s": 0.02, "refresh_every_s": 0.02}
@@ -36,18 +39,21 @@ def follow(
     *,
     diffs: int,
     stale_after_s: float = 30.0,
-    also: tuple[Callable[[MarketEvents], None], ...] = (),
+    also: tuple[Callable[[MarketEvents, BookDepths | None], None], ...] = (),
+    depth: bool = False,
 ) -> tuple[BinanceLive, MarketEvents]:
     """Follow the server until it sent so many diffs and the book is sound; return the client and its events."""
     instrument = fetch_instrument(server.market, server.venue.symbol, stale_after_s=stale_after_s)
     parts: list[MarketEvents] = []
     waits = Waits(reconnect=Backoff(first_s=0.02, most_s=0.1), snapshot=Backoff(first_s=0.02, most_s=0.1), **SHORT)
 
-    def on_events(events: MarketEvents) -> None:
-        for take in (parts.append, *also):
-            take(events)
+    def on_events(events: MarketEvents, levels: BookDepths | None) -> None:
+        parts.append(events)
+        for take in also:
+            take(events, levels)
 
-    live = BinanceLive(server.market, instrument, Recorder(folder, instrument), on_events, waits=waits, seed=1)
+    recorder = Recorder(folder, instrument)
+    live = BinanceLive(server.market, instrument, recorder, on_events, waits=waits, seed=1, depth=depth)
 
     async def until_told() -> None:
         stop = asyncio.Event()
@@ -116,7 +122,7 @@ def test_market_that_outruns_a_cut_snapshot_is_fetched_anew(tmp_path: Path) -> N
             server.market,
             instrument,
             Recorder(tmp_path, instrument),
-            lambda events: None,
+            lambda events, levels: None,
             waits=Waits(reconnect=Backoff(), snapshot=Backoff(), **SHORT),
         )
 
@@ -199,3 +205,45 @@ def test_events_reach_a_feed_door_and_an_absent_one_delays_nothing(tmp_path: Pat
     assert (absent.sent, absent.dropped) == (0, len(events))
     assert "no feed door answers" in absent.last_error
     door.close()
+
+
+def test_levels_reach_a_feed_door_as_replay_of_the_recording_sends_them(tmp_path: Path) -> None:
+    door = Door()
+    with BinanceServer(Venue(), {10: "drop"}) as server:
+        words = [
+            "record",
+            "binance",
+            "ringusdt",
+            "--out",
+            str(tmp_path),
+            "--json",
+            "--publish",
+            door.address,
+            "--depth",
+        ]
+        words += ["--websocket", server.market.websocket, "--rest", server.market.rest]
+        command = [sys.executable, "-m", "ringcraft.cli", *words]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ)
+        deadline_s = time.monotonic() + 30
+        while server.diffs < 20:
+            assert time.monotonic() < deadline_s
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        printed, errors = process.communicate(timeout=20)
+    assert process.returncode == 0, errors
+    door.close()
+    (day,) = read_recordings(tmp_path, depth=True)
+    assert json.loads(printed)["published"] == {"sent": len(day), "dropped": 0, "error": ""}
+    assert door.said.depth
+    assert door.events.tobytes() == day.events.tobytes()
+    assert day.depth is not None
+    assert np.array_equal(door.depth, day.depth)
+    assert np.count_nonzero(door.depth, axis=(1, 2)).max() > 20
+
+
+def test_levels_that_nobody_gets_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="expected levels beside the events, got none"):
+        LivePublisher("127.0.0.1:1", RING, depth=True).put(np.zeros(1, dtype=MARKET_EVENT))
+    done = ringcraft("record", "binance", "ringusdt", "--out", tmp_path, "--depth")
+    assert "--depth: expected --publish too" in one_line(done)

@@ -12,13 +12,17 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support import captures, mold_feed
 from support.cli import environment, one_line, ringcraft
+from support.feed_door import Door
 
 from data_contracts.errors import UsageError
+from data_contracts.market_event import MARKET_EVENT
+from market_data.reading import read_recordings
 from market_data.receive import open_source
 from market_data.shared_bus import EventBusReader, bus_path
 from market_data.simulator import simulate
@@ -131,6 +135,47 @@ def test_udp_gives_the_book_that_replay_gives_of_the_same_packets(tape: Tape, tm
     assert json.loads(followed.stdout)["missed"] == 0
 
 
+@pytest.mark.parametrize("depth", [False, True])
+def test_a_tier_gets_the_events_and_levels_that_replay_sends(tape: Tape, depth: bool) -> None:
+    door = Door()
+    got = Received(tape, "--publish", door.address, *["--depth"] * depth).answer
+    door.close()
+    (day,) = read_recordings(tape.pcap, format="moldudp64", depth=True)
+    assert got["published"] == {"sent": len(day), "dropped": 0, "connections": 1, "last_error": ""}
+    assert [each.symbol for each in door.said.instruments] == ["SIM:RING"]
+    assert door.said.depth == depth
+    names = [name for name in MARKET_EVENT.names if name != "receive_ns"]  # the kernel's stamp, not the capture's
+    assert all(np.array_equal(door.events[name], day.events[name]) for name in names)
+    if depth:
+        assert day.depth is not None
+        assert np.array_equal(door.depth, day.depth)
+        assert np.count_nonzero(door.depth, axis=(1, 2)).max() > 20
+
+
+def test_events_are_handed_on_as_soon_as_no_packet_waits(tape: Tape) -> None:
+    source = _native.UdpSource([("127.0.0.1", 0)], interface="", buffer_bytes=1 << 20, busy_poll_us=0)
+    receiver = _native.FeedReceiver(
+        source,
+        stocks=[("RING", 100, 0)],
+        midnight_ns=0,
+        patience_ns=0,
+        bus=None,
+        record="",
+        retransmit="",
+        keep_events=True,
+        depth=True,
+    )
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for payload in tape.payloads[:40]:
+            sender.sendto(payload, ("127.0.0.1", source.ports[0]))
+    start_s = time.monotonic()
+    assert receiver.run(timeout_s=20.0, spin_s=0.0)
+    assert time.monotonic() - start_s < 10
+    events, levels = receiver.take_events()
+    assert len(events) > 50 * MARKET_EVENT.itemsize
+    assert len(levels) == len(events) // MARKET_EVENT.itemsize * 40
+
+
 def test_lost_packets_are_asked_for_and_recovered(tape: Tape, tmp_path: Path) -> None:
     book = tmp_path / "book.parquet"
     got = Received(tape, "--book", book, lost="3,4,5,40,100", ask=True).answer
@@ -195,6 +240,8 @@ def test_source_that_makes_no_sense_is_one_line(source: str, why: str) -> None:
 
 def test_bus_that_is_not_there_is_one_line() -> None:
     assert "No such file or directory" in one_line(ringcraft("receive", "shm:no-such-bus"))
+    levels = ringcraft("receive", "shm:no-such-bus", "--publish", "127.0.0.1:1", "--depth")
+    assert "--depth: goes with packets" in one_line(levels)
     assert "--instrument: expected at least one" in one_line(ringcraft("receive", "udp://127.0.0.1:0"))
 
 
