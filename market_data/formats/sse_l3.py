@@ -5,6 +5,7 @@ arrival and carries only what is left: one that trades in full at once is never 
 that is not in the book, and that side of it changes nothing.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +30,10 @@ _UTC_OFFSET_NS: Final = 8 * 3_600_000_000_000  # China keeps one time all year
 _CALL_AUCTIONS_S: Final = ((0, 9 * 3600 + 30 * 60), (14 * 3600 + 57 * 60, 24 * 3600))
 _TICKS_PER_YUAN: Final = 100
 _ALL: Final = 2**32 - 1
+_HIGHEST: Final = 2**63 - 1
+_CODE: Final = r"^[0-9]{6}\.SH$"
+_NOISE_TICKS: Final = 1e-3
+_TIME: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9])(?:\.([0-9]{1,3}))?")
 _ADD, _DELETE = 2, 10
 
 
@@ -42,6 +47,7 @@ class Message(NamedTuple):
     side: str
     """B or S: of the order, or the aggressor of the trade; empty in an auction."""
     ticks: int
+    """0 of a delete."""
     lots: int
     order: int
     """Of an add or delete, 0 of a trade."""
@@ -121,7 +127,12 @@ def _trade_columns() -> dict[str, "type[pl.DataType]"]:
 
 
 def _table(path: Path, columns: dict[str, "type[pl.DataType]"]) -> "pl.DataFrame":
-    return tables.read_table(path, packed.read_bytes(path), columns=columns, header=True)
+    table = tables.read_table(path, packed.read_bytes(path), columns=columns, header=True)
+    # A row whose stock cannot be told may be any stock's: leaving it out would make that one's book wrong.
+    unknown = table.with_row_index("row").filter(~table["SecurityID"].str.contains(_CODE))
+    if len(unknown):
+        raise _bad_cell(path, unknown.row(0, named=True), "SecurityID", "six digits and .SH")
+    return table
 
 
 def _orders(path: Path, table: "pl.DataFrame", code: str) -> Iterator[Message]:
@@ -129,26 +140,23 @@ def _orders(path: Path, table: "pl.DataFrame", code: str) -> Iterator[Message]:
     kinds = {_ADD: "add", _DELETE: "delete"}
     sides = {1: "B", 2: "S"}
     for row, event_ns in zip(rows, _event_ns(path, rows), strict=True):
-        kind, side = kinds.get(row["OrderType"]), sides.get(row["OrderBSFlag"])
-        if kind is None or side is None:
-            got = f"{row['OrderType']}, {row['OrderBSFlag']}"
-            raise _bad_row(path, row, "OrderType 2 or 10 and OrderBSFlag 1 or 2", got)
-        ticks, lots = _ticks(row["OrderPrice"]), row["OrderQty"]
-        if not 0 < lots <= _ALL or (kind == "add" and not 0 < ticks < 2**31):
-            raise _bad_row(path, row, "a price and a quantity over 0", f"{row['OrderPrice']}, {lots}")
-        yield Message(kind, row["ApplSeqNum"], event_ns, side, ticks, lots, row["OrderNO"], 0, 0)
+        kind = _one_of(path, row, "OrderType", kinds)
+        side = _one_of(path, row, "OrderBSFlag", sides)
+        # A deletion's price says nothing: it is the order's number that is taken out.
+        ticks = _ticks(path, row, "OrderPrice") if kind == "add" else 0
+        lots = _whole(path, row, "OrderQty", 1, _ALL)
+        order = _whole(path, row, "OrderNO", 1, _HIGHEST)
+        yield Message(kind, _whole(path, row, "ApplSeqNum", 1, _HIGHEST), event_ns, side, ticks, lots, order, 0, 0)
 
 
 def _trades(path: Path, table: "pl.DataFrame", code: str) -> Iterator[Message]:
     rows = _rows_of(table, code)
     aggressors = {0: "", 1: "B", 2: "S"}
     for row, event_ns in zip(rows, _event_ns(path, rows), strict=True):
-        side, lots = aggressors.get(row["TradeBSFlag"]), row["TradeQty"]
-        if side is None or not 0 < lots <= _ALL:
-            got = f"{row['TradeBSFlag']}, {lots}"
-            raise _bad_row(path, row, "TradeBSFlag 0, 1 or 2 and a quantity over 0", got)
-        buy, sell = row["TradeBuyNo"], row["TradeSellNo"]
-        yield Message("trade", row["ApplSeqNum"], event_ns, side, _ticks(row["TradePrice"]), lots, 0, buy, sell)
+        side = _one_of(path, row, "TradeBSFlag", aggressors)
+        lots, ticks = _whole(path, row, "TradeQty", 1, _ALL), _ticks(path, row, "TradePrice")
+        buy, sell = (_whole(path, row, name, 1, _HIGHEST) for name in ("TradeBuyNo", "TradeSellNo"))
+        yield Message("trade", _whole(path, row, "ApplSeqNum", 1, _HIGHEST), event_ns, side, ticks, lots, 0, buy, sell)
 
 
 def _rows_of(table: "pl.DataFrame", code: str) -> list[dict[str, Any]]:
@@ -156,27 +164,50 @@ def _rows_of(table: "pl.DataFrame", code: str) -> list[dict[str, Any]]:
     return numbered.filter(numbered["SecurityID"] == code).to_dicts()
 
 
-def _bad_row(path: Path, row: dict[str, Any], expected: str, got: str) -> FormatError:
-    return FormatError(path, where=f"row {row['row'] + 1 + tables.HEADER_ROWS}", expected=expected, got=got)
+def _bad_cell(path: Path, row: dict[str, Any], column: str, expected: str) -> FormatError:
+    where = f"row {row['row'] + 1 + tables.HEADER_ROWS}, column {column}"
+    return FormatError(path, where=where, expected=expected, got=str(row[column]))
 
 
-def _ticks(price: float) -> int:
-    return round(price * _TICKS_PER_YUAN)  # prices carry float noise: 15.929999999999999
+def _one_of(path: Path, row: dict[str, Any], column: str, meanings: dict[int, str]) -> str:
+    if row[column] not in meanings:
+        *first, last = map(str, meanings)
+        raise _bad_cell(path, row, column, f"{', '.join(first)} or {last}")
+    return meanings[row[column]]
+
+
+def _whole(path: Path, row: dict[str, Any], column: str, least: int, most: int) -> int:
+    found: int = row[column]
+    if not least <= found <= most:
+        raise _bad_cell(path, row, column, f"{least} to {most}")
+    return found
+
+
+def _ticks(path: Path, row: dict[str, Any], column: str) -> int:
+    cents = row[column] * _TICKS_PER_YUAN
+    ticks: int = round(cents)  # prices carry float noise: 15.929999999999999
+    if not 0 < ticks < 2**31 or abs(cents - ticks) > _NOISE_TICKS:
+        raise _bad_cell(path, row, column, "a price over 0 in whole cents")
+    return ticks
 
 
 def _event_ns(path: Path, rows: list[dict[str, Any]]) -> Iterator[int]:
     midnights: dict[str, int] = {}
     for row in rows:
         day = row["MDDate"]
-        try:
-            if day not in midnights:
+        if day not in midnights:
+            try:
                 start = datetime.strptime(day, "%Y.%m.%d").replace(tzinfo=UTC)
-                midnights[day] = int(start.timestamp()) * 1_000_000_000 - _UTC_OFFSET_NS
-            hours, minutes, seconds = row["MDTime"].split(":")
-            since_ms = (int(hours) * 60 + int(minutes)) * 60_000 + round(float(seconds) * 1_000)
-        except ValueError:
-            expected = "MDDate YYYY.MM.DD and MDTime HH:MM:SS.mmm"
-            raise _bad_row(path, row, expected, f"{day}, {row['MDTime']}") from None
+            except ValueError:
+                raise _bad_cell(path, row, "MDDate", "YYYY.MM.DD") from None
+            midnights[day] = int(start.timestamp()) * 1_000_000_000 - _UTC_OFFSET_NS
+        said = _TIME.fullmatch(row["MDTime"])
+        if said is None:
+            raise _bad_cell(path, row, "MDTime", "HH:MM:SS.mmm")
+        hours, minutes, seconds, thousandths = said.groups()
+        since_ms = ((int(hours) * 60 + int(minutes)) * 60 + int(seconds)) * 1_000 + int(
+            (thousandths or "").ljust(3, "0")
+        )
         yield midnights[day] + since_ms * 1_000_000
 
 

@@ -1,5 +1,6 @@
 """LOBSTER and Shanghai's order-by-order files: what the recordings say of themselves is what the books show."""
 
+import re
 import zipfile
 from pathlib import Path
 
@@ -19,6 +20,34 @@ MESSAGE = "AAPL_2012-06-21_34200000_57600000_message_1.csv"
 NO_PRICE = 9_999_999_999
 ORDER_HEADER = "MDDate,MDTime,OrderType,OrderPrice,OrderQty,OrderBSFlag,ApplSeqNum,OrderNO,SecurityID"
 TRADE_HEADER = "MDDate,MDTime,TradeBuyNo,TradeSellNo,TradeBSFlag,TradePrice,TradeQty,ApplSeqNum,SecurityID"
+GARBLED = [
+    ("OrderType=3", "OrderType: expected 2 or 10, got 3"),
+    ("OrderType=", "OrderType: expected a finite number, got None"),
+    ("OrderBSFlag=7", "OrderBSFlag: expected 1 or 2, got 7"),
+    ("OrderPrice=0", "OrderPrice: expected a price over 0 in whole cents, got 0.0"),
+    ("OrderPrice=9.995", "OrderPrice: expected a price over 0 in whole cents, got 9.995"),
+    ("OrderPrice=1e300", "OrderPrice: expected a price over 0 in whole cents, got 1e+300"),
+    ("OrderPrice=nan", "OrderPrice: expected a finite number, got 'nan'"),
+    ("OrderQty=-1", "OrderQty: expected 1 to 4294967295, got -1"),
+    ("OrderQty=4294967296", "OrderQty: expected 1 to 4294967295, got 4294967296"),
+    ("OrderQty=3\x000", "OrderQty: expected a finite number"),
+    ("ApplSeqNum=-1", "ApplSeqNum: expected 1 to 9223372036854775807, got -1"),
+    ("OrderNO=-1", "OrderNO: expected 1 to 9223372036854775807, got -1"),
+    ("MDDate=2023.02.30", "MDDate: expected YYYY.MM.DD, got 2023.02.30"),
+    ("MDTime=10h", "MDTime: expected HH:MM:SS.mmm, got 10h"),
+    ("MDTime=25:00:00.000", "MDTime: expected HH:MM:SS.mmm, got 25:00:00.000"),
+    ("MDTime=-1:00:00.000", "MDTime: expected HH:MM:SS.mmm, got -1:00:00.000"),
+    ("MDTime=10:61:00.000", "MDTime: expected HH:MM:SS.mmm, got 10:61:00.000"),
+    ("MDTime=10:00:99.0", "MDTime: expected HH:MM:SS.mmm, got 10:00:99.0"),
+    ("SecurityID=60\ufffd000.SH", "SecurityID: expected six digits and .SH, got 60"),
+    ("TradePrice=-1", "TradePrice: expected a price over 0 in whole cents, got -1.0"),
+    ("TradePrice=1e300", "TradePrice: expected a price over 0 in whole cents, got 1e+300"),
+    ("TradeQty=0", "TradeQty: expected 1 to 4294967295, got 0"),
+    ("TradeBSFlag=9", "TradeBSFlag: expected 0, 1 or 2, got 9"),
+    ("TradeBuyNo=-1", "TradeBuyNo: expected 1 to 9223372036854775807, got -1"),
+    ("TradeSellNo=-12", "TradeSellNo: expected 1 to 9223372036854775807, got -12"),
+    ("TradeSellNo=1e3", "TradeSellNo: expected a finite number, got '1e3'"),
+]
 
 
 def write_lobster(folder: Path, messages: list[str], books: list[str]) -> Path:
@@ -165,18 +194,31 @@ def test_add_of_what_is_left_does_not_count_the_trades_before_it_twice(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("row", "expected"),
+    ("where", "cell", "expected"),
     [
-        (order("10:00:00.000", 3, "9.99", 300, 2, 1, 11), "row 2: expected OrderType 2 or 10"),
-        (order("10:00:00.000", 2, "9.99", 300, 7, 1, 11), "row 2: expected OrderType 2 or 10"),
-        (order("10:00:00.000", 2, "0", 300, 2, 1, 11), "row 2: expected a price and a quantity over 0"),
-        (order("10:00:00.000", 2, "9.99", -1, 2, 1, 11), "row 2: expected a price and a quantity over 0"),
-        (order("10h", 2, "9.99", 300, 2, 1, 11), "row 2: expected MDDate YYYY.MM.DD and MDTime"),
+        (where, cell, expected)
+        for where, header in (("SHorders", ORDER_HEADER), ("SHtrans", TRADE_HEADER))
+        for cell, expected in GARBLED
+        if cell.partition("=")[0] in header.split(",")
     ],
 )
-def test_bad_order_is_refused_with_its_row(tmp_path: Path, row: str, expected: str) -> None:
-    with pytest.raises(FormatError, match=expected):
-        read_recordings(write_sse(tmp_path, [row], [trade("10:00:01.000", 12, 11, 1, "9.99", 300, 2)]))
+def test_garbled_cell_is_refused_with_file_row_and_column(tmp_path: Path, cell: str, expected: str, where: str) -> None:
+    name, _, value = cell.partition("=")
+    orders = [order(f"10:00:0{n}.000", 2, "9.99", 300, 2, 1 + n, 11 + n) for n in range(2)]
+    trades = [trade(f"10:00:0{2 + n}.000", 21, 11 + n, 1, "9.99", 300, 3 + n) for n in range(2)]
+    header, rows = (ORDER_HEADER, orders) if where == "SHorders" else (TRADE_HEADER, trades)
+    cells = rows[1].split(",")
+    cells[header.split(",").index(name)] = value
+    rows[1] = ",".join(cells)
+    with pytest.raises(FormatError, match=re.escape(f"{where}.csv: row 3, column {expected}")):
+        read_recordings(write_sse(tmp_path, orders, trades), instrument="600000.SH")
+
+
+def test_row_that_was_cut_short_is_refused(tmp_path: Path) -> None:
+    whole = order("10:00:00.000", 2, "9.99", 300, 2, 1, 11)
+    folder = write_sse(tmp_path, [whole, whole[:40]], [trade("10:00:01.000", 12, 11, 1, "9.99", 300, 2)])
+    with pytest.raises(FormatError, match=r"SHorders\.csv: row 3, column"):
+        read_recordings(folder)
 
 
 def test_orders_without_their_trades_are_no_recording(tmp_path: Path) -> None:
