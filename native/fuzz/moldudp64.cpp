@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "fuzz/plain_book.hpp"
+#include "market_data/itch50_books.hpp"
 #include "market_data/wire.hpp"
 
 namespace ringcraft::fuzz {
@@ -19,6 +20,16 @@ class InOrder : public MoldSink {
     for (const std::uint8_t byte : bytes) sum += byte;  // reads all of it, for the sanitizer
     follow(sequence, 1);
     ++messages;
+  }
+  void ahead(std::span<const std::uint8_t> blocks) override {
+    std::size_t at = 0;
+    while (at < blocks.size()) {
+      require(blocks.size() - at >= 2, "a length is whole");
+      at += 2U + be16(blocks.data() + at);
+    }
+    require(at == blocks.size(), "messages fill their packet");
+    static const ItchBooks<true> books(kItchLocates);  // made once: it is large
+    lookahead_.look(books, blocks);
   }
   void missed(std::uint64_t from, std::uint64_t count) override {
     require(count > 0, "a gap has messages");
@@ -35,6 +46,7 @@ class InOrder : public MoldSink {
     next_ = from + count;
   }
   std::uint64_t next_ = 0;
+  ItchLookahead<true> lookahead_;
 };
 
 /// Packets of a few messages each, in an order that the input chooses; its own bytes as packets in between.

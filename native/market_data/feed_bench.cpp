@@ -183,9 +183,11 @@ class BookSink : public MoldSink {
     if (state.apply(message, message.locate(), summary, trade)) signals(message, sequence, trade);
   }
   void missed(std::uint64_t, std::uint64_t count) override { summary.unknown_orders += count; }
+  void ahead(std::span<const std::uint8_t> blocks) override { lookahead.look(state, blocks); }
 
   ItchBooks<true> state{kItchLocates};
   Signals<true> signals{state.books};
+  ItchLookahead<true> lookahead;
   ItchSummary summary;
 };
 

@@ -197,47 +197,81 @@ class ItchBooks {
 /// Every locate code has a book.
 inline constexpr std::uint32_t kItchLocates = 65'536;
 
+/// Asks for the memory that a few messages will need, in three steps for all of them, before any is applied:
+/// it answers while others are asked for. Changes nothing; a message that means nothing asks for nothing of
+/// use.
+template <bool kQueues>
+class ItchLookahead {
+ public:
+  static constexpr std::size_t kMost = 32;
+
+  /// @param message whole, of its type's length; at most kMost of them before ask().
+  [[gnu::always_inline]] void note(const ItchBooks<kQueues>& state, ItchMessage message) noexcept {
+    const ItchOrderEffect effect = message.effect();
+    if ((effect.adds | effect.changes) == 0) [[unlikely]]
+      return;
+    adds_[add_count_] = message;
+    changes_[change_count_] = state.prefetch_first(message);
+    add_count_ += effect.adds;
+    change_count_ += effect.changes;
+  }
+
+  /// note() of the first kMost messages of a packet, then ask().
+  /// @param blocks messages, each behind its length; read as far as they are whole.
+  [[gnu::always_inline]] void look(const ItchBooks<kQueues>& state,
+                                   std::span<const std::uint8_t> blocks) noexcept {
+    for (std::size_t seen = 0; seen < kMost && blocks.size() > 2; ++seen) {
+      const std::size_t length = be16(blocks.data());
+      if (length > blocks.size() - 2) break;
+      if (length != 0 && kItchLengths[blocks[2]] == length) note(state, ItchMessage(blocks.data() + 2));
+      blocks = blocks.subspan(2 + length);
+    }
+    ask(state);
+  }
+
+  [[gnu::always_inline]] void ask(const ItchBooks<kQueues>& state) noexcept {
+    const std::span added(adds_.data(), add_count_);
+    const std::span changed(changes_.data(), change_count_);
+    for (const ItchMessage each : added) state.prefetch_second_of_add(each);
+    for (const std::uint32_t each : changed) state.prefetch_second_of_change(each);
+    for (const ItchMessage each : added) state.prefetch_third_of_add(each);
+    for (const std::uint32_t each : changed) state.prefetch_third_of_change(each);
+    add_count_ = change_count_ = 0;
+  }
+
+ private:
+  // Adds and other changes of orders come in any order: sorted into lists without a branch, each list is gone
+  // through without one.
+  std::array<ItchMessage, kMost + 1> adds_{};
+  std::array<std::uint32_t, kMost + 1> changes_{};
+  std::size_t add_count_ = 0;
+  std::size_t change_count_ = 0;
+};
+
 /// Applies a whole BinaryFILE to the books of all its locate codes.
 ///
-/// Messages are taken in batches: memory is asked for in three steps for all of them, then all are applied,
-/// so that it answers while others are at work.
+/// Messages are taken in batches: what they need is asked for, then all are applied.
 ///
 /// @param listener called with each message, its number from 1, its trade, once it is applied; before it is,
 /// `listener.before(message)`.
 template <bool kQueues, class Listener>
 ItchSummary run_itch50(std::span<const std::uint8_t> bytes, ItchBooks<kQueues>& state, Listener&& listener) {
-  constexpr std::size_t kBatch = 32;
+  constexpr std::size_t kBatch = ItchLookahead<kQueues>::kMost;
   std::array<const std::uint8_t*, kBatch> messages{};
   std::array<std::uint64_t, kBatch> numbers{};
-  // Adds and other changes of orders come in any order: sorted into lists without a branch, each list is gone
-  // through without one.
-  std::array<const std::uint8_t*, kBatch + 1> adds{};
-  std::array<std::uint32_t, kBatch + 1> changes{};
+  ItchLookahead<kQueues> lookahead;
   ItchSummary summary;
   ItchFrames frames(bytes);
   std::size_t count = kBatch;
   while (count == kBatch) {
-    std::size_t add_count = 0;
-    std::size_t change_count = 0;
     for (count = 0; count < kBatch; ++count) {
       const std::uint8_t* message = frames.next(summary);
       if (message == nullptr) break;
       messages[count] = message;
       numbers[count] = summary.messages;
-      const ItchOrderEffect effect = ItchMessage(message).effect();
-      if ((effect.adds | effect.changes) == 0) [[unlikely]]
-        continue;
-      adds[add_count] = message;
-      changes[change_count] = state.prefetch_first(ItchMessage(message));
-      add_count += effect.adds;
-      change_count += effect.changes;
+      lookahead.note(state, ItchMessage(message));
     }
-    const std::span added(adds.data(), add_count);
-    const std::span changed(changes.data(), change_count);
-    for (const std::uint8_t* each : added) state.prefetch_second_of_add(ItchMessage(each));
-    for (const std::uint32_t each : changed) state.prefetch_second_of_change(each);
-    for (const std::uint8_t* each : added) state.prefetch_third_of_add(ItchMessage(each));
-    for (const std::uint32_t each : changed) state.prefetch_third_of_change(each);
+    lookahead.ask(state);
     for (std::size_t i = 0; i < count; ++i) {
       const ItchMessage message(messages[i]);
       ItchTrade trade;

@@ -60,6 +60,7 @@ inline constexpr std::array<ItchOrderEffect, 256> kItchOrderEffects = [] {
 /// A whole message of its type's length.
 class ItchMessage {
  public:
+  ItchMessage() noexcept = default;  ///< none: only to be assigned to
   explicit ItchMessage(const std::uint8_t* at) noexcept : at_(at) {}
 
   [[nodiscard]] char type() const noexcept { return static_cast<char>(at_[0]); }
@@ -78,7 +79,7 @@ class ItchMessage {
   [[nodiscard]] ItchOrderEffect effect() const noexcept { return kItchOrderEffects[at_[0]]; }
 
  private:
-  const std::uint8_t* at_;
+  const std::uint8_t* at_ = nullptr;
 };
 
 enum class ItchStatus : std::uint8_t {

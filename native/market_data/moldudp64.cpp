@@ -118,6 +118,7 @@ bool MoldArbiter::follows(const MoldSession& session) {
 void MoldArbiter::hand_on(std::span<const std::uint8_t> packet, std::int64_t time_ns, std::size_t line) {
   std::uint64_t sequence = sequence_of(packet);
   std::size_t at = kHeader;
+  if (sequence + count_of(packet) > expected_) sink_.ahead(packet.subspan(kHeader));
   for (std::uint16_t left = count_of(packet); left > 0; --left, ++sequence) {
     const std::size_t length = be16(packet.data() + at);
     if (sequence < expected_) {

@@ -25,6 +25,9 @@ class MoldSink {
   MoldSink& operator=(const MoldSink&) = delete;
   virtual ~MoldSink() = default;
   virtual void message(std::span<const std::uint8_t> bytes, std::uint64_t sequence, std::int64_t time_ns) = 0;
+  /// A packet's messages are about to be handed on, but for those that came before: memory may be asked for.
+  /// @param blocks its messages, each behind its length; they fill it exactly.
+  virtual void ahead(std::span<const std::uint8_t> /*blocks*/) {}
   /// Messages from `from` on were lost for good.
   virtual void missed(std::uint64_t from, std::uint64_t count) = 0;
 };

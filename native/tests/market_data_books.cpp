@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <map>
 #include <random>
 #include <vector>
@@ -204,4 +205,43 @@ TEST_CASE("a market's tape has every type of message, applies whole and never cr
       }
     }
   }
+}
+
+TEST_CASE("looking ahead, at what is whole or garbled, changes no book") {
+  auto tape = write_market_tape({9, 300, 20'000, 5'000, 3});
+  std::mt19937_64 random(11);
+  ItchBooks<true> plain(kItchLocates);
+  ItchBooks<true> looked(kItchLocates);
+  ItchLookahead<true> lookahead;
+  ItchSummary one;
+  ItchSummary other;
+  ItchSummary read;
+  ItchFrames frames(tape);
+  std::vector<std::uint8_t> garbled;
+  while (const std::uint8_t* at = frames.next(read)) {
+    const std::size_t offset = frames.offset_of(at);
+    const std::size_t size = std::min<std::size_t>(tape.size() - offset, random() % 2'000);
+    garbled.assign(tape.begin() + static_cast<std::ptrdiff_t>(offset),
+                   tape.begin() + static_cast<std::ptrdiff_t>(offset + size));  // its end is cut anywhere
+    for (std::size_t flips = random() % 4; flips > 0 && !garbled.empty(); --flips) {
+      garbled[random() % garbled.size()] = static_cast<std::uint8_t>(random());
+    }
+    lookahead.look(looked, garbled);
+    const ItchMessage message(at);
+    ItchTrade trade;
+    ItchTrade same;
+    REQUIRE(plain.apply(message, message.locate(), one, trade) ==
+            looked.apply(message, message.locate(), other, same));
+    REQUIRE(trade.ticks == same.ticks);
+    const BookTouch a = plain.books.best(message.locate());
+    const BookTouch b = looked.books.best(message.locate());
+    REQUIRE(a.bid_ticks == b.bid_ticks);
+    REQUIRE(a.bid_lots == b.bid_lots);
+    REQUIRE(a.ask_ticks == b.ask_ticks);
+    REQUIRE(a.ask_lots == b.ask_lots);
+  }
+  CHECK(read.status == ItchStatus::kOk);
+  CHECK(plain.books.orders() == looked.books.orders());
+  CHECK(plain.books.bytes() == looked.books.bytes());
+  CHECK(one.unknown_orders == other.unknown_orders);
 }
