@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
@@ -24,7 +25,8 @@ class BinanceServer:
 
     `plan` maps how many diffs were sent to what happens then: "drop" loses one, "cut" breaks the connection off
     without a word, "close" closes it, "garbage" sends broken JSON, "quiet" is silent for `quiet_s`. REST answers 429
-    to the first `refuse` snapshots, and takes `slow_s` for each.
+    to the first `refuse` snapshots, and takes `slow_s` for each. What is planned waits until `may_happen` says so: two
+    faults that a slow client meets at once are one.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class BinanceServer:
         self.venue, self.plan, self.refuse, self.slow_s, self.quiet_s = venue, dict(plan), refuse, slow_s, quiet_s
         self.happened: Counter[str] = Counter()
         self.diffs = 0
+        self.may_happen: Callable[[], bool] = lambda: True
         self._lock = threading.Lock()
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
@@ -96,7 +99,8 @@ class BinanceServer:
                 self.venue.move()
                 diff = json.dumps(stream(self.venue, self.venue.diff(_now_ms())))
             self.diffs += 1
-            what = self.plan.pop(self.diffs, "")
+            due = min(self.plan, default=self.diffs + 1)
+            what = self.plan.pop(due) if due <= self.diffs and self.may_happen() else ""
             self.happened[what] += bool(what)
             if what == "cut":
                 socket.transport.abort()

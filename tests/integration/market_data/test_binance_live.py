@@ -55,11 +55,16 @@ def follow(
     recorder = Recorder(folder, instrument)
     live = BinanceLive(server.market, instrument, recorder, on_events, waits=waits, seed=1, depth=depth)
 
+    faults = ("drop", "cut", "garbage", "close")
+    server.may_happen = lambda: (
+        live.decoder.state is SyncState.SOUND and live.decoder.gaps == sum(server.happened[each] for each in faults)
+    )
+
     async def until_told() -> None:
         stop = asyncio.Event()
         running = asyncio.create_task(live.run(stop))
         deadline_s = time.monotonic() + 30
-        while not running.done() and (server.diffs < diffs or live.decoder.state is not SyncState.SOUND):
+        while not running.done() and (server.plan or server.diffs < diffs or live.decoder.state is not SyncState.SOUND):
             assert time.monotonic() < deadline_s, (server.diffs, live.decoder.state, live.last_error)
             await asyncio.sleep(0.01)
         stop.set()
