@@ -5,6 +5,7 @@ arrival and carries only what is left: one that trades in full at once is never 
 that is not in the book, and that side of it changes nothing.
 """
 
+import math
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -185,7 +186,7 @@ def _whole(path: Path, row: dict[str, Any], column: str, least: int, most: int) 
 
 def _ticks(path: Path, row: dict[str, Any], column: str) -> int:
     cents = row[column] * _TICKS_PER_YUAN
-    ticks: int = round(cents)  # prices carry float noise: 15.929999999999999
+    ticks: int = round(cents) if math.isfinite(cents) else 0  # prices carry float noise: 15.929999999999999
     if not 0 < ticks < 2**31 or abs(cents - ticks) > _NOISE_TICKS:
         raise _bad_cell(path, row, column, "a price over 0 in whole cents")
     return ticks

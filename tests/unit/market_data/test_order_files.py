@@ -27,6 +27,7 @@ GARBLED = [
     ("OrderPrice=0", "OrderPrice: expected a price over 0 in whole cents, got 0.0"),
     ("OrderPrice=9.995", "OrderPrice: expected a price over 0 in whole cents, got 9.995"),
     ("OrderPrice=1e300", "OrderPrice: expected a price over 0 in whole cents, got 1e+300"),
+    ("OrderPrice=1e308", "OrderPrice: expected a price over 0 in whole cents, got 1e+308"),
     ("OrderPrice=nan", "OrderPrice: expected a finite number, got 'nan'"),
     ("OrderQty=-1", "OrderQty: expected 1 to 4294967295, got -1"),
     ("OrderQty=4294967296", "OrderQty: expected 1 to 4294967295, got 4294967296"),
