@@ -66,6 +66,15 @@ class LivePublisher:
         except queue.Full:
             self.dropped += len(events)
 
+    def summary(self) -> dict[str, int | str]:
+        """Return what became of the events: sent, dropped, over how many connections, and what went wrong last."""
+        return {
+            "sent": self.sent,
+            "dropped": self.dropped,
+            "connections": self.connections,
+            "last_error": self.last_error,
+        }
+
     def close(self) -> None:
         """Send what waits and close the feed in order."""
         self._waiting.put(None)

@@ -35,6 +35,12 @@ def publish_option(function: _F) -> _F:
     return click.option("--publish", "address", default=None, help="HOST:PORT of a running tier's feed.")(function)
 
 
+def account_option(function: _F) -> _F:
+    """Add --account."""
+    told = "With --publish: on whose behalf; policies may assign arms by it."
+    return click.option("--account", default=None, help=told)(function)
+
+
 def depth_option(function: _F) -> _F:
     """Add --depth."""
     told = "With --publish: send the book's levels too, which depth_v1 reads."

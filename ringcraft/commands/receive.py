@@ -4,12 +4,12 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from data_contracts.errors import UsageError
-from ringcraft.commands.options import depth_option, json_option, publish_option, refuse_idle_depth
+from ringcraft.commands.options import account_option, depth_option, json_option, publish_option, refuse_idle_depth
 from ringcraft.exits import DONE
 from ringcraft.terminal import out, print_json, table
 
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from market_data.receive import Limits, OnEvents
 
     Run = Callable[[list[OnEvents]], dict[str, Any]]
+
+
+class Tier(NamedTuple):
+    """A running one that gets the events."""
+
+    address: str
+    account: str | None
+    depth: bool
 
 
 @click.command(
@@ -36,6 +44,7 @@ if TYPE_CHECKING:
 @click.option("--book", type=click.Path(path_type=Path), help="Parquet file at the end: a row per change of the touch.")
 @click.option("--bus", default=None, help="Shared-memory bus that gets every event.")
 @publish_option
+@account_option
 @depth_option
 @click.option("--retransmit", default="", help="IPV4:PORT of a MoldUDP64 re-request server.")
 @click.option("--patience-ms", type=click.IntRange(min=0), default=100, show_default=True, help="Wait for a hole.")
@@ -55,6 +64,7 @@ def receive(
     book: Path | None,
     bus: str | None,
     address: str | None,
+    account: str | None,
     depth: bool,
     retransmit: str,
     patience_ms: int,
@@ -68,6 +78,7 @@ def receive(
     from market_data import receive as receiving
 
     refuse_idle_depth(depth, address)
+    tier = Tier(address, account, depth) if address else None
     _place(core=core, lock_memory=lock_memory)
     limits = receiving.Limits(seconds=seconds, spin_s=spin_us * 1e-6)
     if source.startswith("shm:"):
@@ -75,7 +86,7 @@ def receive(
         for name, value in of_packets.items():
             if value:
                 raise UsageError(f"{name}: goes with packets, and {source} has events")
-        answer = _follow(source, limits, book, address)
+        answer = _follow(source, limits, book, tier)
     else:
         instruments, named_day = _instruments(symbols, about)
         opened = receiving.open_source(source)
@@ -96,9 +107,8 @@ def receive(
         answer = _with_sinks(
             instruments,
             book,
-            address,
+            tier,
             lambda sinks: receiving.receive(source, opened, wanted, sinks, limits),
-            depth=depth,
         )
     if as_json:
         print_json(answer)
@@ -128,17 +138,17 @@ def _instruments(symbols: tuple[str, ...], about: Path | None) -> "tuple[tuple[I
     return tuple(itch50.instrument_of(beside, symbol) for symbol in named), beside.date if beside else None
 
 
-def _follow(source: str, limits: "Limits", book: Path | None, address: str | None) -> dict[str, Any]:
+def _follow(source: str, limits: "Limits", book: Path | None, tier: Tier | None) -> dict[str, Any]:
     from market_data.receive import follow
     from market_data.shared_bus import EventBusReader
 
     with EventBusReader(source.removeprefix("shm:")) as reader:
         click.echo(f"ringcraft: following {', '.join(each.symbol for each in reader.instruments)}", err=True)
-        return _with_sinks(reader.instruments, book, address, lambda sinks: follow(source, reader, sinks, limits))
+        return _with_sinks(reader.instruments, book, tier, lambda sinks: follow(source, reader, sinks, limits))
 
 
 def _with_sinks(
-    instruments: "tuple[Instrument, ...]", book: Path | None, address: str | None, run: "Run", *, depth: bool = False
+    instruments: "tuple[Instrument, ...]", book: Path | None, tier: Tier | None, run: "Run"
 ) -> dict[str, Any]:
     from market_data.live_publish import LivePublisher
 
@@ -146,7 +156,7 @@ def _with_sinks(
         raise UsageError(f"--book: expected one instrument, got {len(instruments)}")
     kept: list[Any] = []
     sinks: list[OnEvents] = [lambda events, _levels: kept.append(events.copy())] if book else []
-    publisher = LivePublisher(address, instruments, depth=depth) if address else None
+    publisher = LivePublisher(tier.address, instruments, account=tier.account, depth=tier.depth) if tier else None
     if publisher:
         sinks.append(lambda events, levels: publisher.put(events.copy(), levels))
     try:
@@ -155,9 +165,7 @@ def _with_sinks(
         if publisher:
             publisher.close()
     if publisher:
-        answer["published"] = {
-            name: getattr(publisher, name) for name in ("sent", "dropped", "connections", "last_error")
-        }
+        answer["published"] = publisher.summary()
     if book:
         _write_book(instruments[0], kept, book)
     return answer

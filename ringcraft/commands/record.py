@@ -9,7 +9,7 @@ from typing import Any, Final
 import click
 import msgspec
 
-from ringcraft.commands.options import depth_option, json_option, publish_option, refuse_idle_depth
+from ringcraft.commands.options import account_option, depth_option, json_option, publish_option, refuse_idle_depth
 from ringcraft.exits import DONE
 from ringcraft.terminal import out, print_json
 
@@ -23,7 +23,7 @@ _MARKETS: Final = ("spot", "usdm", "coinm")
 @click.option("--out", "folder", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder.")
 @publish_option
 @depth_option
-@click.option("--account", default=None, help="With --publish: on whose behalf.")
+@account_option
 @click.option("--seconds", type=click.FloatRange(min=0, min_open=True), default=None, help="End after so long.")
 @click.option(
     "--stale-after",
@@ -92,7 +92,7 @@ def record(
         "last_error": live.last_error,
     }
     if publisher is not None:
-        answer["published"] = {"sent": publisher.sent, "dropped": publisher.dropped, "error": publisher.last_error}
+        answer["published"] = publisher.summary()
     if as_json:
         print_json(answer)
     else:

@@ -9,7 +9,7 @@ import click
 
 from data_contracts.errors import UsageError
 from data_contracts.recording import Recording
-from ringcraft.commands.options import depth_option, format_option, json_option, publish_option
+from ringcraft.commands.options import account_option, depth_option, format_option, json_option, publish_option
 from ringcraft.exits import DONE
 from ringcraft.parquet import write_table
 from ringcraft.terminal import out, print_json, progress, table
@@ -46,7 +46,7 @@ from ringcraft.terminal import out, print_json, progress, table
 @click.option(
     "--speed", type=click.FloatRange(min=0), default=1.0, show_default=True, help="Times real time; 0: flat out."
 )
-@click.option("--account", default=None, help="With --publish: on whose behalf; policies may assign arms by it.")
+@account_option
 @click.option(
     "--arm",
     type=click.Choice(["champion", "challenger"]),

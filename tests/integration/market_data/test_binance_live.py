@@ -239,7 +239,7 @@ def test_levels_reach_a_feed_door_as_replay_of_the_recording_sends_them(tmp_path
     assert process.returncode == 0, errors
     door.close()
     (day,) = read_recordings(tmp_path, depth=True)
-    assert json.loads(printed)["published"] == {"sent": len(day), "dropped": 0, "error": ""}
+    assert json.loads(printed)["published"] == {"sent": len(day), "dropped": 0, "connections": 1, "last_error": ""}
     assert door.said.depth
     assert door.events.tobytes() == day.events.tobytes()
     assert day.depth is not None

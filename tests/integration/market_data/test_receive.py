@@ -138,12 +138,12 @@ def test_udp_gives_the_book_that_replay_gives_of_the_same_packets(tape: Tape, tm
 @pytest.mark.parametrize("depth", [False, True])
 def test_a_tier_gets_the_events_and_levels_that_replay_sends(tape: Tape, depth: bool) -> None:
     door = Door()
-    got = Received(tape, "--publish", door.address, *["--depth"] * depth).answer
+    got = Received(tape, "--publish", door.address, "--account", "ana", *["--depth"] * depth).answer
     door.close()
     (day,) = read_recordings(tape.pcap, format="moldudp64", depth=True)
     assert got["published"] == {"sent": len(day), "dropped": 0, "connections": 1, "last_error": ""}
     assert [each.symbol for each in door.said.instruments] == ["SIM:RING"]
-    assert door.said.depth == depth
+    assert (door.said.account, door.said.depth) == ("ana", depth)
     names = [name for name in MARKET_EVENT.names if name != "receive_ns"]  # the kernel's stamp, not the capture's
     assert all(np.array_equal(door.events[name], day.events[name]) for name in names)
     if depth:
