@@ -9,10 +9,23 @@
 
 #include "fuzz/plain_book.hpp"
 #include "market_data/itch50_books.hpp"
+#include "market_data/market_tape.hpp"
 #include "market_data/wire.hpp"
 
 namespace ringcraft::fuzz {
 namespace {
+
+struct Silent {
+  void before(ItchMessage) const noexcept {}
+  void operator()(ItchMessage, std::uint64_t, const ItchTrade&) const noexcept {}
+};
+
+/// Books with orders in them; made once, for they are large.
+const ItchBooks<true>& a_market() {
+  static ItchBooks<true> books(kItchLocates);
+  run_itch50(write_market_tape({9, 50, 20'000, 2'000, 1}), books, Silent{});
+  return books;
+}
 
 class InOrder : public MoldSink {
  public:
@@ -28,7 +41,7 @@ class InOrder : public MoldSink {
       at += 2U + be16(blocks.data() + at);
     }
     require(at == blocks.size(), "messages fill their packet");
-    static const ItchBooks<true> books(kItchLocates);  // made once: it is large
+    static const ItchBooks<true>& books = a_market();
     lookahead_.look(books, blocks);
   }
   void missed(std::uint64_t from, std::uint64_t count) override {

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <random>
+#include <string>
 #include <vector>
 
 #include "market_data/itch50_packets.hpp"
@@ -83,4 +84,31 @@ TEST_CASE("a hole is asked for once, and an answer that comes later fills it") {
   CHECK(arbiter.summary().ended == 1);
   CHECK(arbiter.summary().holes == 2);
   CHECK(arbiter.summary().gaps == 1);
+}
+
+TEST_CASE("a packet that brings something new is told ahead of its messages, one that does not is not") {
+  struct Told : MoldSink {
+    void ahead(std::span<const std::uint8_t> blocks) override {
+      told.push_back("ahead " + std::to_string(blocks.size()));
+    }
+    void message(std::span<const std::uint8_t>, std::uint64_t sequence, std::int64_t) override {
+      told.push_back(std::to_string(sequence));
+    }
+    void missed(std::uint64_t, std::uint64_t) override { told.emplace_back("missed"); }
+    std::vector<std::string> told;
+  } sink;
+  const auto packet = [](std::uint64_t sequence, std::uint16_t count) {
+    Data bytes(10, 'R');
+    put(bytes, sequence, 8), put(bytes, count, 2);
+    for (std::uint16_t i = 0; i < count; ++i) put(bytes, 1, 2), put(bytes, 'S', 1);
+    return bytes;
+  };
+  MoldArbiter arbiter(sink, {}, {});
+  arbiter.take(packet(1, 2), 1, 0);
+  arbiter.take(packet(1, 2), 2, 1);  // the other line's
+  arbiter.take(packet(2, 2), 3, 0);  // half of it is new
+  arbiter.take(packet(5, 1), 4, 0);  // waits behind a hole
+  arbiter.take(packet(4, 1), 5, 0);
+  CHECK(sink.told ==
+        std::vector<std::string>{"ahead 6", "1", "2", "ahead 6", "3", "ahead 3", "4", "ahead 3", "5"});
 }
