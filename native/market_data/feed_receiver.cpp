@@ -20,7 +20,7 @@ FeedReceiver::FeedReceiver(PacketSource& source, ReceiverOptions options, BusWri
       requester_(options_.retransmit.empty() ? nullptr
                                              : std::make_unique<MoldRequester>(options_.retransmit)),
       by_locate_(kItchLocates),
-      sink_(itch_, bad_messages_, Take{this}, Missed{this}),
+      sink_(itch_, bad_messages_, Take{this}, Missed{this}, Ahead{this}),
       arbiter_(sink_, options_.mold,
                requester_ ? MoldArbiter::Request(
                                 [this](const MoldSession& session, std::uint64_t from, std::uint64_t count) {
@@ -86,6 +86,19 @@ bool FeedReceiver::take(ItchMessage message, std::uint64_t sequence, std::int64_
   const bool sound = stocks_[at - 1U].events->take(message, sequence, time_ns, itch_);
   if (tape_.events.size() != before) tape_.events.back().instrument = at - 1U;
   return sound;
+}
+
+void FeedReceiver::look_ahead(std::span<const std::uint8_t> blocks) noexcept {
+  std::array<std::uint16_t, kItchMostAhead> noted;
+  std::size_t count = 0;
+  each_itch_message(blocks, [&](ItchMessage message) {
+    const std::uint16_t at = by_locate_[message.locate()];
+    if (at == 0) return;
+    stocks_[at - 1U].events->note(message);
+    noted[count++] = at;
+  });
+  // A stock named twice has nothing left to ask for the second time.
+  for (const std::uint16_t at : std::span(noted.data(), count)) stocks_[at - 1U].events->ask();
 }
 
 void FeedReceiver::missed() {

@@ -4,6 +4,7 @@
 #include <array>
 #include <deque>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -89,7 +90,13 @@ class FeedReceiver {
     void operator()() const { self->missed(); }
   };
 
+  struct Ahead {
+    FeedReceiver* self;
+    void operator()(std::span<const std::uint8_t> blocks) const { self->look_ahead(blocks); }
+  };
+
   bool take(ItchMessage message, std::uint64_t sequence, std::int64_t time_ns);
+  void look_ahead(std::span<const std::uint8_t> blocks) noexcept;
   void missed();
   void list(ItchMessage message);
   void take_packets(std::size_t count);
@@ -111,7 +118,7 @@ class FeedReceiver {
   std::size_t handed_out_ = 0;
   PacketLines lines_;
   std::array<UdpPacket, kBatch> batch_{};
-  ItchSink<Take, Missed> sink_;
+  ItchSink<Take, Missed, Ahead> sink_;
   MoldArbiter arbiter_;
 };
 

@@ -47,6 +47,18 @@ class ItchEvents {
   /// @param receive_ns the recorder's clock; 0: it kept none, and the venue's time stands for it.
   /// @return false where a field is none of the specification's.
   bool take(ItchMessage message, std::uint64_t sequence, std::int64_t receive_ns, ItchSummary& summary);
+  /// Asks for the memory that the stock's messages among a packet's will need. Changes nothing.
+  /// @param blocks messages, each behind its length; any bytes.
+  void look_ahead(std::span<const std::uint8_t> blocks) noexcept {
+    each_itch_message(blocks, [this](ItchMessage message) {
+      if (message.locate() == options_.locate) note(message);
+    });
+    ask();
+  }
+  /// look_ahead() where the caller goes through the messages: at most kItchMostAhead of the stock's, then
+  /// ask().
+  void note(ItchMessage message) noexcept { lookahead_.note(state_, message); }
+  void ask() noexcept { lookahead_.ask(state_); }
   /// Messages were missed: from here on nothing that the book says can be trusted.
   void missed() { state_.books.set_state(0, kGap, true); }
 
@@ -59,6 +71,7 @@ class ItchEvents {
   const ItchOptions& options_;
   ItchTape& tape_;
   ItchBooks<true> state_;
+  ItchLookahead<true, ItchOnlyBook> lookahead_;
   BookTouch last_;
   std::uint16_t last_state_ = kOneSided;
 };

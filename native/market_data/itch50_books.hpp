@@ -79,18 +79,19 @@ class ItchBooks {
     }
   }
 
-  /// Three steps of asking for the memory that apply() will need with locate codes as instruments; each needs
-  /// the answer to the one before. The messages name orders.
+  /// Three steps of asking for the memory that apply() will need; each needs the answer to the one before.
+  /// The messages name orders.
   /// @return for prefetch_second_of_change().
-  [[gnu::always_inline]] std::uint32_t prefetch_first(ItchMessage m) const noexcept {
-    books.prefetch_book(m.locate());
+  [[gnu::always_inline]] std::uint32_t prefetch_first(ItchMessage m,
+                                                      std::uint32_t instrument) const noexcept {
+    books.prefetch_book(instrument);
     return books.prefetch_order(m.reference());
   }
-  [[gnu::always_inline]] void prefetch_second_of_add(ItchMessage m) const noexcept {
-    if (price_per_tick_ == 1) books.prefetch_ladder(m.locate(), side_of(m), ticks_of(m));
+  [[gnu::always_inline]] void prefetch_second_of_add(ItchMessage m, std::uint32_t instrument) const noexcept {
+    books.prefetch_ladder(instrument, side_of(m), ticks_of(m));
   }
-  [[gnu::always_inline]] void prefetch_third_of_add(ItchMessage m) const noexcept {
-    if (price_per_tick_ == 1) books.prefetch_join(m.locate(), side_of(m), ticks_of(m));
+  [[gnu::always_inline]] void prefetch_third_of_add(ItchMessage m, std::uint32_t instrument) const noexcept {
+    books.prefetch_join(instrument, side_of(m), ticks_of(m));
   }
   [[gnu::always_inline]] void prefetch_second_of_change(std::uint32_t guess) const noexcept {
     books.prefetch_level(guess);
@@ -111,9 +112,10 @@ class ItchBooks {
     return static_cast<Side>(static_cast<std::uint8_t>(m.letter(19) != 'B'));
   }
 
-  /// Of a sound add where a tick is the feed's unit.
-  [[nodiscard]] static std::int32_t ticks_of(ItchMessage m) noexcept {
-    return static_cast<std::int32_t>(m.u32(32) & 0x7FFF'FFFFU);
+  /// Of a sound add on the grid.
+  [[nodiscard]] std::int32_t ticks_of(ItchMessage m) const noexcept {
+    const std::uint32_t price = m.u32(32) & 0x7FFF'FFFFU;
+    return static_cast<std::int32_t>(price_per_tick_ == 1 ? price : price / price_per_tick_);
   }
 
   void rest(std::uint32_t instrument, std::uint64_t reference, Side side, std::uint32_t shares,
@@ -197,13 +199,38 @@ class ItchBooks {
 /// Every locate code has a book.
 inline constexpr std::uint32_t kItchLocates = 65'536;
 
+/// How many messages are looked ahead at.
+inline constexpr std::size_t kItchMostAhead = 32;
+
+/// Calls `see` with the first kItchMostAhead messages of a packet that are whole and of their type's length.
+/// @param blocks messages, each behind its length; read as far as they are whole.
+template <class See>
+[[gnu::always_inline]] inline void each_itch_message(std::span<const std::uint8_t> blocks, See see) noexcept {
+  for (std::size_t seen = 0; seen < kItchMostAhead && blocks.size() > 2; ++seen) {
+    const std::size_t length = be16(blocks.data());
+    if (length > blocks.size() - 2) break;
+    if (length != 0 && kItchLengths[blocks[2]] == length) see(ItchMessage(blocks.data() + 2));
+    blocks = blocks.subspan(2 + length);
+  }
+}
+
+/// Which of an engine's books a message is for.
+struct ItchBookByLocate {
+  [[nodiscard]] std::uint32_t operator()(ItchMessage message) const noexcept { return message.locate(); }
+};
+/// The same where there is but one.
+struct ItchOnlyBook {
+  [[nodiscard]] std::uint32_t operator()(ItchMessage) const noexcept { return 0; }
+};
+
 /// Asks for the memory that a few messages will need, in three steps for all of them, before any is applied:
 /// it answers while others are asked for. Changes nothing; a message that means nothing asks for nothing of
 /// use.
-template <bool kQueues>
+/// @tparam BookOf names a book that the engine has, whatever the message.
+template <bool kQueues, class BookOf = ItchBookByLocate>
 class ItchLookahead {
  public:
-  static constexpr std::size_t kMost = 32;
+  static constexpr std::size_t kMost = kItchMostAhead;
 
   /// @param message whole, of its type's length; at most kMost of them before ask().
   [[gnu::always_inline]] void note(const ItchBooks<kQueues>& state, ItchMessage message) noexcept {
@@ -211,30 +238,24 @@ class ItchLookahead {
     if ((effect.adds | effect.changes) == 0) [[unlikely]]
       return;
     adds_[add_count_] = message;
-    changes_[change_count_] = state.prefetch_first(message);
+    changes_[change_count_] = state.prefetch_first(message, BookOf()(message));
     add_count_ += effect.adds;
     change_count_ += effect.changes;
   }
 
-  /// note() of the first kMost messages of a packet, then ask().
-  /// @param blocks messages, each behind its length; read as far as they are whole.
+  /// note() of each_itch_message() of a packet, then ask().
   [[gnu::always_inline]] void look(const ItchBooks<kQueues>& state,
                                    std::span<const std::uint8_t> blocks) noexcept {
-    for (std::size_t seen = 0; seen < kMost && blocks.size() > 2; ++seen) {
-      const std::size_t length = be16(blocks.data());
-      if (length > blocks.size() - 2) break;
-      if (length != 0 && kItchLengths[blocks[2]] == length) note(state, ItchMessage(blocks.data() + 2));
-      blocks = blocks.subspan(2 + length);
-    }
+    each_itch_message(blocks, [&](ItchMessage message) { note(state, message); });
     ask(state);
   }
 
   [[gnu::always_inline]] void ask(const ItchBooks<kQueues>& state) noexcept {
     const std::span added(adds_.data(), add_count_);
     const std::span changed(changes_.data(), change_count_);
-    for (const ItchMessage each : added) state.prefetch_second_of_add(each);
+    for (const ItchMessage each : added) state.prefetch_second_of_add(each, BookOf()(each));
     for (const std::uint32_t each : changed) state.prefetch_second_of_change(each);
-    for (const ItchMessage each : added) state.prefetch_third_of_add(each);
+    for (const ItchMessage each : added) state.prefetch_third_of_add(each, BookOf()(each));
     for (const std::uint32_t each : changed) state.prefetch_third_of_change(each);
     add_count_ = change_count_ = 0;
   }

@@ -82,10 +82,11 @@ class Retransmission {
   std::vector<Packet> packets_;
 };
 
-template <class Take, class Missed>
-void read_packets(const ItchPackets& source, ItchPacketsSummary& summary, Take take, Missed missed) {
+template <class Take, class Missed, class Ahead>
+void read_packets(const ItchPackets& source, ItchPacketsSummary& summary, Take take, Missed missed,
+                  Ahead ahead) {
   constexpr std::size_t kRetransmissionLine = PacketLines::kMost;
-  ItchSink sink(summary.itch, summary.bad_messages, std::move(take), std::move(missed));
+  ItchSink sink(summary.itch, summary.bad_messages, std::move(take), std::move(missed), std::move(ahead));
   Retransmission retransmission(source.retransmission);
   std::int64_t now_ns = 0;
   MoldArbiter* self = nullptr;
@@ -119,7 +120,7 @@ ItchPacketsSummary list_itch50_packets(const ItchPackets& source, std::vector<It
     if (message.type() == 'R') stocks.push_back({message.locate(), message.stock()});
     return true;
   };
-  read_packets(source, summary, take, [] {});
+  read_packets(source, summary, take, [] {}, [](std::span<const std::uint8_t>) {});
   return summary;
 }
 
@@ -130,7 +131,8 @@ ItchPacketsSummary decode_itch50_packets(const ItchPackets& source, const ItchOp
   const auto take = [&](ItchMessage message, std::uint64_t sequence, std::int64_t time_ns) {
     return builder.take(message, sequence, time_ns, summary.itch);
   };
-  read_packets(source, summary, take, [&builder] { builder.missed(); });
+  const auto ahead = [&builder](std::span<const std::uint8_t> blocks) { builder.look_ahead(blocks); };
+  read_packets(source, summary, take, [&builder] { builder.missed(); }, ahead);
   builder.finish();
   return summary;
 }

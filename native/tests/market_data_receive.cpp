@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <fstream>
 #include <iterator>
+#include <random>
 #include <string>
 
 #include "market_data/capture_source.hpp"
@@ -58,6 +60,87 @@ TEST_CASE("a receiver of a capture makes the events that decoding it makes") {
   CHECK(receiver.produced() == events.size());
   CHECK(source.summary().packets == decoded.mold.packets);
   CHECK(source.ended());
+}
+
+TEST_CASE("a sink of ITCH tells whoever keeps the books of a packet before its messages") {
+  ItchSummary summary;
+  std::uint64_t bad = 0;
+  std::string told;
+  const auto take = [&told](ItchMessage message, std::uint64_t, std::int64_t) {
+    told += message.type();
+    return true;
+  };
+  const auto ahead = [&told](std::span<const std::uint8_t> blocks) {
+    each_itch_message(
+        blocks, [&told](ItchMessage message) { told += static_cast<char>(std::tolower(message.type())); });
+    told += ' ';
+  };
+  ItchSink sink(summary, bad, take, [] {}, ahead);
+  MoldArbiter arbiter(sink, {}, {});
+  const auto payloads = payloads_of(tape_of(0), 4);  // the opening: a directory and who trades
+  arbiter.take(payloads[0], 0, 0);
+  CHECK(told == "srhr SRHR");
+  arbiter.take(payloads[0], 1, 1);
+  CHECK(told == "srhr SRHR");
+}
+
+TEST_CASE("looking ahead at packets, garbled ones too, changes no chosen stock's events") {
+  const Folder folder;
+  auto payloads = payloads_of(tape_of(20'000), 7);
+  std::mt19937_64 random(3);
+  for (auto& payload : payloads) {  // anything but the lengths: they would only lose the packet
+    if (random() % 8 != 0 || payload.size() <= 20) continue;
+    std::size_t at = 20;
+    for (std::size_t skip = random() % 7; skip > 0; --skip) {
+      const std::size_t next = at + 2 + std::size_t{payload[at]} * 256 + payload[at + 1];
+      if (next < payload.size()) at = next;
+    }
+    for (std::size_t i = 3; i < 19; ++i) {  // locate code, clock, reference
+      if (random() % 4 == 0 && at + i < payload.size() - 2)
+        payload[at + i] = static_cast<std::uint8_t>(random());
+    }
+  }
+  const ItchOptions options{kLocate, 100, 0, true};
+  ItchTape expected;
+  ItchEvents plain(options, expected);
+  ItchSummary counted;
+  std::uint64_t bad = 0;
+  ItchSink sink(
+      counted, bad,
+      [&](ItchMessage message, std::uint64_t sequence, std::int64_t time_ns) {
+        return plain.take(message, sequence, time_ns, counted);
+      },
+      [&plain] { plain.missed(); }, [](std::span<const std::uint8_t>) {});
+  MoldArbiter arbiter(sink, {}, {});
+  std::int64_t time_ns = 1'700'000'000'000'000'000;
+  for (const auto& payload : payloads) arbiter.take(payload, time_ns, 0), time_ns += 1'000;
+  arbiter.finish();
+  REQUIRE(expected.events.size() > 100);
+
+  const auto capture = capture_of(payloads, folder.file("pcap"));
+  ItchPackets whole;
+  whole.captures = {capture};
+  ItchTape decoded;
+  CHECK(decode_itch50_packets(whole, options, decoded).itch.unknown_orders == counted.unknown_orders);
+  CHECK(std::equal(decoded.events.begin(), decoded.events.end(), expected.events.begin(),
+                   expected.events.end(), same));
+
+  CaptureSource source(capture);
+  ReceiverOptions wanted;
+  wanted.stocks = {{"", 100, kLocate + 1}, {"", 100, kLocate}, {"", 100, 0xFFFF}};
+  FeedReceiver receiver(source, wanted, nullptr);
+  std::vector<MarketEvent> events;
+  for (bool more = true; more;) {
+    more = receiver.run(1'000'000, 0);
+    if (!more) receiver.finish();
+    for (MarketEvent event : receiver.events()) {
+      if (event.instrument != 1) continue;
+      event.instrument = 0;
+      events.push_back(event);
+    }
+    receiver.forget_events();
+  }
+  CHECK(std::equal(events.begin(), events.end(), expected.events.begin(), expected.events.end(), same));
 }
 
 TEST_CASE("a receiver takes no memory once its books have grown") {
