@@ -57,6 +57,14 @@ class Message(NamedTuple):
     """The two orders of a trade, 0 of another message."""
 
 
+class _Found(NamedTuple):
+    """A message and the row that it stands in."""
+
+    message: Message
+    path: Path
+    row: dict[str, Any]
+
+
 def claims(source: Path) -> bool:
     """Whether the path is such a pair's order file, or a folder that holds the pair."""
     return _pair(source) is not None
@@ -69,8 +77,10 @@ def read(source: Path, instrument: str | None, *, depth: bool = False) -> tuple[
         UsageError: several stocks and no `instrument`, or none of that name.
         FormatError: the files are not what the format says.
     """
-    messages, symbol = read_messages(source, instrument)
+    messages, symbol, repeated = read_messages(source, instrument)
     events, levels, skipped = _build(messages, depth=depth)
+    if repeated:
+        skipped["repeated_row"] = repeated
     events, levels, backwards = drop_backwards_with_depth(events, levels)
     if backwards:
         skipped["out_of_order"] = backwards
@@ -82,12 +92,12 @@ def read(source: Path, instrument: str | None, *, depth: bool = False) -> tuple[
     return (Recording(instrument=traded, events=events, source=source, skipped=skipped, by_type=by_type, depth=levels),)
 
 
-def read_messages(source: Path, instrument: str | None) -> tuple[list[Message], str]:
-    """Return one stock's messages as its channel numbered them, and its VENUE:SYMBOL.
+def read_messages(source: Path, instrument: str | None) -> tuple[list[Message], str, int]:
+    """Return one stock's messages as its channel numbered them, its VENUE:SYMBOL, and how many rows said nothing new.
 
     Raises:
         UsageError: several stocks and no `instrument`, or none of that name.
-        FormatError: the files are not what the format says.
+        FormatError: the files are not what the format says, or two rows of one number say different things.
     """
     pair = _pair(source)
     if pair is None:
@@ -98,8 +108,22 @@ def read_messages(source: Path, instrument: str | None) -> tuple[list[Message], 
     symbol = choose(source, [f"SSE:{code.removesuffix('.SH')}" for code in codes], wanted)
     code = f"{symbol.removeprefix('SSE:')}.SH"
     found = [*_orders(pair[0], orders, code), *_trades(pair[1], trades, code)]
-    found.sort(key=lambda message: message.sequence)
-    return found, symbol
+    found.sort(key=lambda each: each.message.sequence)
+    messages = _once_each(found)
+    return messages, symbol, len(found) - len(messages)
+
+
+def _once_each(found: list[_Found]) -> list[Message]:
+    """Return each number's message once; a number that two rows give to different messages is refused."""
+    messages: list[Message] = []
+    for at, each in enumerate(found):
+        before = found[at - 1] if at else None
+        if before is None or each.message.sequence != before.message.sequence:
+            messages.append(each.message)
+        elif each.message != before.message:
+            first = f"{before.path.name} row {_row_number(before.row)}"
+            raise _bad_cell(each.path, each.row, "ApplSeqNum", f"a number of its own, or all that {first} says with it")
+    return messages
 
 
 def _pair(source: Path) -> tuple[Path, Path] | None:
@@ -136,7 +160,7 @@ def _table(path: Path, columns: dict[str, "type[pl.DataType]"]) -> "pl.DataFrame
     return table
 
 
-def _orders(path: Path, table: "pl.DataFrame", code: str) -> Iterator[Message]:
+def _orders(path: Path, table: "pl.DataFrame", code: str) -> Iterator[_Found]:
     rows = _rows_of(table, code)
     kinds = {_ADD: "add", _DELETE: "delete"}
     sides = {1: "B", 2: "S"}
@@ -147,17 +171,19 @@ def _orders(path: Path, table: "pl.DataFrame", code: str) -> Iterator[Message]:
         ticks = _ticks(path, row, "OrderPrice") if kind == "add" else 0
         lots = _whole(path, row, "OrderQty", 1, _ALL)
         order = _whole(path, row, "OrderNO", 1, _HIGHEST)
-        yield Message(kind, _whole(path, row, "ApplSeqNum", 1, _HIGHEST), event_ns, side, ticks, lots, order, 0, 0)
+        sequence = _whole(path, row, "ApplSeqNum", 1, _HIGHEST)
+        yield _Found(Message(kind, sequence, event_ns, side, ticks, lots, order, 0, 0), path, row)
 
 
-def _trades(path: Path, table: "pl.DataFrame", code: str) -> Iterator[Message]:
+def _trades(path: Path, table: "pl.DataFrame", code: str) -> Iterator[_Found]:
     rows = _rows_of(table, code)
     aggressors = {0: "", 1: "B", 2: "S"}
     for row, event_ns in zip(rows, _event_ns(path, rows), strict=True):
         side = _one_of(path, row, "TradeBSFlag", aggressors)
         lots, ticks = _whole(path, row, "TradeQty", 1, _ALL), _ticks(path, row, "TradePrice")
         buy, sell = (_whole(path, row, name, 1, _HIGHEST) for name in ("TradeBuyNo", "TradeSellNo"))
-        yield Message("trade", _whole(path, row, "ApplSeqNum", 1, _HIGHEST), event_ns, side, ticks, lots, 0, buy, sell)
+        sequence = _whole(path, row, "ApplSeqNum", 1, _HIGHEST)
+        yield _Found(Message("trade", sequence, event_ns, side, ticks, lots, 0, buy, sell), path, row)
 
 
 def _rows_of(table: "pl.DataFrame", code: str) -> list[dict[str, Any]]:
@@ -166,8 +192,14 @@ def _rows_of(table: "pl.DataFrame", code: str) -> list[dict[str, Any]]:
 
 
 def _bad_cell(path: Path, row: dict[str, Any], column: str, expected: str) -> FormatError:
-    where = f"row {row['row'] + 1 + tables.HEADER_ROWS}, column {column}"
+    where = f"row {_row_number(row)}, column {column}"
     return FormatError(path, where=where, expected=expected, got=str(row[column]))
+
+
+def _row_number(row: dict[str, Any]) -> int:
+    """As a spreadsheet counts."""
+    number: int = row["row"] + 1 + tables.HEADER_ROWS
+    return number
 
 
 def _one_of(path: Path, row: dict[str, Any], column: str, meanings: dict[int, str]) -> str:

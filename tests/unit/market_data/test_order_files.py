@@ -137,8 +137,8 @@ def test_lobster_without_its_order_book_is_refused(tmp_path: Path) -> None:
 def test_shanghais_real_day_applies_whole_and_every_trade_meets_the_order_that_is_next(
     test_data: Path, stock: str, orders: int, trades: int
 ) -> None:
-    messages, symbol = sse_l3.read_messages(test_data / SSE, f"{stock}.SH")
-    assert symbol == f"SSE:{stock}"
+    messages, symbol, repeated = sse_l3.read_messages(test_data / SSE, f"{stock}.SH")
+    assert (symbol, repeated) == (f"SSE:{stock}", 0)
     book, skipped = _native.Books(1), {"unknown_order": 0, "duplicate_order": 0, "over_executed": 0}
     met = 0
     for message in messages:
@@ -213,6 +213,32 @@ def test_garbled_cell_is_refused_with_file_row_and_column(tmp_path: Path, cell: 
     rows[1] = ",".join(cells)
     with pytest.raises(FormatError, match=re.escape(f"{where}.csv: row 3, column {expected}")):
         read_recordings(write_sse(tmp_path, orders, trades), instrument="600000.SH")
+
+
+def test_row_that_is_there_twice_is_applied_once_and_counted(tmp_path: Path) -> None:
+    orders = [order("10:00:00.000", 2, "9.99", 300, 2, 1, 11), order("10:00:09.000", 10, "9.99", 100, 2, 9, 11)]
+    trades = [trade("10:00:01.000", 12, 11, 1, "9.99", 100, 2), trade("10:00:02.000", 13, 11, 1, "9.99", 100, 3)]
+    (tmp_path / "once").mkdir()
+    (tmp_path / "again").mkdir()
+    (once,) = read_recordings(write_sse(tmp_path / "once", orders, trades))
+    (again,) = read_recordings(write_sse(tmp_path / "again", [*orders, orders[0]], [trades[0], *trades, trades[0]]))
+    assert again.events.tobytes() == once.events.tobytes()
+    assert once.events["ask_lots"].tolist() == [300, 200, 100, 0]
+    assert (once.skipped, again.skipped) == ({}, {"repeated_row": 3})
+    assert again.by_type == once.by_type
+
+
+@pytest.mark.parametrize(
+    ("other", "refused"),
+    [
+        (trade("10:00:01.000", 12, 11, 1, "9.99", 200, 2), "SHtrans.csv: row 3, column ApplSeqNum: expected a number"),
+        (trade("10:00:01.000", 12, 11, 1, "9.99", 100, 1), "SHtrans.csv: row 3, column ApplSeqNum: expected a number"),
+    ],
+)
+def test_number_that_two_rows_give_to_different_messages_is_refused(tmp_path: Path, other: str, refused: str) -> None:
+    orders = [order("10:00:00.000", 2, "9.99", 300, 2, 1, 11)]
+    with pytest.raises(FormatError, match=re.escape(refused)):
+        read_recordings(write_sse(tmp_path, orders, [trade("10:00:01.000", 12, 11, 1, "9.99", 100, 2), other]))
 
 
 def test_row_that_was_cut_short_is_refused(tmp_path: Path) -> None:
