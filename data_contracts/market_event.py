@@ -63,3 +63,15 @@ BookDepths = NDArray[np.int64]
 
 Along the second axis bid ticks, bid lots, ask ticks, ask lots; a level that is not there has 0 in both.
 """
+
+DEEP_EVENT: Final = np.dtype([("event", MARKET_EVENT), ("levels", "<i8", (4, DEPTH_LEVELS))])
+"""400 bytes an event with its levels, as feeds and buses carry them where they carry levels."""
+
+
+def packed(events: MarketEvents, depth: BookDepths | None) -> NDArray[np.uint8]:
+    """Return the events as they travel, a row each, shape (n, 80), or (n, 400) with their levels."""
+    rows = np.ascontiguousarray(events).view(np.uint8).reshape(len(events), MARKET_EVENT.itemsize)
+    if depth is None:
+        return rows
+    levels = np.ascontiguousarray(depth).view(np.uint8).reshape(len(events), DEEP_EVENT["levels"].itemsize)
+    return np.concatenate([rows, levels], axis=1)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from data_contracts.errors import MarketDataError, UsageError
 from data_contracts.feed_hello import FeedHello
 from data_contracts.instrument import Instrument
-from data_contracts.market_event import BookDepths, MarketEvents
-from market_data.publish import EVENTS, Feed, packed
+from data_contracts.market_event import BookDepths, MarketEvents, packed
+from market_data.publish import EVENTS, Feed
 
 _MOST_WAITING: Final = 10_000
 _RETRY_S: Final = 1.0

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from data_contracts.errors import MarketDataError, UsageError
 from data_contracts.feed_hello import FeedHello, write_hello
-from data_contracts.market_event import BookDepths, MarketEvents
+from data_contracts.market_event import MarketEvents, packed
 from data_contracts.recording import Recording
 from market_data.merging import merged_with_depth
 
@@ -96,15 +96,6 @@ def publish(
         worst_lag_ms=pace.worst_lag_s * 1e3,
         stopped=sent < len(events),
     )
-
-
-def packed(events: MarketEvents, depth: BookDepths | None) -> NDArray[np.uint8]:
-    """Return the events as they travel, a row each, shape (n, 80), or (n, 400) with their levels."""
-    rows = np.ascontiguousarray(events).view(np.uint8).reshape(len(events), -1)
-    if depth is None:
-        return rows
-    levels = np.ascontiguousarray(depth).view(np.uint8).reshape(len(events), -1)
-    return np.concatenate([rows, levels], axis=1)
 
 
 class _Pace:

@@ -24,12 +24,11 @@ import numpy as np
 from msgspec import Struct
 
 from data_contracts.errors import MarketDataError, MissingDependencyError, UsageError
-from data_contracts.feed_hello import FeedHello, write_hello
 from data_contracts.instrument import Instrument
 from data_contracts.market_event import DEPTH_LEVELS, MARKET_EVENT, BookDepths, EventFlag, MarketEvents
 from market_data.formats import itch50
 from market_data.formats.tables import read_bytes
-from market_data.shared_bus import SLOTS, EventBusReader, bus_path
+from market_data.shared_bus import EventBusReader, open_writer
 from native import _native
 
 KINDS: Final = ("udp", "pcap", "dpdk", "shm")
@@ -55,7 +54,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     record: Path | None = None
     """A pcap that gets every packet."""
     bus: str | None = None
-    """A shared-memory bus that gets every event."""
+    """A shared-memory bus that gets every event, and the levels where `depth` says so."""
     keep_events: bool = True
     """Whether on_events gets them."""
     depth: bool = False
@@ -129,7 +128,7 @@ def receive(
     first = wanted.instruments[0]
     day = wanted.day or _today(name, first)
     try:
-        bus = _bus(wanted) if wanted.bus else None
+        bus = open_writer(wanted.bus, wanted.instruments, depth=wanted.depth) if wanted.bus else None
         receiver = _native.FeedReceiver(
             source,
             stocks=[
@@ -167,10 +166,28 @@ def receive(
 
 
 def follow(
-    name: str, bus: EventBusReader, on_events: Sequence[OnEvents] = (), limits: Limits | None = None
+    name: str,
+    bus: EventBusReader,
+    on_events: Sequence[OnEvents] = (),
+    limits: Limits | None = None,
+    *,
+    depth: bool = False,
 ) -> dict[str, Any]:
-    """Follow a bus until its writer has gone and all is read, time is up, or an interrupt; return what came."""
+    """Follow a bus until its writer has gone and all is read, time is up, or an interrupt; return what came.
+
+    Args:
+        name: what the answer calls it.
+        bus: that is followed.
+        on_events: get the events, and their levels where `depth` asks for them.
+        limits: when to stop, and how to wait.
+        depth: whether levels are handed on.
+
+    Raises:
+        UsageError: they are, and the bus has none.
+    """
     limits = limits or Limits()
+    if depth and not bus.depth:
+        raise UsageError(f"{name}: expected a bus with levels, got one without: whoever writes it needs --depth")
     start_s = time.monotonic()
     events, stopped = 0, ""
     states = np.zeros(16, dtype=np.int64)
@@ -178,11 +195,11 @@ def follow(
         while not stopped:
             left_s = _TURN_S if limits.seconds is None else limits.seconds - (time.monotonic() - start_s)
             alive = bus.writer_lives
-            batch = bus.read(timeout_s=max(min(left_s, _TURN_S), 0.0), spin_s=limits.spin_s)
+            batch, levels = bus.read_with_depth(timeout_s=max(min(left_s, _TURN_S), 0.0), spin_s=limits.spin_s)
             events += len(batch)
             states += [int(np.count_nonzero(batch["flags"] & (1 << bit))) for bit in range(16)]
             for take in on_events if len(batch) else ():
-                take(batch, None)
+                take(batch, levels if depth else None)
             if left_s <= 0:
                 stopped = "time"
             elif not len(batch) and not alive:
@@ -200,12 +217,6 @@ def follow(
             flag.name.lower(): int(states[int(flag).bit_length() - 1]) for flag in EventFlag if flag.name
         },
     }
-
-
-def _bus(wanted: Wanted) -> "_native.BusWriter":
-    about = write_hello(FeedHello(instruments=wanted.instruments)).decode()
-    path = bus_path(wanted.bus or "")
-    return _native.BusWriter(str(path), slots=SLOTS, record_bytes=MARKET_EVENT.itemsize, about=about)
 
 
 def _hand_on(receiver: "_native.FeedReceiver", on_events: Sequence[OnEvents], *, depth: bool) -> None:

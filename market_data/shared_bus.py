@@ -1,4 +1,4 @@
-"""Market events on a shared-memory bus: one process writes, any number on the same machine follow.
+"""Market events on a shared-memory bus, with the book's levels or without: one process writes, any number follow.
 
 A reader that is too slow loses the oldest events and learns how many; it never holds the writer up.
 """
@@ -13,11 +13,11 @@ import numpy as np
 from data_contracts.errors import MarketDataError, UsageError
 from data_contracts.feed_hello import FeedHello, read_hello, write_hello
 from data_contracts.instrument import Instrument
-from data_contracts.market_event import MARKET_EVENT, MarketEvents
+from data_contracts.market_event import DEEP_EVENT, MARKET_EVENT, BookDepths, MarketEvents, packed
 from native._native import BusReader, BusWriter
 
 SLOTS: Final = 65_536
-"""Events that a reader may be behind; 8 MiB of memory."""
+"""Events that a reader may be behind; 8 MiB of memory, 28 with levels."""
 _BATCH: Final = 4_096
 _SHARED: Final = Path("/dev/shm")  # noqa: S108  shared memory is the point
 
@@ -33,26 +33,50 @@ def bus_path(name: str) -> Path:
     return Path(name) if "/" in name else _SHARED / f"ringcraft-bus-{name}"
 
 
-class EventBusWriter:
-    """Writes events to a bus.
+def open_writer(
+    name: str, instruments: tuple[Instrument, ...], *, depth: bool = False, slots: int = SLOTS
+) -> BusWriter:
+    """Return the native writer of a bus of such events; native code that makes events writes to it directly.
 
-    A bus that lies there from before is taken up, its readers too; where it was for other instruments, it is made
-    anew.
+    Raises:
+        UsageError: another process writes it, or no such memory can be had.
+    """
+    about = write_hello(FeedHello(instruments=instruments, depth=depth)).decode()
+    each = DEEP_EVENT if depth else MARKET_EVENT
+    try:
+        return BusWriter(str(bus_path(name)), slots=slots, record_bytes=each.itemsize, about=about)
+    except RuntimeError as error:
+        raise UsageError(f"bus: {error}") from None
+
+
+class EventBusWriter:
+    """Writes events to a bus, each with its levels where it is made with `depth`.
+
+    A bus that lies there from before is taken up, its readers too; where it was for other instruments, or had levels
+    and now has none, it is made anew.
 
     Raises:
         UsageError: another process writes it, or no such memory can be had.
     """
 
-    def __init__(self, name: str, instruments: tuple[Instrument, ...], *, slots: int = SLOTS) -> None:
-        about = write_hello(FeedHello(instruments=instruments)).decode()
-        try:
-            self._bus = BusWriter(str(bus_path(name)), slots=slots, record_bytes=MARKET_EVENT.itemsize, about=about)
-        except RuntimeError as error:
-            raise UsageError(f"bus: {error}") from None
+    def __init__(
+        self, name: str, instruments: tuple[Instrument, ...], *, depth: bool = False, slots: int = SLOTS
+    ) -> None:
+        self._bus = open_writer(name, instruments, depth=depth, slots=slots)
+        self._depth = depth
 
-    def write(self, events: MarketEvents) -> None:
-        """Write events, shape (n,); `instrument` is the position in what the bus was made with. Never waits."""
-        self._bus.write_events(np.ascontiguousarray(events).view(np.uint8))
+    def write(self, events: MarketEvents, depth: BookDepths | None = None) -> None:
+        """Write events, shape (n,), and the levels of each, shape (n, 4, 10), where the bus has levels. Never waits.
+
+        `instrument` of an event is the position in what the bus was made with.
+
+        Raises:
+            UsageError: levels where the bus has none, or none where it has.
+        """
+        if (depth is not None) != self._depth:
+            expected, got = ("levels", "none") if self._depth else ("no levels", "some")
+            raise UsageError(f"bus: expected {expected} beside the events, got {got}")
+        self._bus.write_events(packed(events, depth).reshape(-1), depth=self._depth)
 
 
 class EventBusReader:
@@ -70,10 +94,15 @@ class EventBusReader:
         except RuntimeError as error:
             raise UsageError(f"bus: {error}") from None
         try:
-            self.instruments = read_hello(self._bus.about.encode()).instruments
+            said = read_hello(self._bus.about.encode())
         except (msgspec.DecodeError, UsageError) as error:
             raise MarketDataError(f"bus: {path}: expected one of market events, got another: {error}") from None
-        self._events = np.zeros(_BATCH, dtype=MARKET_EVENT)
+        self.instruments, self.depth = said.instruments, said.depth
+        """`depth`: whether the events' levels come with them."""
+        self._rows = np.zeros(_BATCH, dtype=DEEP_EVENT if said.depth else MARKET_EVENT)
+        if self._bus.record_bytes < self._rows.itemsize:
+            found = f"records of {self._bus.record_bytes} bytes"
+            raise MarketDataError(f"bus: {path}: expected {self._rows.itemsize} bytes an event, got {found}")
 
     def __enter__(self) -> Self:
         return self
@@ -93,8 +122,14 @@ class EventBusReader:
         Returns:
             A view of this reader's own memory, good until the next call.
         """
-        count = self._bus.read_events(self._events.view(np.uint8), timeout_s=timeout_s, spin_s=spin_s)
-        return self._events[:count]
+        return self.read_with_depth(timeout_s=timeout_s, spin_s=spin_s)[0]
+
+    def read_with_depth(self, *, timeout_s: float, spin_s: float = 0.0) -> tuple[MarketEvents, BookDepths | None]:
+        """Return what read() does, and the levels of each event; None where the bus has none."""
+        room = self._rows.view(np.uint8)
+        count = self._bus.read_events(room, timeout_s=timeout_s, spin_s=spin_s, depth=self.depth)
+        rows = self._rows[:count]
+        return (rows["event"], rows["levels"]) if self.depth else (rows, None)
 
     @property
     def missed(self) -> int:

@@ -816,8 +816,8 @@ class BusWriter:
     """The one process that writes a shared-memory bus; RuntimeError where it cannot be had."""
 
     def __init__(self, path: str, *, slots: int, record_bytes: int, about: str) -> None: ...
-    def write_events(self, events: NDArray[np.uint8]) -> None:
-        """Write 80 n bytes as n records of kind 1; never waits."""
+    def write_events(self, events: NDArray[np.uint8], *, depth: bool = False) -> None:
+        """Write 80 n bytes as n records of kind 1, or with their levels 400 n of kind 2; never waits."""
 
     def write(self, payload: bytes, kind: int) -> bool:
         """Write one record; False where it is longer than record_bytes."""
@@ -829,8 +829,10 @@ class BusReader:
     """One that follows a bus; RuntimeError where there is none."""
 
     def __init__(self, path: str, *, from_oldest: bool = False) -> None: ...
-    def read_events(self, into: NDArray[np.uint8], *, timeout_s: float, spin_s: float = 0.0) -> int:
-        """Fill `into`, 80 n bytes, with events; wait for the first alone. Return how many came."""
+    def read_events(
+        self, into: NDArray[np.uint8], *, timeout_s: float, spin_s: float = 0.0, depth: bool = False
+    ) -> int:
+        """Fill `into`, 80 n bytes, or 400 n of events with levels; wait for the first alone. Return how many came."""
 
     def read_records(self, into: NDArray[np.uint8], *, timeout_s: float, spin_s: float = 0.0) -> int:
         """Fill `into`, (n, bytes), with records of that length; wait for the first alone. Return how many."""
@@ -840,6 +842,8 @@ class BusReader:
 
     @property
     def about(self) -> str: ...
+    @property
+    def record_bytes(self) -> int: ...
     @property
     def missed(self) -> int: ...
     @property

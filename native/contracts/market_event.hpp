@@ -58,8 +58,15 @@ struct BookDepth {
   bool operator==(const BookDepth&) const = default;
 };
 
+/// An event and the levels right after it, as feeds and buses carry them where they carry levels.
+struct DeepEvent {
+  MarketEvent event;
+  BookDepth levels;
+};
+
 static_assert(sizeof(BookDepth) == 4 * kDepthLevels * sizeof(std::int64_t));
 static_assert(sizeof(MarketEvent) == 80);
+static_assert(sizeof(DeepEvent) == sizeof(MarketEvent) + sizeof(BookDepth));
 static_assert(std::is_trivially_copyable_v<MarketEvent>);
 
 }  // namespace ringcraft

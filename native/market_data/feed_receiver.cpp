@@ -1,5 +1,6 @@
 #include "market_data/feed_receiver.hpp"
 
+#include <stdexcept>
 #include <utility>
 
 #include "transport/backoff.hpp"
@@ -27,7 +28,10 @@ FeedReceiver::FeedReceiver(PacketSource& source, ReceiverOptions options, BusWri
                                   requester_->want(session, from, count);
                                 })
                           : MoldArbiter::Request()) {
-  const bool depth = options_.depth && options_.keep_events;  // the bus carries none
+  const bool depth = options_.depth && (options_.keep_events || bus_ != nullptr);
+  if (bus_ != nullptr && bus_->record_bytes() < (depth ? sizeof(DeepEvent) : sizeof(MarketEvent))) {
+    throw std::runtime_error("bus: its records are too short for the events");
+  }
   tape_.events.reserve(2 * kEventsAtOnce);
   if (depth) tape_.depths.reserve(2 * kEventsAtOnce);
   for (const ReceivedStock& stock : options_.stocks) {
@@ -118,10 +122,18 @@ void FeedReceiver::hand_out() {
   produced_ += tape_.events.size() - handed_out_;
   if (bus_ != nullptr) {
     for (std::size_t i = handed_out_; i < tape_.events.size(); ++i) {
-      bus_->write(std::as_bytes(std::span(&tape_.events[i], 1)), kMarketEventRecord);
+      if (tape_.depths.empty()) {
+        bus_->write(std::as_bytes(std::span(&tape_.events[i], 1)), kMarketEventRecord);
+      } else {
+        const DeepEvent deep{tape_.events[i], tape_.depths[i]};
+        bus_->write(std::as_bytes(std::span(&deep, 1)), kDeepEventRecord);
+      }
     }
   }
-  if (!options_.keep_events) tape_.events.clear();
+  if (!options_.keep_events) {
+    tape_.events.clear();
+    tape_.depths.clear();
+  }
   handed_out_ = tape_.events.size();
 }
 

@@ -30,7 +30,7 @@ struct ReceiverOptions {
   std::string record_path;  ///< pcap of every packet; empty: none
   std::string retransmit;   ///< HOST:PORT of a re-request server; empty: none
   bool keep_events = true;  ///< for take_events(); else they go to the bus alone
-  bool depth = false;       ///< keep the levels at each event too, 320 bytes
+  bool depth = false;       ///< the levels at each event too, 320 bytes, on the bus as well
 };
 
 /// One source's packets through arbitration, decoder and books.
@@ -41,7 +41,8 @@ struct ReceiverOptions {
 class FeedReceiver {
  public:
   /// @param bus gets every event, its `instrument` the position in stocks; may be null.
-  /// @throws std::runtime_error the recording or the server's address cannot be had.
+  /// @throws std::runtime_error the recording or the server's address cannot be had, or the bus's records are
+  /// shorter than what it is to get.
   FeedReceiver(PacketSource& source, ReceiverOptions options, BusWriter* bus);
 
   /// Receives until events wait and no packet does, some thousand events wait, the source or the session

@@ -150,7 +150,10 @@ TEST_CASE("a receiver takes no memory once its books have grown") {
   ReceiverOptions wanted;
   wanted.stocks = {{"", 100, kLocate}};
   wanted.keep_events = false;
-  BusWriter bus(folder.file("bus"), {.slots = 1'024, .record_bytes = sizeof(MarketEvent)}, "");
+  SUBCASE("without levels") {}
+  SUBCASE("with levels on the bus") { wanted.depth = true; }
+  const auto each = static_cast<std::uint32_t>(wanted.depth ? sizeof(DeepEvent) : sizeof(MarketEvent));
+  BusWriter bus(folder.file("bus"), {.slots = 1'024, .record_bytes = each}, "");
   FeedReceiver receiver(source, wanted, &bus);
   while (receiver.mold().messages < 40'000) REQUIRE(receiver.run(0, 0));
   const std::uint64_t before = allocations_of_this_thread();
@@ -158,6 +161,15 @@ TEST_CASE("a receiver takes no memory once its books have grown") {
   CHECK(allocations_of_this_thread() == before);
   CHECK(receiver.mold().messages > 50'000);
   CHECK(bus.produced() == receiver.produced());
+}
+
+TEST_CASE("a bus whose records hold no levels is refused where the levels are wanted") {
+  const Folder folder;
+  CaptureSource source({});
+  BusWriter bus(folder.file("bus"), {.slots = 8, .record_bytes = sizeof(MarketEvent)}, "");
+  ReceiverOptions wanted;
+  wanted.depth = true;
+  CHECK_THROWS_AS(FeedReceiver(source, wanted, &bus), std::runtime_error);
 }
 
 TEST_CASE(

@@ -18,54 +18,68 @@ using Bytes = nb::ndarray<const std::uint8_t, nb::ndim<1>, nb::c_contig, nb::dev
 using Room = nb::ndarray<std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Rows = nb::ndarray<std::uint8_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
-std::size_t events_in(std::size_t bytes) {
-  if (bytes % sizeof(MarketEvent) != 0) throw nb::value_error("events: expected a multiple of 80 bytes");
-  return bytes / sizeof(MarketEvent);
+struct EventRecord {
+  std::size_t bytes;
+  std::uint32_t kind;
+};
+
+EventRecord event_record(bool depth) {
+  return depth ? EventRecord{sizeof(DeepEvent), kDeepEventRecord}
+               : EventRecord{sizeof(MarketEvent), kMarketEventRecord};
+}
+
+std::size_t events_in(std::size_t bytes, const EventRecord& each) {
+  if (bytes % each.bytes != 0) {
+    throw nb::value_error(
+        ("events: expected a multiple of " + std::to_string(each.bytes) + " bytes").c_str());
+  }
+  return bytes / each.bytes;
 }
 
 /// Market events, one a record.
-void write_events(BusWriter& self, const Bytes& events) {
-  const std::size_t count = events_in(events.shape(0));
+void write_events(BusWriter& self, const Bytes& events, bool depth) {
+  const EventRecord each = event_record(depth);
+  const std::size_t count = events_in(events.shape(0), each);
+  if (each.bytes > self.record_bytes()) {
+    throw nb::value_error(
+        ("events: expected at most " + std::to_string(self.record_bytes()) + " bytes each").c_str());
+  }
   const auto* first = reinterpret_cast<const std::byte*>(events.data());
   const nb::gil_scoped_release unlocked;
-  for (std::size_t i = 0; i < count; ++i) {
-    self.write({first + i * sizeof(MarketEvent), sizeof(MarketEvent)}, kMarketEventRecord);
+  for (std::size_t i = 0; i < count; ++i) self.write({first + i * each.bytes, each.bytes}, each.kind);
+}
+
+/// Fills rows with records that `wanted` lets through, waits only for the first; of others a row stays as it
+/// was, or is written over by the next.
+template <class Wanted>
+std::size_t read_rows(BusReader& self, std::byte* first, std::size_t rows, std::size_t row_bytes,
+                      double timeout_s, double spin_s, Wanted wanted) {
+  const nb::gil_scoped_release unlocked;
+  Backoff backoff(static_cast<std::int64_t>(timeout_s * 1e9), static_cast<std::int64_t>(spin_s * 1e9));
+  std::size_t count = 0;
+  BusReader::Record record;
+  while (count < rows) {
+    if (self.read({first + count * row_bytes, row_bytes}, record)) {
+      count += record.bytes == row_bytes && wanted(record) ? 1 : 0;
+    } else if (count > 0 || !backoff.wait()) {
+      break;
+    }
   }
+  return count;
 }
 
 /// Fills `into` with events, waits only for the first; records of another kind are passed over.
-std::size_t read_events(BusReader& self, const Room& into, double timeout_s, double spin_s) {
-  const std::size_t room = events_in(into.shape(0));
-  auto* first = reinterpret_cast<std::byte*>(into.data());
-  const nb::gil_scoped_release unlocked;
-  Backoff backoff(static_cast<std::int64_t>(timeout_s * 1e9), static_cast<std::int64_t>(spin_s * 1e9));
-  std::size_t count = 0;
-  BusReader::Record record;
-  while (count < room) {
-    if (self.read({first + count * sizeof(MarketEvent), sizeof(MarketEvent)}, record)) {
-      count += record.kind == kMarketEventRecord && record.bytes == sizeof(MarketEvent) ? 1 : 0;
-    } else if (count > 0 || !backoff.wait()) {
-      break;
-    }
-  }
-  return count;
+std::size_t read_events(BusReader& self, const Room& into, double timeout_s, double spin_s, bool depth) {
+  const EventRecord each = event_record(depth);
+  return read_rows(self, reinterpret_cast<std::byte*>(into.data()), events_in(into.shape(0), each),
+                   each.bytes, timeout_s, spin_s,
+                   [&each](const BusReader::Record& record) { return record.kind == each.kind; });
 }
 
-/// Fills rows with whole records, waits only for the first; one of another length leaves its row as it was.
+/// Fills rows with whole records of any kind, waits only for the first.
 std::size_t read_records(BusReader& self, const Rows& into, double timeout_s, double spin_s) {
-  const nb::gil_scoped_release unlocked;
-  Backoff backoff(static_cast<std::int64_t>(timeout_s * 1e9), static_cast<std::int64_t>(spin_s * 1e9));
-  std::size_t count = 0;
-  BusReader::Record record;
-  while (count < into.shape(0)) {
-    auto* row = reinterpret_cast<std::byte*>(into.data() + count * into.shape(1));
-    if (self.read({row, into.shape(1)}, record)) {
-      count += record.bytes == into.shape(1) ? 1 : 0;
-    } else if (count > 0 || !backoff.wait()) {
-      break;
-    }
-  }
-  return count;
+  return read_rows(self, reinterpret_cast<std::byte*>(into.data()), into.shape(0), into.shape(1), timeout_s,
+                   spin_s, [](const BusReader::Record&) { return true; });
 }
 
 bool write(BusWriter& self, const nb::bytes& payload, std::uint32_t kind) {
@@ -95,7 +109,7 @@ void bind_transport(nb::module_& module) {
           [](BusWriter* self, const std::string& path, std::uint32_t slots, std::uint32_t record_bytes,
              const std::string& about) { new (self) BusWriter(path, {slots, record_bytes}, about); },
           nb::arg("path"), nb::kw_only(), nb::arg("slots"), nb::arg("record_bytes"), nb::arg("about"))
-      .def("write_events", &write_events, nb::arg("events"))
+      .def("write_events", &write_events, nb::arg("events"), nb::kw_only(), nb::arg("depth") = false)
       .def("write", &write, nb::arg("payload"), nb::arg("kind"))
       .def_prop_ro("produced", &BusWriter::produced);
   nb::class_<BusReader>(module, "BusReader")
@@ -106,11 +120,12 @@ void bind_transport(nb::module_& module) {
           },
           nb::arg("path"), nb::kw_only(), nb::arg("from_oldest") = false)
       .def("read_events", &read_events, nb::arg("into"), nb::kw_only(), nb::arg("timeout_s"),
-           nb::arg("spin_s") = 0.0)
+           nb::arg("spin_s") = 0.0, nb::arg("depth") = false)
       .def("read_records", &read_records, nb::arg("into"), nb::kw_only(), nb::arg("timeout_s"),
            nb::arg("spin_s") = 0.0)
       .def("read", &read, nb::kw_only(), nb::arg("timeout_s"), nb::arg("spin_s") = 0.0)
       .def_prop_ro("about", &BusReader::about)
+      .def_prop_ro("record_bytes", &BusReader::record_bytes)
       .def_prop_ro("missed", &BusReader::missed)
       .def_prop_ro("laps", &BusReader::laps)
       .def_prop_ro("behind", &BusReader::behind)

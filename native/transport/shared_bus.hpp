@@ -20,8 +20,9 @@ struct BusLayout {
   bool operator==(const BusLayout&) const = default;
 };
 
-/// Kind of a record that is a MarketEvent; others are free.
+/// Kinds of records that are a MarketEvent, and a DeepEvent; others are free.
 inline constexpr std::uint32_t kMarketEventRecord = 1;
+inline constexpr std::uint32_t kDeepEventRecord = 2;
 
 inline constexpr std::size_t kBusAboutBytes = 61'440;
 
@@ -91,6 +92,7 @@ class BusWriter {
   bool write(std::span<const std::byte> payload, std::uint32_t kind = 0) noexcept;
 
   [[nodiscard]] std::uint64_t produced() const noexcept { return next_; }
+  [[nodiscard]] std::uint32_t record_bytes() const noexcept { return memory_.record_bytes(); }
   /// Leaves the next record half written, as a writer does that is killed; for tests.
   void write_half(std::span<const std::byte> payload) noexcept;
 

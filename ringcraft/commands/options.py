@@ -47,14 +47,14 @@ def depth_option(function: _F) -> _F:
     return click.option("--depth", is_flag=True, help=told)(function)
 
 
-def refuse_idle_depth(depth: bool, address: str | None) -> None:
-    """Refuse --depth where no tier is named that would get the levels.
+def refuse_idle_depth(depth: bool, where: str | None, *, options: str = "--publish") -> None:
+    """Refuse --depth where nothing is named, by any of `options`, that would get the levels.
 
     Raises:
         UsageError: so it is.
     """
-    if depth and address is None:
-        raise UsageError("--depth: expected --publish too, which says where the levels go")
+    if depth and where is None:
+        raise UsageError(f"--depth: expected {options} too, which says where the levels go")
 
 
 def format_option(function: _F) -> _F:

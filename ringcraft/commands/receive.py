@@ -42,7 +42,7 @@ class Tier(NamedTuple):
 @click.option("--date", "day", type=click.DateTime(["%Y-%m-%d"]), help="Of the feed's clock; default: today's.")
 @click.option("--record", type=click.Path(path_type=Path), help="pcap file that gets every packet.")
 @click.option("--book", type=click.Path(path_type=Path), help="Parquet file at the end: a row per change of the touch.")
-@click.option("--bus", default=None, help="Shared-memory bus that gets every event.")
+@click.option("--bus", default=None, help="Shared-memory bus that gets every event, with --depth its levels too.")
 @publish_option
 @account_option
 @depth_option
@@ -77,12 +77,12 @@ def receive(
     """Receive a feed from SOURCE: count it, record it, build books, hand the events on. Ctrl-C ends it in order."""
     from market_data import receive as receiving
 
-    refuse_idle_depth(depth, address)
+    refuse_idle_depth(depth, address or bus, options="--publish or --bus")
     tier = Tier(address, account, depth) if address else None
     _place(core=core, lock_memory=lock_memory)
     limits = receiving.Limits(seconds=seconds, spin_s=spin_us * 1e-6)
     if source.startswith("shm:"):
-        of_packets = {"--instrument": symbols, "--about": about, "--record": record, "--bus": bus, "--depth": depth}
+        of_packets = {"--instrument": symbols, "--about": about, "--record": record, "--bus": bus}
         for name, value in of_packets.items():
             if value:
                 raise UsageError(f"{name}: goes with packets, and {source} has events")
@@ -144,7 +144,12 @@ def _follow(source: str, limits: "Limits", book: Path | None, tier: Tier | None)
 
     with EventBusReader(source.removeprefix("shm:")) as reader:
         click.echo(f"ringcraft: following {', '.join(each.symbol for each in reader.instruments)}", err=True)
-        return _with_sinks(reader.instruments, book, tier, lambda sinks: follow(source, reader, sinks, limits))
+        return _with_sinks(
+            reader.instruments,
+            book,
+            tier,
+            lambda sinks: follow(source, reader, sinks, limits, depth=tier is not None and tier.depth),
+        )
 
 
 def _with_sinks(

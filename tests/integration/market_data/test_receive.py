@@ -24,7 +24,7 @@ from data_contracts.errors import UsageError
 from data_contracts.market_event import MARKET_EVENT
 from market_data.reading import read_recordings
 from market_data.receive import open_source
-from market_data.shared_bus import EventBusReader, bus_path
+from market_data.shared_bus import EventBusReader, EventBusWriter, bus_path
 from market_data.simulator import simulate
 from native import _native
 
@@ -152,6 +152,52 @@ def test_a_tier_gets_the_events_and_levels_that_replay_sends(tape: Tape, depth: 
         assert np.count_nonzero(door.depth, axis=(1, 2)).max() > 20
 
 
+def test_bus_gets_the_levels_that_replay_gives(tape: Tape, bus: str) -> None:
+    done = ringcraft("receive", f"pcap:{tape.pcap}", "--about", tape.about, "--bus", bus, "--depth", "--json")
+    assert done.returncode == 0, done.stderr
+    (day,) = read_recordings(tape.pcap, format="moldudp64", depth=True)
+    with EventBusReader(bus, from_oldest=True) as reader:
+        events, levels = reader.read_with_depth(timeout_s=1)
+    assert np.array_equal(events, day.events)
+    assert levels is not None
+    assert day.depth is not None
+    assert np.array_equal(levels, day.depth)
+
+
+def test_process_that_follows_the_bus_hands_its_levels_to_a_tier(tape: Tape, bus: str) -> None:
+    (day,) = read_recordings(tape.pcap, format="moldudp64", depth=True)
+    assert day.depth is not None
+    writer, door = EventBusWriter(bus, (day.instrument,), depth=True), Door()
+    command = [sys.executable, "-m", "ringcraft.cli", "receive", f"shm:{bus}", "--publish", door.address]
+    follower = subprocess.Popen(
+        [*command, "--depth", "--seconds", "30", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+    assert follower.stderr is not None
+    assert "following SIM:RING" in follower.stderr.readline()
+    writer.write(day.events, day.depth)
+    del writer
+    answer, error = follower.communicate(timeout=60)
+    door.close()
+    assert follower.returncode == 0, error
+    got = json.loads(answer)
+    assert (got["events"], got["missed"], got["published"]["dropped"]) == (len(day), 0, 0)
+    assert door.said.depth
+    assert np.array_equal(door.events, day.events)
+    assert np.array_equal(door.depth, day.depth)
+
+
+def test_bus_without_levels_is_refused_where_levels_are_asked_for(tape: Tape, bus: str) -> None:
+    done = ringcraft("receive", f"pcap:{tape.pcap}", "--about", tape.about, "--bus", bus, "--json")
+    assert done.returncode == 0, done.stderr
+    refused = ringcraft("receive", f"shm:{bus}", "--publish", "127.0.0.1:1", "--depth")
+    assert f"shm:{bus}: expected a bus with levels, got one without" in refused.stderr
+    assert refused.returncode == 2
+
+
 def test_events_are_handed_on_as_soon_as_no_packet_waits(tape: Tape) -> None:
     source = _native.UdpSource([("127.0.0.1", 0)], interface="", buffer_bytes=1 << 20, busy_poll_us=0)
     receiver = _native.FeedReceiver(
@@ -240,8 +286,8 @@ def test_source_that_makes_no_sense_is_one_line(source: str, why: str) -> None:
 
 def test_bus_that_is_not_there_is_one_line() -> None:
     assert "No such file or directory" in one_line(ringcraft("receive", "shm:no-such-bus"))
-    levels = ringcraft("receive", "shm:no-such-bus", "--publish", "127.0.0.1:1", "--depth")
-    assert "--depth: goes with packets" in one_line(levels)
+    nowhere = ringcraft("receive", "udp://127.0.0.1:0", "--instrument", "X:Y", "--depth")
+    assert "--depth: expected --publish or --bus too" in one_line(nowhere)
     assert "--instrument: expected at least one" in one_line(ringcraft("receive", "udp://127.0.0.1:0"))
 
 

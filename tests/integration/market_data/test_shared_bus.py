@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from data_contracts.errors import MarketDataError, UsageError
+from data_contracts.feed_hello import FeedHello, write_hello
 from data_contracts.instrument import Instrument
 from data_contracts.market_event import MARKET_EVENT
 from market_data.shared_bus import EventBusReader, EventBusWriter, bus_path
@@ -38,6 +39,13 @@ sys.stdin.readline()
 """
 
 
+DEEP_WRITER = WRITER.replace('currency="USD"),))', 'currency="USD"),), depth=True)').replace(
+    "    bus.write(events)",
+    "    bus.write(events, np.arange(40).reshape(1, 4, 10) + 1_000 * events['bid_ticks'].reshape(-1, 1, 1))",
+)
+"""The levels of event n are 1000 n .. 1000 n + 39."""
+
+
 @pytest.fixture
 def bus(tmp_path: Path) -> Iterator[str]:
     name = f"test-{os.getpid()}-{time.monotonic_ns()}"
@@ -51,8 +59,8 @@ def events_of(sequences: np.ndarray) -> np.ndarray:
     return events
 
 
-def writer_process(bus: str, *, batch: int, count: int) -> subprocess.Popen[str]:
-    arguments = [sys.executable, "-c", WRITER, bus, str(batch), str(count)]
+def writer_process(bus: str, *, batch: int, count: int, program: str = WRITER) -> subprocess.Popen[str]:
+    arguments = [sys.executable, "-c", program, bus, str(batch), str(count)]
     process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
@@ -95,6 +103,52 @@ def test_slow_reader_learns_what_it_missed(bus: str) -> None:
         assert got["sequence"][0] == reader.missed
         assert np.array_equal(got["sequence"], np.arange(len(got)) + reader.missed)
     process.communicate("end\n", timeout=20)
+
+
+def test_levels_come_with_their_events_and_a_lapped_reader_of_them_learns_it_too(bus: str) -> None:
+    process = writer_process(bus, batch=1_000, count=200_000, program=DEEP_WRITER)
+    with EventBusReader(bus) as reader:
+        assert reader.depth
+        go(process)
+        got = 0
+        time.sleep(0.2)  # while the writer laps
+        while got + reader.missed < 200_000:
+            events, levels = reader.read_with_depth(timeout_s=10)
+            assert len(events), "nothing for ten seconds"
+            assert levels is not None
+            assert np.array_equal(levels[:, 0, 0], 1_000 * events["sequence"].astype(np.int64))
+            assert np.array_equal(levels[:, 3, 9], levels[:, 0, 0] + 39)
+            assert np.array_equal(events["sequence"], got + reader.missed + np.arange(len(events)))
+            got += len(events)
+        assert reader.missed > 0
+        assert reader.laps > 0
+    process.communicate("end\n", timeout=20)
+
+
+def test_bus_with_levels_gives_events_alone_to_who_asks_for_no_more(bus: str) -> None:
+    levels = np.arange(120, dtype=np.int64).reshape(3, 4, 10)
+    writer = EventBusWriter(bus, INSTRUMENTS, depth=True)
+    with EventBusReader(bus) as reader:
+        writer.write(events_of(np.arange(3)), levels)
+        writer.write(events_of(np.arange(0)), levels[:0])
+        assert np.array_equal(reader.read(timeout_s=1), events_of(np.arange(3)))
+    with pytest.raises(UsageError, match="bus: expected levels beside the events, got none"):
+        writer.write(events_of(np.arange(3)))
+    del writer
+    plain = EventBusWriter(bus, INSTRUMENTS)  # made anew: its records are shorter
+    with pytest.raises(UsageError, match="bus: expected no levels beside the events, got some"):
+        plain.write(events_of(np.arange(3)), levels)
+    with EventBusReader(bus) as reader:
+        plain.write(events_of(np.arange(3)))
+        assert reader.read_with_depth(timeout_s=1)[1] is None
+
+
+def test_bus_whose_records_are_too_short_for_the_levels_it_tells_of_is_refused(bus: str) -> None:
+    about = write_hello(FeedHello(instruments=INSTRUMENTS, depth=True)).decode()
+    kept = BusWriter(str(bus_path(bus)), slots=8, record_bytes=80, about=about)
+    with pytest.raises(MarketDataError, match="expected 400 bytes an event, got records of 80 bytes"):
+        EventBusReader(bus)
+    assert kept.produced == 0
 
 
 def test_writer_killed_at_work_is_noticed_and_the_next_one_followed(bus: str) -> None:
