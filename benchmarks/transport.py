@@ -1,8 +1,10 @@
-"""What the transport takes: the shared bus against a socket pair and ZeroMQ, recvmmsg against a call a packet.
+"""What the transport takes: rings against a locked queue, the shared bus against a socket pair and ZeroMQ, recvmmsg.
 
-Between two processes, both sides in Python, events of 80 bytes. Bus and peers look without sleeping (the bus spins,
-sockets are polled without blocking), so that a round trip is the transport's and not the scheduler's; a machine with
-fewer free cores than two measures its scheduler all the same.
+Between threads, native ones, records of 80 bytes through room for 1,024: the rings' users look again and yield, the
+queue's sleep on condition variables. Between two processes, both sides in Python, events of 80 bytes. Bus and peers
+look without sleeping (the bus spins, sockets are polled without blocking), so that a round trip is the transport's and
+not the scheduler's; a machine with fewer free cores than two measures its scheduler all the same. Packets of UDP are
+received by recvmmsg and by a call each.
 """
 
 import os
@@ -15,24 +17,32 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
 import zmq
 
-from benchmarks.report import ratio
+from benchmarks.report import paired, ratio
 from data_contracts.market_event import MARKET_EVENT
 from market_data.shared_bus import bus_path
 from native import _native
 
 ROUNDS: Final = 5
 TRIPS: Final = 200
-EVENTS: Final = 61_440
-"""In a round: fewer than the bus has slots, so that none can be lost to either."""
 BATCH: Final = 256
+EVENTS: Final = 240 * BATCH
+"""In a round: fewer batches than the bus has slots, so that none can be lost to either."""
+_SLOTS: Final = 256
+"""Of the bus: few, so that all but the first round find memory that was touched before, as on a bus in use."""
+RECORDS: Final = 400_000
+"""Passed between threads in a round, by all producers together."""
+PRODUCERS: Final = (1, 2, 4)
+THREAD_TRIPS: Final = 5_000
 PACKETS: Final = 64
 """Sent before they are received: what the kernel's smallest buffer holds for certain."""
+_LOCKED: Final = "mutex, condition variables"
 _LAST: Final = b"last"
 _SPIN_S: Final = 5.0
 _ROOT: Final = Path(__file__).parents[1]
@@ -52,7 +62,7 @@ class BusWire:
     """Two buses, one a direction."""
 
     def __init__(self, here: str, there: str) -> None:
-        self._out = _native.BusWriter(here, slots=65_536, record_bytes=BATCH * MARKET_EVENT.itemsize, about="")
+        self._out = _native.BusWriter(here, slots=_SLOTS, record_bytes=BATCH * MARKET_EVENT.itemsize, about="")
         while not Path(there).exists():
             time.sleep(0.001)
         self._in = _native.BusReader(there, from_oldest=True)
@@ -113,6 +123,39 @@ class ZmqWire:
 
 def run() -> list[dict[str, Any]]:
     """Measure each transport in turn, in rounds."""
+    return [*_between_threads(), *_across_processes(), _packets()]
+
+
+def _between_threads() -> list[dict[str, Any]]:
+    """Compare each ring with a queue of the same room that has a mutex and condition variables."""
+    rows = []
+    for how, producers in (("single", 1), *(("multi", n) for n in PRODUCERS)):
+        pairs = paired(partial(_records_s, how, producers), partial(_records_s, "locked", producers), ROUNDS)
+        ring = "one producer's ring" if how == "single" else f"several producers' ring, {producers} of them"
+        what = f"records a second between threads, {ring}"
+        rows.append(ratio(what, pairs, peer_name=_LOCKED, unit="records/s", smaller_wins=False))
+    for how, name in (("single", "one producer's ring"), ("multi", "several producers' ring")):
+        rounds = [(_trips_us(how), _trips_us("locked")) for _ in range(ROUNDS)]
+        for position, said in enumerate(("p50", "p99")):
+            pairs = [(ours[position], other[position]) for ours, other in rounds]
+            what = f"round trip between threads, {name}, {said} µs"
+            rows.append(ratio(what, pairs, peer_name=_LOCKED, unit="us", smaller_wins=True))
+    return rows
+
+
+def _records_s(how: str, producers: int) -> float:
+    done = _native.bench_hand_over(how, producers=producers, each=RECORDS // producers)
+    if not done["ordered"]:
+        raise AssertionError(f"{how}: records came out of order")
+    return done["records"] * 1e9 / done["nanoseconds"]
+
+
+def _trips_us(how: str) -> tuple[float, float]:
+    found = _native.bench_round_trips(how, trips=THREAD_TRIPS)
+    return found["p50_ns"] / 1e3, found["p99_ns"] / 1e3
+
+
+def _across_processes() -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         times = {kind: _between_processes(kind, Path(folder)) for kind in ("bus", "socket pair", "ZeroMQ PUB/SUB")}
     rows = []
@@ -125,9 +168,13 @@ def run() -> list[dict[str, Any]]:
             pairs = [(ours[position], other[position]) for ours, other in zip(times["bus"], times[peer], strict=True)]
             unit = "us" if smaller else "events/s"
             rows.append(ratio(name, pairs, peer_name=peer, unit=unit, smaller_wins=smaller))
+    return rows
+
+
+def _packets() -> dict[str, Any]:
     pairs = [(_recvmmsg(), _recv()) for _ in range(ROUNDS)]
     name = "UDP packets a second on loopback, received and arbitrated"
-    return [*rows, ratio(name, pairs, peer_name="socket.recv", unit="packets/s", smaller_wins=False)]
+    return ratio(name, pairs, peer_name="socket.recv", unit="packets/s", smaller_wins=False)
 
 
 def _between_processes(kind: str, folder: Path) -> list[tuple[float, float, float]]:

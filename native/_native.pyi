@@ -812,6 +812,25 @@ def crc32c(data: bytes) -> int: ...
 
 # --- transport ---------------------------------------------------------------
 
+class HandOverRun(TypedDict):
+    """Records passed from thread to thread; see transport/ring_bench.hpp. Not there at run time."""
+
+    records: int
+    nanoseconds: int
+    ordered: bool
+
+def bench_hand_over(how: str, *, producers: int, each: int) -> HandOverRun:
+    """Pass records of 80 bytes from producers to one thread through a ring (single, multi) or a locked queue."""
+
+class RoundTrips(TypedDict):
+    """How long a record took to another thread and back. Not there at run time."""
+
+    p50_ns: int
+    p99_ns: int
+
+def bench_round_trips(how: str, *, trips: int) -> RoundTrips:
+    """Pass one record to another thread and back, again and again."""
+
 class BusWriter:
     """The one process that writes a shared-memory bus; RuntimeError where it cannot be had."""
 

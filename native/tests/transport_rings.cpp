@@ -5,12 +5,14 @@
 #include <deque>
 #include <random>
 #include <set>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
 #include "transport/mpsc_ring.hpp"
 #include "transport/placement.hpp"
 #include "transport/pool.hpp"
+#include "transport/ring_bench.hpp"
 #include "transport/spsc_ring.hpp"
 
 namespace ringcraft {
@@ -112,6 +114,25 @@ TEST_CASE("of several producers each item comes out once, and each producer's in
   CHECK(std::all_of(next.begin(), next.end(), [](std::uint32_t count) { return count == kEach; }));
   Item none{};
   CHECK_FALSE(ring.pop(none));
+}
+
+TEST_CASE("every way that is measured hands each producer's records over once, in order") {
+  for (const HandOver how : {HandOver::kSingle, HandOver::kMulti, HandOver::kLocked}) {
+    const std::uint32_t most = how == HandOver::kSingle ? 1 : 3;
+    for (std::uint32_t producers = 1; producers <= most; ++producers) {
+      const HandOverRun run = bench_hand_over(how, producers, 5'000);
+      CHECK(run.ordered);
+      CHECK(run.records == 5'000 * producers);
+      CHECK(run.nanoseconds > 0);
+    }
+    const RoundTrips trips = bench_round_trips(how, 100);
+    CHECK(trips.p50_ns > 0);
+    CHECK(trips.p99_ns >= trips.p50_ns);
+    CHECK_THROWS_AS((void)bench_hand_over(how, 0, 1), std::invalid_argument);
+    CHECK_THROWS_AS((void)bench_round_trips(how, 0), std::invalid_argument);
+  }
+  CHECK_THROWS_WITH_AS((void)bench_hand_over(HandOver::kSingle, 2, 1), "producers: expected 1, got 2",
+                       std::invalid_argument);
 }
 
 TEST_CASE("a pool hands no block out twice, and takes no memory once as many were out as will be") {

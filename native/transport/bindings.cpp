@@ -7,6 +7,7 @@
 
 #include "contracts/market_event.hpp"
 #include "transport/backoff.hpp"
+#include "transport/ring_bench.hpp"
 #include "transport/shared_bus.hpp"
 
 namespace nb = nanobind;
@@ -87,7 +88,7 @@ bool write(BusWriter& self, const nb::bytes& payload, std::uint32_t kind) {
 }
 
 nb::object read(BusReader& self, double timeout_s, double spin_s) {
-  const auto room = std::make_unique<std::byte[]>(self.record_bytes());
+  const auto room = std::make_unique_for_overwrite<std::byte[]>(self.record_bytes());
   BusReader::Record record;
   bool found = false;
   {
@@ -100,9 +101,46 @@ nb::object read(BusReader& self, double timeout_s, double spin_s) {
   return nb::make_tuple(record.kind, nb::bytes(room.get(), record.bytes));
 }
 
+HandOver hand_over_named(const std::string& how) {
+  if (how == "single") return HandOver::kSingle;
+  if (how == "multi") return HandOver::kMulti;
+  if (how == "locked") return HandOver::kLocked;
+  throw nb::value_error("how: expected single, multi or locked");
+}
+
+nb::dict hand_over(const std::string& how, std::uint32_t producers, std::uint64_t each) {
+  const HandOver which = hand_over_named(how);
+  HandOverRun run;
+  {
+    const nb::gil_scoped_release unlocked;
+    run = bench_hand_over(which, producers, each);
+  }
+  nb::dict about;
+  about["records"] = run.records;
+  about["nanoseconds"] = run.nanoseconds;
+  about["ordered"] = run.ordered;
+  return about;
+}
+
+nb::dict round_trips(const std::string& how, std::uint64_t trips) {
+  const HandOver which = hand_over_named(how);
+  RoundTrips found;
+  {
+    const nb::gil_scoped_release unlocked;
+    found = bench_round_trips(which, trips);
+  }
+  nb::dict about;
+  about["p50_ns"] = found.p50_ns;
+  about["p99_ns"] = found.p99_ns;
+  return about;
+}
+
 }  // namespace
 
 void bind_transport(nb::module_& module) {
+  module.def("bench_hand_over", &hand_over, nb::arg("how"), nb::kw_only(), nb::arg("producers"),
+             nb::arg("each"));
+  module.def("bench_round_trips", &round_trips, nb::arg("how"), nb::kw_only(), nb::arg("trips"));
   nb::class_<BusWriter>(module, "BusWriter")
       .def(
           "__init__",

@@ -14,7 +14,7 @@ from ringcraft.terminal import err, out, print_json, table
 BENCHES: Final = {
     "feed": "feed messages a second: decoding against a memory scan, books against itch-book; packets; a long day",
     "features": "feature vectors a second, native against the numpy reference",
-    "transport": "the shared bus against a socket pair and ZeroMQ, recvmmsg against a call a packet",
+    "transport": "rings against a locked queue, the shared bus against a socket pair and ZeroMQ, recvmmsg",
     "train": "events to a matrix, XGBoost through the family, a flow run over its steps, compression: against goals",
     "reaction": "seconds from an alias moved in MLflow to its version in shadow",
     "engine": "one row through our kernels against ONNX Runtime's C API, and PyTorch for nets of the book",
