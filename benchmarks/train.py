@@ -89,7 +89,7 @@ def _flow(recording: Recording, folder: Path) -> list[dict[str, Any]]:
         for turn in range(_FLOW_RUNS + 1):
             # A seed of its own: nothing of the turn before is found among what is kept.
             request = TrainRequest(
-                model="bench", families=("xgboost",), trials=2, folds=2, seed=turn, mlflow_uri=server.uri,
+                model="bench", families=("xgboost",), trials=2, folds=2, seed=turn, seeds=1, mlflow_uri=server.uri,
                 work=str(folder / f"work-{turn}"), max_rows=8_000 - turn,
             )  # fmt: skip
             start = time.perf_counter()

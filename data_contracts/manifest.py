@@ -32,6 +32,28 @@ class Estimate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     high: float | None = None
 
 
+class Spread(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A figure's lowest, mean and highest value over seeds; no confidence interval."""
+
+    low: float
+    mean: float
+    high: float
+
+
+class SeedSpread(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The same family, configuration and rows learnt with several seeds, before compression."""
+
+    seeds: tuple[int, ...]
+    published: int
+    """The first of them, named before anything was measured: which one did best is no reason to publish it."""
+    held_out: dict[str, Spread]
+    """By figure, on the held-out rows; each seed with a threshold chosen on its own walk-forward scores."""
+    walk_forward: dict[str, Spread]
+    """By figure, out of fold."""
+    one_optimum: bool = False
+    """The second seed gave the very same model, so that no further one was asked."""
+
+
 class DecisionRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """From outputs to an action: buy where score > threshold, sell where score < -threshold.
 
@@ -139,6 +161,8 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     label: Label
     data: tuple[DataRange, ...]
     metrics: dict[str, Estimate]
+    seeds: SeedSpread | None = None
+    """How far the figures hang on the seed; None: it learnt with one alone."""
     compression: Compression | None = None
     parity_tolerance: float
     latency: Latency | None = None

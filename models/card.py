@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from data_contracts.instrument import Instrument
-from data_contracts.manifest import Compression, DataRange, Estimate, Label, Latency
+from data_contracts.manifest import Compression, DataRange, Estimate, Label, Latency, SeedSpread, Spread
 from models.labels import LabelReport
 
 CARD_FILE: Final = "model_card.html"
@@ -32,6 +32,7 @@ class CardFacts(Struct, frozen=True, kw_only=True):
     data: tuple[DataRange, ...]
     metrics: dict[str, Estimate]
     baselines: dict[str, dict[str, Estimate]]
+    seeds: SeedSpread | None = None
     compression: Compression | None
     latency: Latency
     notes: tuple[str, ...]
@@ -92,6 +93,10 @@ def write_summary(facts: CardFacts) -> str:
     lines = [f"# {facts.model}: {facts.family} on {facts.instrument.symbol}", "", _lead(facts), ""]
     lines += ["| metric | held out [95 % interval] |", "|---|---|"]
     lines += [f"| {_METRICS[key]} | {show(facts.metrics[key])} |" for key in shown]
+    if facts.seeds:
+        spread = facts.seeds.held_out
+        lines += ["", _seeds(facts.seeds), "", "| metric | over seeds |", "|---|---|"]
+        lines += [f"| {_METRICS[key]} | {show_spread(spread[key])} |" for key in shown if key in spread]
     lines += ["", *(f"- {line}" for line in _limits(facts))]
     lines += [f"- Compression: {_compression(facts.compression)}", f"- Latency: {_latency(facts.latency)}"]
     return "\n".join(lines) + "\n"
@@ -123,22 +128,42 @@ def _limits(facts: CardFacts) -> list[str]:
 
 
 def _metrics_table(facts: CardFacts) -> str:
-    names = list(facts.baselines)
-    head = "<tr><th>metric<th>this version" + "".join(f"<th>baseline: {_text(name)}" for name in names) + "</tr>"
+    names, spread = list(facts.baselines), facts.seeds.held_out if facts.seeds else {}
+    over = "<th>over seeds" if facts.seeds else ""
+    head = f"<tr><th>metric<th>this version{over}" + "".join(f"<th>baseline: {_text(name)}" for name in names) + "</tr>"
     rows = "".join(
         f"<tr><td>{label}<td>{show(facts.metrics[key])}"
+        + (f"<td>{show_spread(spread.get(key))}" if facts.seeds else "")
         + "".join(f"<td>{show(facts.baselines[name][key])}" for name in names)
         + "</tr>"
         for key, label in _METRICS.items()
         if key in facts.metrics
     )
     folds = {key.removeprefix("walk_forward_"): value for key, value in facts.metrics.items() if "walk_forward" in key}
-    more = "; ".join(f"{_text(_METRICS.get(key, key))} {show(value)}" for key, value in folds.items())
+    walked = facts.seeds.walk_forward if facts.seeds else {}
+    more = "; ".join(
+        f"{_text(_METRICS.get(key, key))} {show(value)}"
+        + (f", over seeds {show_spread(walked[key])}" if key in walked else "")
+        for key, value in folds.items()
+    )
     said = (
         "<p>In brackets the 95 % interval. Nothing was learnt from these rows; "
-        "the compressed form was chosen on the first part of them and confirmed on the rest.</p>"
+        "the compressed form was chosen on the first part of them and confirmed on the rest."
+        + (f" {_text(_seeds(facts.seeds))}" if facts.seeds else "")
+        + "</p>"
     )
     return f"{said}<table>{head}{rows}</table>" + (f"<p>Walk-forward, out of fold: {more}.</p>" if more else "")
+
+
+def _seeds(over: SeedSpread) -> str:
+    named = ", ".join(str(seed) for seed in over.seeds)
+    if over.one_optimum:
+        return f"Seeds {named}: this family learns the same with every one of them."
+    return (
+        f"Over seeds: lowest to highest of what was learnt with seeds {named}, each with a threshold of its own, "
+        f"before compression. Published is seed {over.published}, which was named beforehand: the best of them would "
+        "be picked on these rows."
+    )
 
 
 def _data_table(facts: CardFacts) -> str:
@@ -209,6 +234,11 @@ def show(estimate: Estimate) -> str:
     if estimate.low is None or estimate.high is None:
         return value
     return f"{value} [{estimate.low:.3g}, {estimate.high:.3g}]"
+
+
+def show_spread(spread: Spread | None) -> str:
+    """Return lowest and highest for a person; a dash where nothing could be measured."""
+    return f"{spread.low:.3g} to {spread.high:.3g}" if spread else "n/a"
 
 
 def _picture(name: str, png: bytes) -> str:

@@ -85,6 +85,9 @@ def picture(what: str, model: str, png: Path) -> None:
 def _row(version: TrainedVersion) -> dict[str, Any]:
     figures = {name: version.metrics[name] for name in _SHOWN if name in version.metrics}
     cells = {name: _said(e.value, e.low, e.high) for name, e in figures.items()}
+    if version.seeds:
+        over = {name: spread for name in _SHOWN if (spread := version.seeds.held_out.get(name))}
+        cells |= {f"{name}, over seeds": f"{each.low:.4g} to {each.high:.4g}" for name, each in over.items()}
     size = version.compression.compressed_bytes if version.compression else None
     return {"family": version.family, "version": version.version, "new": version.new, **cells, "bytes": size}
 

@@ -11,12 +11,12 @@ from prefect.task_runners import TaskRunner
 
 from data_contracts.errors import UsageError
 from data_contracts.expectations import ContractReport
-from data_contracts.manifest import Estimate, Manifest
+from data_contracts.manifest import Estimate, Manifest, SeedSpread
 from data_contracts.recording import Recording
 from market_data.feature_sets import reads_depth
 from models.labels import LabelReport
 from pipelines import artifacts, tasks
-from pipelines.identity import build_key, rows_key, tune_key
+from pipelines.identity import build_key, learn_key, rows_key, tune_key
 from pipelines.request import TrainedVersion, TrainRequest, TrainResult, changed
 from pipelines.runners import task_runner
 from pipelines.steps import tracking
@@ -30,7 +30,7 @@ from registry.port import ModelRegistry
 Gate = Callable[[str, Path, Prepared], str | None]
 """Of family, version's folder, rows: why not to publish it, or None."""
 _FIRST_STEPS = 5
-_STEPS_PER_FAMILY = 4
+_STEPS_PER_FAMILY = 5
 
 
 class Given:
@@ -68,11 +68,13 @@ class Given:
 
 
 class Learnt(NamedTuple):
-    """One family after tuning, fitting and compression."""
+    """One family after tuning, fitting, seeds and compression."""
 
     chosen: Tuned
     made: FittedFamily
     small: Compressed
+    seeds: SeedSpread | None = None
+    """None: one seed was asked for."""
 
 
 class Built(NamedTuple):
@@ -211,7 +213,7 @@ def prepare(request: TrainRequest, given: Given, watch: "Watch") -> Ready:
 
 def measure(ready: Ready, request: TrainRequest, watch: "Watch") -> dict[str, dict[str, Estimate]]:
     """Return every baseline's metrics on the held-out rows."""
-    key = f"baselines-{build_key(ready.key, request, '')}"
+    key = f"baselines-{learn_key(ready.key, request, '')}"
     measured: dict[str, dict[str, Estimate]] = watch("baselines", tasks.baselines, key, ready.prepared, request)
     return measured
 
@@ -224,7 +226,8 @@ def build_all(
     for name in request.families:
         learnt = learn(name, ready, request, given, watch) if apart is None else apart(name, watch)
         build = build_key(ready.key, request, name, given.configs.get(name))
-        folder, manifest = tasks.built(build, name, learnt.made, learnt.small, ready.prepared, measured, request)
+        what = (learnt.made, learnt.small, ready.prepared, measured, request, learnt.seeds)
+        folder, manifest = tasks.built(build, name, *what)
         yield Built(name, build, folder, manifest, learnt)
 
 
@@ -236,29 +239,35 @@ def evidence_of(made: Built, ready: Ready) -> dict[str, bytes]:
 def learn(name: str, ready: Ready, request: TrainRequest, given: Given, watch: "Watch") -> Learnt:
     """Return one family tuned, fitted and compressed, here and now."""
     config = given.configs.get(name)
-    prepared, build = ready.prepared, build_key(ready.key, request, name, config)
+    prepared, key = ready.prepared, learn_key(ready.key, request, name, config)
     chosen = Tuned(config, float("nan"), ()) if config else watch(f"tune {name}", _tune, name, ready, request)
-    made = watch(f"fit {name}", tasks.fitted, f"fit-{build}", name, chosen, prepared, request)
-    small = watch(f"compress {name}", tasks.compressed, f"compress-{build}", name, made, prepared, request)
-    return Learnt(chosen, made, small)
+    made = watch(f"fit {name}", tasks.fitted, f"fit-{key}", name, chosen, prepared, request)
+    seeds = None
+    if request.seeds > 1:
+        build = build_key(ready.key, request, name, config)
+        seeds = watch(f"seeds {name}", tasks.seeded, f"seeds-{build}", name, made, prepared, request)
+    small = watch(f"compress {name}", tasks.compressed, f"compress-{key}", name, made, prepared, request)
+    return Learnt(chosen, made, small, seeds)
 
 
 def learn_apart(
     families: Sequence[str], ready: Ready, request: TrainRequest, given: Given
 ) -> Callable[[str, "Watch"], Learnt]:
     """Hand all families to the flow's task runner; return what waits for one of them."""
-    key, prepared, chosen = ready.key, ready.prepared, _tuned_apart(families, ready, request)
-    chains: dict[str, tuple[Any, Any, Any]] = {}
+    rows, prepared, chosen = ready.key, ready.prepared, _tuned_apart(families, ready, request)
+    chains: dict[str, dict[str, Any]] = {}
     for name in families:
         config = given.configs.get(name)
-        build = build_key(key, request, name, config)
-        made: Any = tasks.fitted.submit(f"fit-{build}", name, chosen[name], prepared, request)
-        small = tasks.compressed.submit(f"compress-{build}", name, made, prepared, request)
-        chains[name] = chosen[name], made, small
+        key, build = learn_key(rows, request, name, config), build_key(rows, request, name, config)
+        made: Any = tasks.fitted.submit(f"fit-{key}", name, chosen[name], prepared, request)
+        small = tasks.compressed.submit(f"compress-{key}", name, made, prepared, request)
+        chains[name] = {"tune": chosen[name], "fit": made, "compress": small}
+        if request.seeds > 1:
+            chains[name]["seeds"] = tasks.seeded.submit(f"seeds-{build}", name, made, prepared, request)
 
     def wait(name: str, watch: "Watch") -> Learnt:
-        steps = zip(("tune", "fit", "compress"), chains[name], strict=True)
-        return Learnt(*(watch(f"{step} {name}", future.result) for step, future in steps))
+        done = {step: watch(f"{step} {name}", future.result) for step, future in chains[name].items()}
+        return Learnt(done["tune"], done["fit"], done["compress"], done.get("seeds"))
 
     return wait
 

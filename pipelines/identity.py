@@ -25,7 +25,8 @@ PLACES: Final = frozenset(
     )
 )
 """Fields of a request that say where, not what: the data's fingerprints stand for the source."""
-_NOT_OF_ROWS: Final = frozenset(("families", "objectives", "seed", "sequence", "trials"))
+_OF_LEARNING: Final = ("objectives", "seed", "sequence", "trials")
+_NOT_OF_ROWS: Final = frozenset((*_OF_LEARNING, "families", "seeds"))
 
 
 def rows_key(recordings: Sequence[Recording], request: TrainRequest) -> str:
@@ -37,15 +38,20 @@ def rows_key(recordings: Sequence[Recording], request: TrainRequest) -> str:
     return _digest([recording.fingerprint for recording in recordings], asked, files, code_digest())
 
 
-def build_key(rows: str, request: TrainRequest, family: str, config: object = None) -> str:
-    """Return what one family's version depends on: its rows, how it is tuned or with what it is fitted, its window."""
-    how = [getattr(request, name) for name in sorted(_NOT_OF_ROWS - {"families"})]
+def learn_key(rows: str, request: TrainRequest, family: str, config: object = None) -> str:
+    """Return what one family's graph depends on: its rows, how it is tuned or with what it is fitted, its window."""
+    how = [getattr(request, name) for name in _OF_LEARNING]
     return _digest(rows, family, how, request.model, msgspec.to_builtins(config))
+
+
+def build_key(rows: str, request: TrainRequest, family: str, config: object = None) -> str:
+    """Return what one family's version depends on: its graph, and with how many seeds its figures are stated."""
+    return _digest(learn_key(rows, request, family, config), request.seeds)
 
 
 def tune_key(rows: str, request: TrainRequest, family: str) -> str:
     """Return what a study is kept under; one asked for in a storage of its own is made there, not read from here."""
-    key = f"tune-{build_key(rows, request, family)}"
+    key = f"tune-{learn_key(rows, request, family)}"
     return f"{key}-{_digest(request.storage)[:8]}" if request.storage else key
 
 

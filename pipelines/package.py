@@ -25,6 +25,7 @@ from data_contracts.manifest import (
     Label,
     Latency,
     Manifest,
+    SeedSpread,
     State,
     sha256_of,
     write_manifest,
@@ -48,6 +49,7 @@ def package(
     limits: FeatureLimits | None = None,
     data: tuple[DataRange, ...] = (),
     metrics: dict[str, Estimate] | None = None,
+    seeds: SeedSpread | None = None,
     compression: Compression | None = None,
     parity_tolerance: float = FLOAT_TOLERANCE,
     latency: Latency | None = None,
@@ -70,6 +72,7 @@ def package(
         limits: what its training data kept to, and serving abstains outside of; None: none.
         data: what made it.
         metrics: on rows it has not learnt from.
+        seeds: how far they hang on the seed, None: it learnt with one alone.
         compression: what was done to it, None: nothing.
         parity_tolerance: difference allowed where the golden vectors are asked again.
         latency: as measured here, None: not measured.
@@ -96,6 +99,7 @@ def package(
         label=label,
         data=data,
         metrics=metrics or {},
+        seeds=seeds,
         compression=compression,
         parity_tolerance=parity_tolerance,
         latency=latency,

@@ -85,6 +85,7 @@ def reproduce_flow(uri: str, work: str, given: Given, source: str | None = None)
         raise UsageError("reproduce: expected the registry that holds the version, got none")
     version, manifest, recipe = made_from(uri, given.registry)
     request = changed(recipe.request, work=work, source=source or recipe.request.source, families=(recipe.family,))
+    request = changed(request, seeds=1)  # the graph is compared, and that is of one
     watch = Watch(_STEPS, given.on_step)
     again = Given(recordings=given.recordings, configs={recipe.family: recipe.typed_config()})
     ready = prepare(request, again, watch)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from data_contracts.manifest import Compression, Estimate, Latency, Manifest
+from data_contracts.manifest import Compression, Estimate, Latency, Manifest, SeedSpread
 from models.families.port import Target
 from models.labels import LabelConfig, LabelReport
 
@@ -52,6 +52,8 @@ class TrainRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     max_rows: _Count | None = None
     """Only the newest so many rows; None: all."""
     seed: int = 7
+    seeds: _Count = 3
+    """Walk-forward and fit are repeated with so many, `seed` and those after it; `seed` alone is published."""
     mlflow_uri: str | None = None
     """None: runs are not tracked, and a registry must be handed over."""
     experiment: str = "ringcraft"
@@ -69,8 +71,10 @@ class TrainRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Address of a Dask or Ray cluster; None: one on this machine for as long as the flow runs."""
 
     def faster(self) -> "TrainRequest":
-        """Return the same request with fewer trials, folds and rows: for a look, not for a result."""
-        return changed(self, trials=min(self.trials, 4), folds=2, max_rows=min(self.max_rows or 12_000, 12_000))
+        """Return the same request with fewer trials, folds, seeds and rows: for a look, not for a result."""
+        return changed(
+            self, trials=min(self.trials, 4), folds=2, seeds=1, max_rows=min(self.max_rows or 12_000, 12_000)
+        )
 
 
 class TrainedVersion(Struct, frozen=True, kw_only=True):
@@ -85,6 +89,7 @@ class TrainedVersion(Struct, frozen=True, kw_only=True):
     metrics: dict[str, Estimate]
     baselines: dict[str, dict[str, Estimate]]
     """Metrics by baseline's name, on the same rows."""
+    seeds: SeedSpread | None = None
     compression: Compression | None
     latency: Latency | None
     notes: tuple[str, ...]
@@ -111,6 +116,7 @@ class TrainedVersion(Struct, frozen=True, kw_only=True):
             threshold=manifest.rule.threshold,
             metrics=manifest.metrics,
             baselines=baselines,
+            seeds=manifest.seeds,
             compression=manifest.compression,
             latency=manifest.latency,
             notes=manifest.notes,

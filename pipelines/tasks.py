@@ -14,7 +14,7 @@ from prefect.settings import PREFECT_API_URL
 
 from data_contracts.errors import ManifestError, RegistryUnavailableError
 from data_contracts.expectations import ContractReport
-from data_contracts.manifest import Estimate, Manifest, verify_files
+from data_contracts.manifest import Estimate, Manifest, SeedSpread, verify_files
 from data_contracts.recording import Recording
 from market_data.stores.parquet_archive import ParquetArchive
 from models.families import family
@@ -26,6 +26,7 @@ from pipelines.steps import dataset as datasets
 from pipelines.steps import fit as fitting
 from pipelines.steps import tune as tuning
 from pipelines.steps.publish import Published, publish_once
+from pipelines.steps.seeds import over_seeds
 from pipelines.steps.table_contract import hold_rows_to_contract
 from pipelines.steps.version import build_version, evidence_files
 from pipelines.temporary_server import tie_temporary_server
@@ -134,6 +135,20 @@ def fitted(
         return fitting.fit(family(name), chosen.config, rows, seed=request.seed, target=request.target)
 
 
+@_kept("repeat {name} with other seeds")
+def seeded(
+    key: str,  # noqa: ARG001  what the answer is kept under
+    name: str,
+    made: fitting.FittedFamily,
+    prepared: datasets.Prepared,
+    request: TrainRequest,
+) -> SeedSpread:
+    """Return how far the family's figures hang on the seed."""
+    with _a_learner():
+        rows = _as_read_by(name, prepared, request)
+        return over_seeds(family(name), made, rows, seed=request.seed, seeds=request.seeds, target=request.target)
+
+
 @_kept("compress {name}")
 def compressed(
     key: str,  # noqa: ARG001  what the answer is kept under
@@ -156,6 +171,7 @@ def built(
     prepared: datasets.Prepared,
     measured: dict[str, dict[str, Estimate]],
     request: TrainRequest,
+    seeds: SeedSpread | None = None,
 ) -> tuple[Path, Manifest]:
     """Return the version's folder and manifest; a folder that an earlier run of the same build finished is kept."""
     folder = Path(request.work) / "versions" / f"{name}-{build[:16]}"
@@ -164,7 +180,7 @@ def built(
     except ManifestError:  # none, or one whose making was cut short: the manifest comes last
         shutil.rmtree(folder, ignore_errors=True)
     write_recipe(folder, request, name, made.config, build)
-    return folder, build_version(folder, made, small, _as_read_by(name, prepared, request), measured, request)
+    return folder, build_version(folder, made, small, _as_read_by(name, prepared, request), measured, request, seeds)
 
 
 @_afresh("track {what} of {name}")

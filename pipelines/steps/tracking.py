@@ -14,7 +14,7 @@ from mlflow.tracking import MlflowClient
 from data_contracts.data_docs import data_docs
 from data_contracts.errors import RegistryError
 from data_contracts.expectations import ContractReport
-from data_contracts.manifest import Manifest
+from data_contracts.manifest import Manifest, Spread
 from data_contracts.quarantine import as_html
 from models.families.port import params_of
 from pipelines.identity import PLACES
@@ -60,7 +60,7 @@ class Run:
         if self._client is None or self.id is None:
             return
         # A run that is taken up may have been asked for from elsewhere, and MLflow lets no parameter change.
-        left_out = PLACES | {"families", "feature_set"}
+        left_out = PLACES | {"families", "feature_set"} | ({"seeds"} if manifest is None else set())
         params = {name: getattr(request, name) for name in request.__struct_fields__ if name not in left_out}
         if config is not None:
             params |= {f"{family}.{name}": value for name, value in params_of(config).items()}
@@ -132,6 +132,8 @@ def _numbers(manifest: Manifest) -> dict[str, float]:
     named: dict[str, Any] = {}
     for name, estimate in manifest.metrics.items():
         named |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+    if manifest.seeds is not None:
+        named |= _over_seeds(manifest.seeds.held_out, "") | _over_seeds(manifest.seeds.walk_forward, "walk_forward_")
     if manifest.compression is not None:
         named |= {
             "original_bytes": manifest.compression.original_bytes,
@@ -140,3 +142,11 @@ def _numbers(manifest: Manifest) -> dict[str, float]:
     if manifest.latency is not None:
         named |= {"latency_p50_us": manifest.latency.p50_us, "latency_p99_us": manifest.latency.p99_us}
     return {name: float(value) for name, value in named.items() if value is not None and math.isfinite(value)}
+
+
+def _over_seeds(figures: Mapping[str, Spread], of: str) -> dict[str, float]:
+    return {
+        f"seeds_{of}{name}_{part}": getattr(each, part)
+        for name, each in figures.items()
+        for part in ("low", "mean", "high")
+    }

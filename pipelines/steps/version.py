@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from data_contracts.manifest import MODEL_FILE, DecisionRule, Estimate, Latency, Manifest
+from data_contracts.manifest import MODEL_FILE, DecisionRule, Estimate, Latency, Manifest, SeedSpread
 from data_contracts.table_limits import feature_limits
 from models import plots
 from models.card import CARD_FILE, CardFacts, write_card, write_summary
@@ -16,6 +16,7 @@ from models.labels import LabelReport
 from models.latency import measure
 from models.metrics import Scores
 from models.parity import golden_inputs, run_onnx
+from models.seeds import hangs_on_seed
 from pipelines.package import package, source_commit
 from pipelines.request import TrainRequest
 from pipelines.steps.compress import Compressed
@@ -34,10 +35,12 @@ def build_version(
     prepared: Prepared,
     baselines: dict[str, dict[str, Estimate]],
     request: TrainRequest,
+    seeds: SeedSpread | None = None,
 ) -> Manifest:
     """Write everything that is published of one family into `folder`; return its manifest.
 
-    All figures are those of the very graph that is published, on rows it has not learnt from.
+    All figures are those of the very graph that is published, on rows it has not learnt from; beside them stands how
+    far they hang on the seed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MODEL_FILE).write_bytes(compressed.model.SerializeToString())
@@ -63,9 +66,10 @@ def build_version(
         data=prepared.ranges,
         metrics=metrics,
         baselines=baselines,
+        seeds=seeds,
         compression=compressed.report,
         latency=latency,
-        notes=(*said, *fitted.notes, *compressed.notes),
+        notes=(*said, *hangs_on_seed(metrics, seeds), *fitted.notes, *compressed.notes),
         source_commit=source_commit(),
     )
     (folder / CARD_FILE).write_text(write_card(facts, pictures))
@@ -84,6 +88,7 @@ def build_version(
         limits=feature_limits(prepared.features),
         data=prepared.ranges,
         metrics=metrics,
+        seeds=seeds,
         compression=compressed.report,
         parity_tolerance=compressed.parity_tolerance,
         latency=latency,

@@ -101,6 +101,13 @@ _OPTIONS: Final = (
     click.option("--cluster", default=None, metavar="ADDRESS", help="Of Dask or Ray; default: one on this machine."),
     click.option("--seed", type=int, default=1, show_default=True),
     click.option(
+        "--seeds",
+        type=click.IntRange(min=1),
+        default=3,
+        show_default=True,
+        help="Walk-forward and fit are repeated with so many; the spread is reported, the first one published.",
+    ),
+    click.option(
         "--work", type=click.Path(path_type=Path), default=Path("build/train"), show_default=True, help="Working files."
     ),
     click.option("--fast", is_flag=True, help="Fewer rows and trials: a quick look."),
@@ -119,7 +126,7 @@ _NAMES: Final = (
         "tuners",
         "workers",
     ),
-    *("runner", "cluster", "seed", "work", "fast"),
+    *("runner", "cluster", "seed", "seeds", "work", "fast"),
 )
 
 
@@ -161,6 +168,8 @@ def request_of(
         "workers",
         "runner",
         "cluster",
+        "seed",
+        "seeds",
     )
     request = TrainRequest(
         model=model,
@@ -176,7 +185,6 @@ def request_of(
         experiment=settings.mlflow.experiment,
         sequence=asked["window"],
         work=str(asked["work"]),
-        seed=asked["seed"],
         **{name: asked[name] for name in same},
     )
     return request.faster() if asked["fast"] else request

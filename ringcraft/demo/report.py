@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from data_contracts.manifest import Estimate
+from data_contracts.manifest import Estimate, SeedSpread
 from pipelines.request import TrainedVersion
 from ringcraft.demo.live import Ending
 from ringcraft.terminal import say, table, words
@@ -122,20 +122,36 @@ def show(document: dict[str, Any]) -> None:
 
 def show_models(versions: Sequence[TrainedVersion]) -> None:
     """Print how the versions did on held-out rows, beside the baselines on the same rows."""
-    rows = [_model_row(v.family, v.version, v.metrics) for v in versions]
+    rows = [_model_row(v.family, v.version, v.metrics, v.seeds) for v in versions]
     baselines = versions[0].baselines if versions else {}
     rows += [_model_row(f"baseline: {name}", "-", metrics) for name, metrics in baselines.items()]
     columns = ("family", "version", "MCC [95 %]", "PnL after costs, bps a decision [95 %]", "trades")
     table("On held-out rows, which nothing was learnt from", columns, rows)
     say("MCC: Matthews correlation of what was said and what came; 0 knows nothing, 1 everything.", indent=0)
     for version in versions:
+        if version.seeds and not version.seeds.one_optimum:
+            count, seed = len(version.seeds.seeds), version.seeds.published
+            say(
+                f"{version.family}: in braces lowest and highest of {count} seeds, before compression; "
+                f"published is seed {seed}, which was named beforehand.",
+                indent=0,
+            )
+    for version in versions:
         for note in version.notes:
             say(f"{version.family}: {note}", indent=0)
 
 
-def _model_row(name: str, version: int | str, metrics: Mapping[str, Estimate]) -> tuple[object, ...]:
-    mcc, pnl, trades = metrics["mcc"], metrics["net_pnl_bps"], metrics["trades"].value
-    return name, version, _interval(mcc), _interval(pnl), None if trades is None else int(trades)
+def _model_row(
+    name: str, version: int | str, metrics: Mapping[str, Estimate], seeds: SeedSpread | None = None
+) -> tuple[object, ...]:
+    trades = metrics["trades"].value
+    cells = (_interval(metrics[key]) + _over_seeds(key, seeds) for key in ("mcc", "net_pnl_bps"))
+    return name, version, *cells, None if trades is None else int(trades)
+
+
+def _over_seeds(key: str, seeds: SeedSpread | None) -> str:
+    spread = seeds.held_out.get(key) if seeds and not seeds.one_optimum else None
+    return f" {{{spread.low:+.3f}, {spread.high:+.3f}}}" if spread else ""
 
 
 def _us(value: float | None) -> str:

@@ -79,6 +79,8 @@ def test_run_holds_parameters_metrics_study_and_contract(trained, mlflow_uri):
     assert run.info.status == "FINISHED"
     assert run.data.params["horizon_ns"] == "2000000000"
     assert "net_pnl_bps_low" in run.data.metrics
+    assert run.data.metrics["seeds_mcc_low"] <= run.data.metrics["seeds_mcc_mean"] <= run.data.metrics["seeds_mcc_high"]
+    assert "seeds_walk_forward_log_loss_low" in run.data.metrics
     kept = {Path(file.path).name for file in client.list_artifacts(run.info.run_id, "evidence")}
     assert kept >= {"study.json", "contract_0.html", "config.json", "compression_trials.json"}
 
