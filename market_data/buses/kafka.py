@@ -4,9 +4,10 @@ The producer is idempotent and waits for all replicas; what it was not told to b
 flush, so that whoever publishes can do it again.
 """
 
+import math
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from data_contracts.errors import MissingDependencyError, StoreError, StoreFullError, StoreUnavailableError
@@ -103,7 +104,12 @@ class KafkaBus:
             raise StoreUnavailableError(f"{self._servers}: {waiting:,} messages wait, {failed:,} failed{why}")
 
     def subscribe(
-        self, topics: Sequence[Topic] = TOPICS, keys: Sequence[str] = (), *, group: str | None = None
+        self,
+        topics: Sequence[Topic] = TOPICS,
+        keys: Sequence[str] = (),
+        *,
+        group: str | None = None,
+        join_timeout_s: float = 10.0,
     ) -> "KafkaSubscription":
         """See Bus.
 
@@ -112,8 +118,26 @@ class KafkaBus:
             keys: of which; empty: all.
             group: consumers of one name share the messages, and go on where it was; None: one of its own, from the
                 oldest message that Kafka has.
+            join_timeout_s: without `group`: after which a first join that has not come about is begun anew, in
+                another group, twice as patient.
         """
-        consumer = self._made(
+        return KafkaSubscription(
+            lambda: self._consumer(group),
+            self._prefix,
+            topics,
+            keys,
+            commits=group is not None,
+            join_timeout_s=join_timeout_s if group is None else math.inf,
+        )
+
+    def close(self) -> None:
+        """See Bus."""
+        self._producer.flush(1.0)
+        self._producer.purge()
+        self._producer.poll(0)
+
+    def _consumer(self, group: str | None) -> Any:  # noqa: ANN401  a client of the vendor's
+        return self._made(
             self._kafka.Consumer,
             {
                 "group.id": group or f"{self._prefix}-{uuid.uuid4()}",
@@ -123,13 +147,6 @@ class KafkaBus:
                 "allow.auto.create.topics": True,
             },
         )
-        return KafkaSubscription(consumer, self._prefix, topics, keys, commits=group is not None)
-
-    def close(self) -> None:
-        """See Bus."""
-        self._producer.flush(1.0)
-        self._producer.purge()
-        self._producer.poll(0)
 
     def _made(self, kind: Any, given: dict[str, object]) -> Any:  # noqa: ANN401  a client of the vendor's
         try:
@@ -147,24 +164,30 @@ class KafkaBus:
 
 
 class KafkaSubscription:
-    """A Subscription to a KafkaBus; a message may come again after a crash, never not at all."""
+    """A Subscription to a KafkaBus; a message may come again after a crash, never not at all.
+
+    A coordinator that was cut off in the middle of a join may go on waiting for the member that it then lost, and
+    whoever joins again waits along: for a session or two, where the group is its own for no reason.
+    """
 
     def __init__(
         self,
-        consumer: Any,  # noqa: ANN401  a Consumer of the vendor's
+        make_consumer: Callable[[], Any],
         prefix: str,
         topics: Sequence[Topic],
         keys: Sequence[str],
         *,
         commits: bool,
+        join_timeout_s: float,
     ) -> None:
         self.missed = Missed()
         self._gaps = Gaps(self.missed)
         self._kafka = _confluent_kafka()
-        self._consumer, self._keys, self._commits = consumer, frozenset(keys), commits
+        self._keys, self._commits = frozenset(keys), commits
         self._names: dict[str, Topic] = {f"{prefix}.{topic}": topic for topic in topics}
         self._uncommitted = False
-        self._consumer.subscribe(list(self._names))
+        self._make_consumer, self._join_timeout_s = make_consumer, join_timeout_s
+        self._join()
 
     def poll(self, timeout_s: float, limit: int = 1_000) -> list[Received]:
         """See Subscription; what the last call returned counts as done with, and is committed."""
@@ -174,6 +197,10 @@ class KafkaSubscription:
                 self._consumer.commit(asynchronous=True)
             except self._kafka.KafkaException as error:
                 raise StoreUnavailableError(f"commit: {error.args[0].str()}") from None
+        if not self._joined and time.monotonic() >= self._join_by_s:
+            self._consumer.close()
+            self._join_timeout_s *= 2  # it may only have been slow
+            self._join()
         received: list[Received] = []
         for record in self._consumer.consume(limit, timeout_s):
             if record.error() is not None:
@@ -186,6 +213,15 @@ class KafkaSubscription:
     def close(self) -> None:
         """See Subscription."""
         self._consumer.close()
+
+    def _join(self) -> None:
+        self._joined = False
+        self._join_by_s = time.monotonic() + self._join_timeout_s
+        self._consumer = self._make_consumer()
+        self._consumer.subscribe(list(self._names), on_assign=self._assigned)
+
+    def _assigned(self, _consumer: object, _partitions: object) -> None:
+        self._joined = True
 
     def _read(self, record: Any) -> Received | None:  # noqa: ANN401  a Message of the vendor's
         headers = dict(record.headers() or [])

@@ -33,7 +33,8 @@ def _library() -> ctypes.CDLL:
 class KafkaMock:
     """One broker; `down` cuts every connection and refuses new ones, `up` brings it back with what it holds."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, join_ms: int = 50) -> None:
+        """Start it; a new group waits `join_ms` for others, by default three seconds."""
         self._library = _library()
         said = ctypes.create_string_buffer(512)
         self._client = self._library.rd_kafka_new(_PRODUCER, None, said, len(said))
@@ -41,7 +42,7 @@ class KafkaMock:
         self._cluster = self._library.rd_kafka_mock_cluster_new(self._client, 1)
         delay = self._library.rd_kafka_mock_group_initial_rebalance_delay_ms
         delay.argtypes = [ctypes.c_void_p, ctypes.c_int32]
-        delay(self._cluster, 50)  # by default a group waits three seconds for others
+        delay(self._cluster, join_ms)
         self.servers = self._library.rd_kafka_mock_cluster_bootstraps(self._cluster).decode()
 
     def create(self, prefix: str, partitions: int = 3) -> None:
