@@ -6,10 +6,11 @@ Strongest first: arguments, RINGCRAFT_* variables (RINGCRAFT_SERVING__CONSOLE_PO
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from data_contracts.errors import UsageError
+from data_contracts.schedule import ScheduledFlow
 
 SETTINGS_FILE = "ringcraft.toml"
 
@@ -212,53 +213,6 @@ class NotifySettings(BaseModel, frozen=True, extra="forbid"):
     )
     timeout_s: float = Field(default=5.0, gt=0, description="Longest wait for one answer.")
     queue_max: int = Field(default=1000, ge=1, description="Notices that wait; the oldest ones beyond are given up.")
-
-
-class ScheduledFlow(BaseModel, frozen=True, extra="forbid"):
-    """A flow that runs by the clock, or when something happens."""
-
-    name: str = Field(min_length=1, description="Deployment, as Prefect's UI shows it.")
-    flow: Literal["ingest", "validate", "tune", "compress", "train", "publish", "retrain", "drift", "retention"] = (
-        Field(default="train", description="As docs/flows.md tells them apart.")
-    )
-    cron: str | None = Field(
-        default=None,
-        min_length=9,
-        description="Five cron fields, UTC, for example: 0 2 * * *; absent: events alone.",
-    )
-    on: tuple[Literal["rollback", "drift"], ...] = Field(
-        default=(), description="What starts it besides: a rollback of the model, drift of it found by a flow or live."
-    )
-    source: Path | None = Field(default=None, description="Recording: file or folder; of publish, versions' folders.")
-    format: str | None = Field(default=None, description="Of the recording; absent: detected.")
-    instrument: str | None = Field(default=None, description="VENUE:SYMBOL where the source holds several.")
-    model: str | None = Field(default=None, min_length=1, description="Registered model that gets the versions.")
-    horizon_s: float = Field(default=5.0, gt=0, description="Of the label, in event time.")
-    trials: int = Field(default=10, ge=1, description="Optuna trials a family.")
-    families: tuple[str, ...] = Field(
-        default=(), description="As train takes them; absent: xgboost and mlp, of retrain the champion's."
-    )
-    alias: str | None = Field(default=None, description="Alias the best new version gets, for example challenger.")
-    despite: str | None = Field(
-        default=None, min_length=1, description="Of publish: why versions without proof of their worth are published."
-    )
-    reference: Path | None = Field(default=None, description="Of drift; absent: what made the champion.")
-    alpha: float = Field(default=0.05, gt=0, lt=1, description="Of drift: chance of any false alarm a run.")
-    keep_days: float = Field(default=30.0, gt=0, description="Of retention: younger versions and runs stay.")
-    keep_versions: int = Field(default=10, ge=1, description="Of retention: newest versions a model that stay.")
-    dry_run: bool = Field(default=False, description="Of retention: say what would go, and leave it.")
-
-    @model_validator(mode="after")
-    def _complete(self) -> "ScheduledFlow":
-        if self.flow == "ingest" and self.source is None:
-            raise ValueError("flow ingest: expected source")
-        if self.flow not in ("ingest", "retention") and (self.source is None or self.model is None):
-            raise ValueError(f"flow {self.flow}: expected source and model")
-        if self.cron is None and not self.on:
-            raise ValueError("expected cron, or on")
-        if self.on and self.flow not in ("train", "retrain"):
-            raise ValueError(f"on: goes with train and retrain, got flow {self.flow}")
-        return self
 
 
 class Settings(BaseSettings):

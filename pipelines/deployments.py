@@ -9,9 +9,17 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.events import DeploymentEventTrigger, Posture
 from prefect.types.entrypoint import EntrypointType
 
-from data_contracts.settings import ScheduledFlow, Settings
+from data_contracts.schedule import ScheduledFlow
+from data_contracts.settings import Settings
+from pipelines.flows import settled
 from pipelines.retrain import DRIFT_EVENT
-from pipelines.scheduled import scheduled_drift, scheduled_retention, scheduled_retraining, scheduled_training
+from pipelines.scheduled import (
+    request_for,
+    scheduled_drift,
+    scheduled_retention,
+    scheduled_retraining,
+    scheduled_training,
+)
 from pipelines.scheduled_steps import (
     scheduled_compression,
     scheduled_ingest,
@@ -41,6 +49,7 @@ def deployment_of(entry: ScheduledFlow, settings: Settings) -> RunnerDeployment:
     """Return the deployment; one run of it at a time, and what would start a second meanwhile is let go.
 
     Raises:
+        UsageError: an unknown family, or a window that no family reads.
         ValueError: the cron fields are not five, or not of cron.
     """
     one = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
@@ -111,6 +120,14 @@ def _parameters(entry: ScheduledFlow, settings: Settings) -> dict[str, object]:
     if entry.flow == "drift":
         reference = str(entry.reference.resolve()) if entry.reference else None
         return common | {"reference": reference, "alpha": entry.alpha}
-    asked = common | {"horizon_s": entry.horizon_s, "trials": entry.trials, "work": work}
-    asked["families"] = list(entry.families) or None
-    return asked | ({"alias": entry.alias} if entry.flow in ("train", "retrain") else {})
+    learning = common | {"work": work, "asked": _asked(entry)}
+    return learning | ({"alias": entry.alias} if entry.flow in ("train", "retrain") else {})
+
+
+def _asked(entry: ScheduledFlow) -> dict[str, Any]:
+    """Return what the entry states of learning, once it is known to fit together."""
+    asked = entry.asked()
+    # What a retraining is not told its champion says, when the time comes.
+    if entry.flow != "retrain" or "families" in asked:
+        settled(request_for("", entry.model or "", "", "", None, None, asked))
+    return asked

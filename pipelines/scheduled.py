@@ -1,8 +1,9 @@
 """Flows by the clock or by an event: parameters are plain values, as a Prefect deployment needs them."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import msgspec
 from prefect import flow
 
 from data_contracts.errors import UsageError
@@ -13,6 +14,9 @@ from pipelines.retrain import drift_flow, request_of, retrain_flow, sentence
 from pipelines.steps.drift import DriftRequest
 from registry.mlflow_registry import MlflowRegistry
 
+_HORIZON_NS: Final = 5_000_000_000
+_TRIALS: Final = 10
+
 
 @flow(name="scheduled training", flow_run_name="scheduled training of {model}")
 def scheduled_training(
@@ -22,9 +26,7 @@ def scheduled_training(
     work: str,
     format_name: str | None = None,
     instrument: str | None = None,
-    horizon_s: float = 5.0,
-    trials: int = 10,
-    families: list[str] | None = None,
+    asked: dict[str, Any] | None = None,
     alias: str | None = None,
 ) -> dict[str, int]:
     """Train on the recording at `source`, publish, and point `alias` at the best new version.
@@ -32,7 +34,7 @@ def scheduled_training(
     Returns:
         Version by family.
     """
-    request = request_for(source, model, mlflow_uri, work, format_name, instrument, horizon_s, trials, families)
+    request = request_for(source, model, mlflow_uri, work, format_name, instrument, asked)
     registry = MlflowRegistry(mlflow_uri, timeout_s=60.0)
     result = train_flow(request, Given(registry=registry))
     if alias and result.versions:
@@ -48,23 +50,23 @@ def scheduled_retraining(
     work: str,
     format_name: str | None = None,
     instrument: str | None = None,
-    horizon_s: float = 5.0,
-    trials: int = 10,
-    families: list[str] | None = None,
+    asked: dict[str, Any] | None = None,
     alias: str | None = None,
     against: str = "champion",
 ) -> dict[str, str]:
     """Train as the version at `against` was trained, on what is at `source` now, and publish what beats it.
 
+    What `asked` states is asked for instead.
+
     Returns:
         By family the new version, or why there is none.
     """
     registry = MlflowRegistry(mlflow_uri, timeout_s=60.0)
-    request = request_for(source, model, mlflow_uri, work, format_name, instrument, horizon_s, trials, families)
+    request = request_for(source, model, mlflow_uri, work, format_name, instrument, asked)
     former = _former(f"models:/{model}@{against}", registry)
     if former is not None:
         where = {name: getattr(request, name) for name in ("source", "format", "mlflow_uri", "work")}
-        request = changed(former, **where, instrument=instrument or former.instrument)
+        request = stated(changed(former, **where, instrument=instrument or former.instrument), asked)
     result, _ = retrain_flow(request, Given(registry=registry), against, alias)
     return {each.family: f"version {each.version}" for each in result.versions} | result.refused
 
@@ -147,22 +149,44 @@ def request_for(
     work: str,
     format_name: str | None,
     instrument: str | None,
-    horizon_s: float,
-    trials: int,
-    families: list[str] | None = None,
+    asked: dict[str, Any] | None = None,
 ) -> TrainRequest:
-    """Return the request that plain values mean; families None: those of a request that names none."""
+    """Return the request that plain values mean.
+
+    Raises:
+        UsageError: as of `stated`.
+    """
     request = TrainRequest(
         source=source,
         format=format_name,
         instrument=instrument,
         model=model,
-        horizon_ns=round(horizon_s * 1e9),
-        trials=trials,
+        horizon_ns=_HORIZON_NS,
+        trials=_TRIALS,
         mlflow_uri=mlflow_uri,
         work=str(Path(work)),
     )
-    return changed(request, families=tuple(families)) if families else request
+    return stated(request, asked)
+
+
+def stated(request: TrainRequest, asked: dict[str, Any] | None) -> TrainRequest:
+    """Return the request with the fields that `asked` states, of its label those parts, and the rest as it is.
+
+    Raises:
+        UsageError: a field that a request does not have, or a value that it cannot have.
+    """
+    if not asked:
+        return request
+    plain = msgspec.to_builtins(request)
+    label = plain["label"] | dict(asked.get("label", {}))
+    if "horizon_ns" in asked and "horizon_events" not in asked.get("label", {}):
+        label["horizon_events"] = None  # which would stand before the horizon that is asked for
+    if {"families", "sequence"} & set(asked):
+        plain["window"] = 0  # was that of the families of before
+    try:
+        return msgspec.convert(plain | asked | {"label": label}, TrainRequest)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"asked of a training: {error}") from None
 
 
 def _former(uri: str, registry: MlflowRegistry) -> TrainRequest | None:

@@ -1,5 +1,7 @@
 """The flows that do a part of what `train` does, by the clock: parameters are plain values."""
 
+from typing import Any
+
 from prefect import flow
 
 from pipelines.data_flows import IngestRequest, ingest_flow, validate_flow
@@ -31,16 +33,14 @@ def scheduled_validation(
     work: str,
     format_name: str | None = None,
     instrument: str | None = None,
-    horizon_s: float = 5.0,
-    trials: int = 10,
-    families: list[str] | None = None,
+    asked: dict[str, Any] | None = None,
 ) -> int:
     """Hold what is at `source` to the contracts of training; fails where one is broken.
 
     Returns:
         How many tables were held to theirs.
     """
-    request = request_for(source, model, mlflow_uri, work, format_name, instrument, horizon_s, trials, families)
+    request = request_for(source, model, mlflow_uri, work, format_name, instrument, asked)
     return len(validate_flow(request))
 
 
@@ -52,16 +52,14 @@ def scheduled_tuning(
     work: str,
     format_name: str | None = None,
     instrument: str | None = None,
-    horizon_s: float = 5.0,
-    trials: int = 10,
-    families: list[str] | None = None,
+    asked: dict[str, Any] | None = None,
 ) -> dict[str, float]:
     """Look for the best configurations on the recording at `source`.
 
     Returns:
         Loss by family.
     """
-    request = request_for(source, model, mlflow_uri, work, format_name, instrument, horizon_s, trials, families)
+    request = request_for(source, model, mlflow_uri, work, format_name, instrument, asked)
     return {name: done.loss for name, done in tune_flow(request).items()}
 
 
@@ -73,16 +71,14 @@ def scheduled_compression(
     work: str,
     format_name: str | None = None,
     instrument: str | None = None,
-    horizon_s: float = 5.0,
-    trials: int = 10,
-    families: list[str] | None = None,
+    asked: dict[str, Any] | None = None,
 ) -> dict[str, str]:
     """Tune, fit and compress on the recording at `source`, and publish nothing.
 
     Returns:
         The version's folder by family.
     """
-    request = request_for(source, model, mlflow_uri, work, format_name, instrument, horizon_s, trials, families)
+    request = request_for(source, model, mlflow_uri, work, format_name, instrument, asked)
     return {name: str(made.folder) for name, made in compress_flow(request).items()}
 
 

@@ -7,7 +7,8 @@ import click
 from pydantic import BaseModel
 
 from data_contracts.errors import UsageError
-from data_contracts.settings import SETTINGS_FILE, ScheduledFlow, ServedModel, Settings
+from data_contracts.schedule import ScheduledFlow
+from data_contracts.settings import SETTINGS_FILE, ServedModel, Settings
 
 POLICY_FILE = "policy.toml"
 

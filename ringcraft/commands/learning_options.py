@@ -59,6 +59,7 @@ _OPTIONS: Final = (
     click.option(
         "--leader", type=click.Path(path_type=Path), default=None, help="Source of the leader; default: SOURCE."
     ),
+    click.option("--folds", type=click.IntRange(min=2), default=4, show_default=True, help="Of the walk-forward."),
     click.option(
         "--folds-by",
         type=click.Choice(["rows", "day"]),
@@ -118,6 +119,7 @@ _NAMES: Final = (
         "min_interval_s",
         "feature_set",
         "leader",
+        "folds",
         "folds_by",
         "window",
         "trials",
@@ -159,6 +161,7 @@ def request_of(
     label = label_of(asked["label_kind"], asked["label_bps"], asked["label_spreads"], asked["horizon_events"])
     same = (
         "target",
+        "folds",
         "folds_by",
         "feature_set",
         "trials",

@@ -59,6 +59,8 @@ def _serve(settings: Settings) -> None:
     for entry in settings.schedules:
         try:
             deployments.append(deployment_of(entry, settings))
+        except UsageError as error:
+            raise UsageError(f"schedules: {entry.name}: {error}") from None
         except ValueError as error:  # pydantic's: the cron fields
             raise UsageError(f"schedules: {entry.name}: cron: got {entry.cron!r}: {_reason(error)}") from None
     run_until_told(deployments)

@@ -9,6 +9,8 @@ import pytest
 from support.cli import start_ringcraft, wait_for
 
 from market_data.simulator import simulate
+from models.labels import LabelConfig
+from pipelines.recipe import read_recipe
 from registry.mlflow_registry import MlflowRegistry
 from ringcraft.ports import free_port
 from ringcraft.prefect_server import PrefectServer
@@ -39,6 +41,12 @@ source = "{source}"
 model = "{model}"
 horizon_s = 2
 trials = 1
+families = ["ridge"]
+target = "move"
+label = "spread_aware"
+label_spreads = 0.5
+folds = 3
+seeds = 2
 alias = "challenger"
 """
 
@@ -67,7 +75,11 @@ def test_rollback_starts_retraining_which_publishes(server: PrefectServer, mlflo
         registry = MlflowRegistry(mlflow_uri, timeout_s=60.0)
         wait_for(lambda: MODEL in registry.models() and registry.aliases(MODEL).get("challenger"), "the alias", 500)
         notifier.stop()
-        assert len(registry.versions(MODEL)) == 2
+        assert len(registry.versions(MODEL)) == 1
+        registry.fetch(MODEL, 1, tmp_path / "version")
+        asked = read_recipe(tmp_path / "version").request
+        assert (asked.families, asked.target, asked.folds, asked.seeds) == (("ridge",), "move", 3, 2)
+        assert asked.label == LabelConfig(kind="spread_aware", spreads=0.5)
     finally:
         serving.terminate()
         serving.wait(30)
