@@ -50,7 +50,7 @@ $(STAMPS)/dependencies: $(STAMPS)/build-packages constraints.txt pyproject.toml
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
 	@echo "installing Python dependencies (minutes, once)"
 	$(BIN)/python -m pip install -qq -c constraints.txt scikit-build-core nanobind cmake ninja
-	$(BIN)/python -m pip install -qq -c constraints.txt $$($(BIN)/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; o = p["optional-dependencies"]; print(*[r.replace(" ", "") for r in p["dependencies"] + o["serving"] + o["stores"] + o["buses"] + o["postgres"] + o["training"] + o["dev"] if not r.startswith("ringcraft")])')
+	$(BIN)/python -m pip install -qq -c constraints.txt $$($(BIN)/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; o = p["optional-dependencies"]; print(*[r.replace(" ", "") for r in p["dependencies"] + o["serving"] + o["stores"] + o["buses"] + o["postgres"] + o["training"] + o["dask"] + o["dev"] if not r.startswith("ringcraft")])')
 	@touch $@
 
 $(STAMPS)/installed: $(STAMPS)/dependencies $(NATIVE)
