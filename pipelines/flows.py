@@ -131,6 +131,7 @@ def train_flow(request: TrainRequest, given: Given | None = None) -> TrainResult
     given = given or Given()
     registry = given.registry or registry_of(request)
     request = settled(request)
+    tasks.reached(registry)  # before hours of learning
     families = request.families
     watch = Watch(_FIRST_STEPS + _STEPS_PER_FAMILY * len(families), given.on_step)
     ready = prepare(request, given, watch)
@@ -167,6 +168,8 @@ def train_flow(request: TrainRequest, given: Given | None = None) -> TrainResult
 def tune_flow(request: TrainRequest, given: Given | None = None) -> dict[str, Tuned]:
     """Look for the best configuration of every family asked for; `train` with the same request takes it up."""
     given, request = given or Given(), settled(request)
+    if request.mlflow_uri:
+        tasks.reached(registry_of(request))
     families = request.families
     watch = Watch(_FIRST_STEPS + len(families), given.on_step)
     ready = prepare(request, given, watch)
@@ -184,6 +187,8 @@ def tune_flow(request: TrainRequest, given: Given | None = None) -> dict[str, Tu
 def compress_flow(request: TrainRequest, given: Given | None = None) -> dict[str, Built]:
     """Tune, fit and compress every family asked for, and publish nothing: `publish` takes the folders."""
     given, request = given or Given(), settled(request)
+    if request.mlflow_uri:
+        tasks.reached(registry_of(request))
     families = request.families
     watch = Watch(_FIRST_STEPS + _STEPS_PER_FAMILY * len(families), given.on_step)
     ready = prepare(request, given, watch)

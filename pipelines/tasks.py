@@ -65,6 +65,12 @@ def _a_learner() -> AbstractContextManager[None]:
     return concurrency(LEARNERS) if PREFECT_API_URL.value() else nullcontext()
 
 
+@_afresh("ask the registry")
+def reached(registry: ModelRegistry) -> None:
+    """Return once the registry answers: without it nothing that is learnt can be kept."""
+    registry.models()
+
+
 @_afresh("read {source}")
 def read(source: str, format_name: str | None, instrument: str | None, *, depth: bool = False) -> tuple[Recording, ...]:
     """Return the recordings at `source`, oldest first."""

@@ -55,13 +55,12 @@ def train(
         raise click.UsageError(f"expected {'SOURCE' if source is None else '--model'}, or --from, got neither")
     from market_data.feature_sets import reads_depth
     from market_data.reading import read_recordings
-
-    depth = reads_depth(asked["feature_set"])
-    recordings = read_recordings(source, format=format_name, instrument=instrument, depth=depth)
     from ringcraft.prefect_home import keep_prefect_in
     from ringcraft.registry_access import reachable_registry
 
-    registry = reachable_registry(settings)
+    registry = reachable_registry(settings)  # before minutes of reading
+    depth = reads_depth(asked["feature_set"])
+    recordings = read_recordings(source, format=format_name, instrument=instrument, depth=depth)
     keep_prefect_in(asked["work"])
     from pipelines.flows import Given
     from pipelines.flows import train as run_training

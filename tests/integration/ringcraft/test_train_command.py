@@ -35,3 +35,10 @@ def test_without_a_registry_nothing_is_trained(recording: Path, tmp_path: Path) 
     result = ringcraft("train", recording, "--model", "m", cwd=tmp_path, RINGCRAFT_MLFLOW__URI="http://127.0.0.1:9")
     assert result.returncode == 3
     assert "no MLflow server answers" in one_line(result)
+
+
+def test_registry_is_asked_for_before_anything_is_read(tmp_path: Path) -> None:
+    (tmp_path / "day.itch50").write_bytes(b"no recording")
+    result = ringcraft("train", "day.itch50", "--model", "m", cwd=tmp_path, RINGCRAFT_MLFLOW__URI="http://127.0.0.1:9")
+    assert result.returncode == 3
+    assert "no MLflow server answers" in one_line(result)
