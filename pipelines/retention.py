@@ -13,6 +13,7 @@ from prefect.cache_policies import NO_CACHE
 
 from data_contracts.errors import UsageError
 from pipelines import artifacts
+from pipelines.steps.proof import folder_of, marks, refuse
 from pipelines.steps.publish import BUILD_TAG
 from pipelines.temporary_server import tie_temporary_server
 
@@ -103,6 +104,9 @@ def clean(request: RetentionRequest, *, now_s: float) -> RetentionResult:
     if not request.dry_run:
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
+            refuse(folder, None)
+        for mark in _left_marks(request.work):
+            mark.unlink(missing_ok=True)
     return RetentionResult(
         dry_run=request.dry_run,
         versions=tuple(gone),
@@ -182,3 +186,8 @@ def _pages(page: Any) -> Iterable[Any]:  # noqa: ANN401  a question that takes a
 def _old_folders(work: tuple[str, ...], before_s: float) -> list[Path]:
     places = [place for root in work for name in ("versions", "evidence") for place in Path(root).glob(f"{name}/*")]
     return [place for place in places if place.is_dir() and place.stat().st_mtime < before_s]
+
+
+def _left_marks(work: tuple[str, ...]) -> list[Path]:
+    """Return the refusals of versions whose folders are gone."""
+    return [mark for root in work for mark in marks(Path(root) / "versions") if not folder_of(mark).exists()]

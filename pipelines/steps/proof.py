@@ -6,6 +6,7 @@ from typing import Final
 
 from data_contracts.manifest import Estimate, Manifest
 
+_SUFFIX: Final = ".refused"
 WORTH: Final = "net_pnl_bps"
 """PnL after spread, fee and latency, in bps a decision, on rows not learnt from."""
 
@@ -46,8 +47,18 @@ def refused(folder: Path) -> str | None:
     return mark.read_text() if mark.is_file() else None
 
 
+def marks(folder: Path) -> list[Path]:
+    """Return the refusals that lie in `folder`, beside the versions' folders they are of."""
+    return sorted(folder.glob(f"*{_SUFFIX}"))
+
+
+def folder_of(mark: Path) -> Path:
+    """Return the version's folder that a refusal is of, there or not."""
+    return mark.with_name(mark.name.removesuffix(_SUFFIX))
+
+
 def _mark(folder: Path) -> Path:
-    return folder.with_name(f"{folder.name}.refused")
+    return folder.with_name(f"{folder.name}{_SUFFIX}")
 
 
 def _known(estimate: Estimate | None) -> bool:

@@ -9,6 +9,7 @@ from support.tier import version_folder
 
 from data_contracts.errors import UsageError
 from pipelines.retention import RetentionRequest, clean
+from pipelines.steps.proof import folder_of, marks, refuse
 from pipelines.steps.publish import BUILD_TAG
 from registry.mlflow_registry import EXPERIMENT, MlflowRegistry
 
@@ -44,6 +45,9 @@ def test_dry_run_says_what_would_go_and_the_run_deletes_just_that(
     old, young = tmp_path / "versions" / "old", tmp_path / "versions" / "young"
     for folder in (old, young):
         folder.mkdir(parents=True)
+    gone = tmp_path / "versions" / "gone"
+    for folder in (old, young, gone):
+        refuse(folder, "not better")
     os.utime(old, (time.time() - 40 * DAY_S,) * 2)
     late = time.time() + 31 * DAY_S
     os.utime(young, (late, late))
@@ -53,12 +57,14 @@ def test_dry_run_says_what_would_go_and_the_run_deletes_just_that(
     assert would.folders == (str(old),)
     assert len(registry.versions(MODEL)) == 6
     assert old.is_dir()
+    assert [folder_of(mark) for mark in marks(tmp_path / "versions")] == [gone, old, young]
     runs = {v.version: v.run_id for v in registry.versions(MODEL)}
     assert {runs[1], runs[4]} == set(would.runs)
     done = clean(asked(mlflow_uri, work=(str(tmp_path),)), now_s=late)
     assert (done.versions, done.runs, done.folders) == (would.versions, would.runs, would.folders)
     assert young.is_dir()
     assert not old.exists()
+    assert [folder_of(mark) for mark in marks(tmp_path / "versions")] == [young]
     assert [v.version for v in registry.versions(MODEL)] == [2, 3, 5, 6]
 
 
