@@ -9,12 +9,13 @@ from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
 from data_contracts.errors import AliasNotSetError, ModelNotFoundError
+from data_contracts.manifest import read_manifest
 from data_contracts.recording import Recording
 from pipelines import artifacts, tasks
 from pipelines.flows import Given, train_flow
 from pipelines.recipe import read_recipe
 from pipelines.reproduce import resolve
-from pipelines.request import TrainRequest, TrainResult
+from pipelines.request import TrainRequest, TrainResult, changed
 from pipelines.steps.compare import Comparison, compare_versions
 from pipelines.steps.dataset import Prepared
 from pipelines.steps.drift import DriftReport, DriftRequest, drift_between
@@ -103,6 +104,7 @@ def retrain_flow(
     registry = _registry(given)
     with tempfile.TemporaryDirectory() as part:
         stale = _stale(registry, request.model, against, Path(part) / "stale")
+        request = far_enough_back(request, stale)
         compared: dict[str, Comparison] = {}
 
         def gate(family: str, folder: Path, prepared: Prepared) -> str | None:
@@ -122,6 +124,12 @@ def retrain_flow(
 
         registry.move_alias(request.model, alias, best(result.versions).version)
     return result, compared
+
+
+def far_enough_back(request: TrainRequest, stale: Path | None) -> TrainRequest:
+    """Return the request with rows that the version in `stale`, if there is one, can be asked about too."""
+    window = read_manifest(stale).window if stale else 1
+    return changed(request, window=max(request.window, window)) if window > 1 else request
 
 
 def request_of(uri: str, registry: ModelRegistry) -> TrainRequest | None:

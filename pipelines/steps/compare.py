@@ -30,8 +30,9 @@ class Comparison(Struct, frozen=True, kw_only=True):
 def compare_versions(new: Path, stale: Path, held_out: Dataset, *, seed: int) -> Comparison:
     """Compare two versions' folders on those of the held-out rows that came after all the stale one's data.
 
-    The new one is better if its loss (log loss, squared error of moves) is lower by more than chance, and its PnL after
-    costs is not lower by more than chance: 95 % intervals of the paired moving-block bootstrap.
+    Each reads the same decisions through its own window. The new one is better if its loss (log loss, squared error of
+    moves) is lower by more than chance, and its PnL after costs is not lower by more than chance: 95 % intervals of the
+    paired moving-block bootstrap.
 
     Args:
         new: folder of the version that was just made.
@@ -40,19 +41,15 @@ def compare_versions(new: Path, stale: Path, held_out: Dataset, *, seed: int) ->
         seed: of the bootstrap.
     """
     mine, theirs = verify_files(new), verify_files(stale)
-    if (
-        mine.feature_hash != theirs.feature_hash
-        or mine.window != theirs.window
-        or len({m.rule.kind for m in (mine, theirs)}) > 1
-    ):
+    if mine.feature_hash != theirs.feature_hash or mine.rule.kind != theirs.rule.kind:
         return _not_compared(0, "they read other features, or answer otherwise")
     seen = max((one.last_event_ns for one in theirs.data), default=0)
-    rows = held_out.rows(held_out.event_ns > seen).seen_through(mine.window)
+    rows = held_out.rows(held_out.event_ns > seen)
     if len(rows) < MIN_ROWS:
         return _not_compared(len(rows), f"expected {MIN_ROWS} rows newer than the stale one's data, got {len(rows)}")
-    scores = [run_onnx((folder / MODEL_FILE).read_bytes(), rows.features) for folder in (new, stale)]
-    loss = losses(scores[0], rows) - losses(scores[1], rows)
-    earned = _earned(mine, scores[0], rows) - _earned(theirs, scores[1], rows)
+    says, said_before = (_scores(folder, one, rows) for folder, one in ((new, mine), (stale, theirs)))
+    loss = losses(says, rows) - losses(said_before, rows)
+    earned = _earned(mine, says, rows) - _earned(theirs, said_before, rows)
     block = block_length(rows.event_ns, rows.horizon_ns)
     ones = np.ones(len(rows))
     less, pnl = (estimate(np.column_stack([values, ones]), mean, block=block, seed=seed) for values in (loss, earned))
@@ -61,6 +58,10 @@ def compare_versions(new: Path, stale: Path, held_out: Dataset, *, seed: int) ->
     kind = "squared error" if mine.rule.kind == "expected_bps" else "log loss"
     said = f"{kind} {_said(less)}, PnL {_said(pnl)} bps a decision against the stale one, on {len(rows):,} rows"
     return Comparison(rows=len(rows), loss=less, net_pnl_bps=pnl, better=lower and earns, reason=said)
+
+
+def _scores(folder: Path, manifest: Manifest, rows: Dataset) -> Scores:
+    return run_onnx((folder / MODEL_FILE).read_bytes(), rows.seen_through(manifest.window).features)
 
 
 def _earned(manifest: Manifest, scores: Scores, rows: Dataset) -> np.ndarray:

@@ -6,10 +6,15 @@ import numpy as np
 import pytest
 from planted_data import planted
 
-from data_contracts.manifest import DataRange, DecisionRule, Label
+from data_contracts.manifest import MODEL_FILE, DataRange, DecisionRule, Label
 from market_data.feature_sets import feature_set
 from models.families import family
+from models.fitting import losses
+from models.parity import run_onnx
+from pipelines.flows import settled
 from pipelines.package import package
+from pipelines.request import TrainRequest, changed
+from pipelines.retrain import far_enough_back
 from pipelines.steps.compare import compare_versions
 
 FEATURES = feature_set("quotes_v1")
@@ -85,6 +90,29 @@ def test_versions_over_windows_and_of_moves_are_compared_by_what_they_read_and_l
     assert found.better
     assert said in found.reason
     assert not compare_versions(stale, fresh, rows, seed=1).better
+
+
+def test_versions_of_other_windows_are_asked_about_the_same_decisions_each_through_its_own(tmp_path: Path) -> None:
+    long, short = version(tmp_path / "long", 1.0, name="lstm", window=6), version(tmp_path / "short", -1.0)
+    rows = HELD_OUT.rows(slice(5, None))
+    found, other = (compare_versions(*pair, rows, seed=1) for pair in ((long, short), (short, long)))
+    assert found.better
+    assert not other.better
+    assert found.rows == other.rows == len(rows)
+    expected = np.mean(
+        losses(run_onnx((long / MODEL_FILE).read_bytes(), rows.seen_through(6).features), rows)
+        - losses(run_onnx((short / MODEL_FILE).read_bytes(), rows.features), rows)
+    )
+    assert found.loss.value == pytest.approx(expected)
+    assert other.loss.value == pytest.approx(-expected)
+
+
+def test_retraining_makes_rows_that_the_stale_one_can_be_asked_about(tmp_path: Path) -> None:
+    request = settled(TrainRequest(model="m", families=("logistic",)))
+    stale = version(tmp_path / "stale", 1.0, name="lstm", window=6)
+    assert settled(far_enough_back(request, stale)).window == 6
+    assert far_enough_back(changed(request, window=9), stale).window == 9
+    assert far_enough_back(request, None) == request
 
 
 def test_equal_version_is_not_better(folders: dict[str, Path]) -> None:
