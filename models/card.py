@@ -32,6 +32,8 @@ class CardFacts(Struct, frozen=True, kw_only=True):
     data: tuple[DataRange, ...]
     metrics: dict[str, Estimate]
     baselines: dict[str, dict[str, Estimate]]
+    trials: str = ""
+    """How many configurations the deflated Sharpe ratio counts, and how that is known."""
     seeds: SeedSpread | None = None
     compression: Compression | None
     latency: Latency
@@ -149,6 +151,7 @@ def _metrics_table(facts: CardFacts) -> str:
     said = (
         "<p>In brackets the 95 % interval. Nothing was learnt from these rows; "
         "the compressed form was chosen on the first part of them and confirmed on the rest."
+        + (f" {_text(facts.trials)}" if facts.trials else "")
         + (f" {_text(_seeds(facts.seeds))}" if facts.seeds else "")
         + "</p>"
     )

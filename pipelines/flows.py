@@ -24,6 +24,7 @@ from pipelines.steps.compress import Compressed
 from pipelines.steps.dataset import Prepared, vectors_read
 from pipelines.steps.fit import FittedFamily
 from pipelines.steps.proof import refuse, unproven
+from pipelines.steps.trials import Tried
 from pipelines.steps.tune import Tuned
 from registry.port import ModelRegistry
 
@@ -85,6 +86,7 @@ class Built(NamedTuple):
     folder: Path
     manifest: Manifest
     learnt: Learnt
+    tried: Tried
 
 
 class Ready(NamedTuple):
@@ -142,10 +144,12 @@ def train_flow(request: TrainRequest, given: Given | None = None) -> TrainResult
         name = made.family
         why_not = unproven(made.manifest) or (given.gate(name, made.folder, prepared) if given.gate else None)
         refuse(made.folder, why_not)
+        kept = (made.learnt.made.config, evidence_of(made, ready), request)
         if why_not is not None:
             refused[name] = why_not
+            tasks.tracked("refuse", made.build, name, *kept, made.manifest, made.tried)
             continue
-        parts = (made.build, name, made.folder, made.learnt.made.config, evidence_of(made, ready), request, registry)
+        parts = (made.build, name, made.folder, *kept, registry, None, made.tried)
         done = watch(f"publish {name}", tasks.published, *parts)
         versions.append(TrainedVersion.of(made.manifest, made.folder, measured, *done))
     result = TrainResult(
@@ -178,7 +182,8 @@ def tune_flow(request: TrainRequest, given: Given | None = None) -> dict[str, Tu
     done: dict[str, Tuned] = {name: watch(f"tune {name}", waits[name]) for name in families}
     for name, found in done.items():
         files = tracking.study_file(found) | ready.contract
-        tasks.tracked("tune", _key_of(name, ready, request), name, found.config, files, request)
+        tried = Tried.on(ready.prepared.ranges, learn_key(ready.key, request, name), len(found.trials))
+        tasks.tracked("tune", _key_of(name, ready, request), name, found.config, files, request, tried=tried)
     artifacts.show_studies(request.model, done)
     return done
 
@@ -196,7 +201,8 @@ def compress_flow(request: TrainRequest, given: Given | None = None) -> dict[str
     done = {made.family: made for made in build_all(ready, measured, request, given, watch)}
     for name, made in done.items():
         config = made.learnt.made.config
-        tasks.tracked("compress", made.build, name, config, evidence_of(made, ready), request, made.manifest)
+        parts = (made.build, name, config, evidence_of(made, ready), request, made.manifest, made.tried)
+        tasks.tracked("compress", *parts)
     artifacts.show_compression(request.model, {name: made.learnt.small for name, made in done.items()})
     return done
 
@@ -228,12 +234,14 @@ def build_all(
 ) -> Iterator[Built]:
     """Give every family's version as it is made, tuned, fitted and compressed, in the order asked for."""
     apart = learn_apart(request.families, ready, request, given) if request.workers > 1 else None
+    studies = {name: learn_key(ready.key, request, name, given.configs.get(name)) for name in request.families}
     for name in request.families:
         learnt = learn(name, ready, request, given, watch) if apart is None else apart(name, watch)
         build = build_key(ready.key, request, name, given.configs.get(name))
         what = (learnt.made, learnt.small, ready.prepared, measured, request, learnt.seeds)
-        folder, manifest = tasks.built(build, name, *what)
-        yield Built(name, build, folder, manifest, learnt)
+        folder, manifest = tasks.built(build, name, *what, frozenset(studies.values()))
+        tried = Tried.on(ready.prepared.ranges, studies[name], max(len(learnt.chosen.trials), 1))
+        yield Built(name, build, folder, manifest, learnt, tried)
 
 
 def evidence_of(made: Built, ready: Ready) -> dict[str, bytes]:

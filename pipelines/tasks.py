@@ -28,6 +28,7 @@ from pipelines.steps import tune as tuning
 from pipelines.steps.publish import Published, publish_once
 from pipelines.steps.seeds import over_seeds
 from pipelines.steps.table_contract import hold_rows_to_contract
+from pipelines.steps.trials import Tried, tried_before
 from pipelines.steps.version import build_version, evidence_files
 from pipelines.temporary_server import tie_temporary_server
 from registry.port import ModelRegistry
@@ -178,15 +179,21 @@ def built(
     measured: dict[str, dict[str, Estimate]],
     request: TrainRequest,
     seeds: SeedSpread | None = None,
+    studies: frozenset[str] = frozenset(),
 ) -> tuple[Path, Manifest]:
-    """Return the version's folder and manifest; a folder that an earlier run of the same build finished is kept."""
+    """Return the version's folder and manifest; a folder that an earlier run of the same build finished is kept.
+
+    `studies` are the run's own: what others tried before is counted once, as the folder is made.
+    """
     folder = Path(request.work) / "versions" / f"{name}-{build[:16]}"
     try:
         return folder, verify_files(folder)
     except ManifestError:  # none, or one whose making was cut short: the manifest comes last
         shutil.rmtree(folder, ignore_errors=True)
     write_recipe(folder, request, name, made.config, build)
-    return folder, build_version(folder, made, small, _as_read_by(name, prepared, request), measured, request, seeds)
+    before = tried_before(request, prepared.ranges, studies)
+    rows = _as_read_by(name, prepared, request)
+    return folder, build_version(folder, made, small, rows, measured, request, seeds, before)
 
 
 @_afresh("track {what} of {name}")
@@ -198,10 +205,11 @@ def tracked(
     evidence: dict[str, bytes],
     request: TrainRequest,
     manifest: Manifest | None = None,
+    tried: Tried | None = None,
 ) -> str | None:
     """Keep `evidence` in a run of MLflow; return the run's id, None where nothing is tracked."""
     with tracking.run(request, name, key, what=what) as run:
-        run.log(request, name, config, manifest)
+        run.log(request, name, config, manifest, tried)
         run.keep(evidence, Path(request.work))
     return run.id
 
@@ -216,10 +224,11 @@ def published(
     request: TrainRequest,
     registry: ModelRegistry,
     despite: str | None = None,
+    tried: Tried | None = None,
 ) -> Published:
     """Register the folder once, with its run in MLflow; a run that was cut short is taken up."""
     with tracking.run(request, name, build) as run:
-        run.log(request, name, config, verify_files(folder))
+        run.log(request, name, config, verify_files(folder), tried)
         run.keep(evidence, Path(request.work))
         return publish_once(registry, folder, build=build, run_id=run.id, despite=despite)
 

@@ -20,6 +20,7 @@ from models.families.port import params_of
 from pipelines.identity import PLACES
 from pipelines.request import TrainRequest
 from pipelines.steps.publish import BUILD_TAG
+from pipelines.steps.trials import Tried
 from pipelines.steps.tune import Tuned
 from registry.mlflow_errors import said_plainly
 
@@ -55,8 +56,15 @@ class Run:
                 return
             self.id = self._client.create_run(experiment, run_name=name, tags=tags).info.run_id
 
-    def log(self, request: TrainRequest, family: str, config: object, manifest: Manifest | None = None) -> None:
-        """Keep what was asked for, what was chosen, and how it did where there is a version."""
+    def log(
+        self,
+        request: TrainRequest,
+        family: str,
+        config: object,
+        manifest: Manifest | None = None,
+        tried: Tried | None = None,
+    ) -> None:
+        """Keep what was asked for, tried and chosen, and how it did where there is a version."""
         if self._client is None or self.id is None:
             return
         # A run that is taken up may have been asked for from elsewhere, and MLflow lets no parameter change.
@@ -64,7 +72,7 @@ class Run:
         params = {name: getattr(request, name) for name in request.__struct_fields__ if name not in left_out}
         if config is not None:
             params |= {f"{family}.{name}": value for name, value in params_of(config).items()}
-        tags, numbers = {"ringcraft.family": family}, dict[str, float]()
+        tags, numbers = {"ringcraft.family": family} | (tried.tags() if tried else {}), dict[str, float]()
         if manifest is not None:
             params |= {"threshold": manifest.rule.threshold, "feature_set": manifest.feature_set}
             tags["ringcraft.source_commit"], numbers = manifest.source_commit, _numbers(manifest)

@@ -22,6 +22,7 @@ from pipelines.request import TrainRequest
 from pipelines.steps.compress import Compressed
 from pipelines.steps.dataset import Prepared
 from pipelines.steps.fit import FittedFamily
+from pipelines.steps.trials import NOTHING_KNOWN, Before
 
 SUMMARY_FILE = "card.md"
 _KEPT_OUT_OF_FOLD = ("mcc", "log_loss", "net_pnl_bps")
@@ -36,19 +37,26 @@ def build_version(
     baselines: dict[str, dict[str, Estimate]],
     request: TrainRequest,
     seeds: SeedSpread | None = None,
+    before: Before = NOTHING_KNOWN,
 ) -> Manifest:
     """Write everything that is published of one family into `folder`; return its manifest.
 
     All figures are those of the very graph that is published, on rows it has not learnt from; beside them stands how
-    far they hang on the seed.
+    far they hang on the seed, and the deflated Sharpe ratio counts what was tried `before`, too.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MODEL_FILE).write_bytes(compressed.model.SerializeToString())
     scores = run_onnx(compressed.model, prepared.held_out.features)
     tried = request.trials * len(set(request.families))
     metrics = evaluate(
-        scores, prepared.held_out, threshold=compressed.threshold, seed=request.seed, trials=tried, cut=fitted.cut
+        scores,
+        prepared.held_out,
+        threshold=compressed.threshold,
+        seed=request.seed,
+        trials=tried + before.trials,
+        cut=fitted.cut,
     )
+    metrics["trials_before"] = Estimate(value=float(before.trials))
     said = findings(metrics, {name: each for name, each in baselines.items() if name != fitted.family}, prepared.labels)
     metrics |= {f"walk_forward_{name}": fitted.walk_forward[name] for name in _KEPT_OUT_OF_FOLD}
     metrics |= _beside(baselines) | _of_labels(prepared.labels)
@@ -66,6 +74,7 @@ def build_version(
         data=prepared.ranges,
         metrics=metrics,
         baselines=baselines,
+        trials=before.sentence(tried),
         seeds=seeds,
         compression=compressed.report,
         latency=latency,
