@@ -485,6 +485,9 @@ def pin_thread(core: int) -> str:
 def lock_memory() -> str:
     """Keep this process's memory from being paged out; return why it was refused, or nothing."""
 
+def no_huge_pages() -> str:
+    """Return why the books will be given ordinary pages instead of huge ones, or nothing."""
+
 def simulate_itch50(
     *,
     seed: int,

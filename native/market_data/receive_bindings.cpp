@@ -145,6 +145,7 @@ void bind_receiving(nb::module_& module) {
   module.def("first_packet_ns", &first_packet_ns, nb::arg("capture"));
   module.def("pin_thread", [](int core) { return pin(::pthread_self(), core); }, nb::arg("core"));
   module.def("lock_memory", &lock_memory);
+  module.def("no_huge_pages", [] { return no_huge_pages(); });
 }
 
 }  // namespace ringcraft

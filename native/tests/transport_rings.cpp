@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <array>
 #include <deque>
+#include <fstream>
 #include <random>
 #include <set>
 #include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
+#include "tests/folder.hpp"
 #include "transport/mpsc_ring.hpp"
 #include "transport/placement.hpp"
 #include "transport/pool.hpp"
@@ -158,6 +161,19 @@ TEST_CASE("a pool hands no block out twice, and takes no memory once as many wer
     CHECK(pool.live() == live.size());
   }
   CHECK(pool.bytes() == bytes);
+}
+
+TEST_CASE("a system without huge pages is told, with the setting that says so") {
+  const Folder folder;
+  const auto setting = [&folder](const std::string& said) {
+    std::ofstream(folder.file("enabled")) << said << "\n";
+    return no_huge_pages(folder.file("enabled"));
+  };
+  CHECK(setting("always [madvise] never").empty());
+  CHECK(setting("[always] madvise never").empty());
+  CHECK(setting("always madvise [never]") ==
+        "no huge pages: " + folder.file("enabled") + " is never; needs madvise or always");
+  CHECK(no_huge_pages(folder.file("absent")).find("cannot be read") != std::string::npos);
 }
 
 TEST_CASE("a core that is not there is told, and the thread runs on") {

@@ -120,7 +120,8 @@ def receive(
 def _place(*, core: int, lock_memory: bool) -> None:
     from native import _native
 
-    for refused in (_native.pin_thread(core), _native.lock_memory() if lock_memory else ""):
+    locked = _native.lock_memory() if lock_memory else ""
+    for refused in (_native.pin_thread(core), locked, _native.no_huge_pages()):
         if refused:
             click.echo(f"ringcraft: {refused}", err=True)
 

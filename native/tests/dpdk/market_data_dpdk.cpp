@@ -10,6 +10,7 @@
 #include <cstring>
 #include <fstream>
 #include <functional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -68,13 +69,24 @@ void receive_into(const std::string& device, const std::string& path) {
   receiver.finish();
 }
 
+void wait_until(const char* what, const std::function<bool()>& met) {
+  const std::int64_t until_ns = monotonic_ns() + 60'000'000'000;
+  while (!met()) {
+    if (monotonic_ns() > until_ns) throw std::runtime_error(std::string("waited a minute for ") + what);
+    ::usleep(1'000);
+  }
+}
+
 /// Sends a capture's frames through the port; waits for the other side first, and for room where there is
 /// none.
-void send_from(const std::string& device, std::span<const std::uint8_t> capture) {
+/// @param ready a file that is made once the port is up.
+void send_from(const std::string& device, std::span<const std::uint8_t> capture, const std::string& ready) {
   DpdkSource port(started(device));  // sets the port up; it sends as well
+  std::ofstream(ready).put('1');
   rte_mempool* pool = rte_mempool_lookup("packets");
   rte_eth_link link{};
-  while (rte_eth_link_get_nowait(0, &link) != 0 || link.link_status == 0) ::usleep(1'000);
+  wait_until("the other end",
+             [&link] { return rte_eth_link_get_nowait(0, &link) == 0 && link.link_status != 0; });
   for (std::size_t at = 24; at < capture.size();) {
     std::uint32_t bytes = 0;
     std::memcpy(&bytes, capture.data() + at + 8, 4);
@@ -130,9 +142,13 @@ TEST_CASE("two processes over net_memif: what one sends gives the events that de
   const auto capture =
       capture_of(payloads_of(write_market_tape({9, 20, 20'000, 500, 1}), 7), folder.file("pcap"));
   const std::string socket = ",socket-abstract=no,socket=" + folder.file("memif");
-  const pid_t sender = child([&] { send_from("net_memif0,role=server" + socket, capture); });
-  const pid_t receiver =
-      child([&] { receive_into("net_memif0,role=client" + socket, folder.file("events")); });
+  const std::string ready = folder.file("ready");
+  const pid_t sender = child([&] { send_from("net_memif0,role=server" + socket, capture, ready); });
+  // A client that knocks before the server's port is started is turned away, and does not knock again.
+  const pid_t receiver = child([&] {
+    wait_until("the server", [&ready] { return ::access(ready.c_str(), F_OK) == 0; });
+    receive_into("net_memif0,role=client" + socket, folder.file("events"));
+  });
   CHECK(ended_well(receiver));
   CHECK(ended_well(sender));
   CHECK(same(events_in(folder.file("events")), expected_of(capture)));

@@ -30,6 +30,16 @@ from native import _native
 
 START_NS = int(datetime(2026, 1, 5, 14, 30, tzinfo=UTC).timestamp()) * 10**9
 TOUCH = ("event_ns", "sequence", "bid_ticks", "bid_lots", "ask_ticks", "ask_lots")
+UNGRANTED = """
+import ctypes, resource, sys
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(41, 1, 0, 0, 0) == 0  # PR_SET_THP_DISABLE
+resource.setrlimit(resource.RLIMIT_MEMLOCK, (0, 0))
+libc.prctl(24, 14, 0, 0, 0)  # PR_CAPBSET_DROP, CAP_IPC_LOCK: for the program that is run below
+import os
+os.execv(sys.executable, [sys.executable, "-m", "ringcraft.cli", *sys.argv[1:]])
+"""
+"""Runs the command without huge pages, and without the right to lock memory."""
 SUPPORT = Path(__file__).parents[2]
 
 
@@ -262,6 +272,24 @@ def test_silence_ends_when_time_is_up() -> None:
     answer = json.loads(done.stdout)
     assert (answer["stopped"], answer["source"]["packets"], answer["unlisted"]) == ("time", 0, ["Y"])
     assert "ringcraft: not pinned to core 9999: Invalid argument" in done.stderr
+
+
+def test_what_the_system_does_not_grant_is_a_line_each_and_receiving_goes_on(tape: Tape) -> None:
+    command = ["receive", f"pcap:{tape.pcap}", "--about", tape.about, "--core", "9999", "--lock-memory", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-c", UNGRANTED, *map(str, command)],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[:3] == [
+        "ringcraft: not pinned to core 9999: Invalid argument",
+        "ringcraft: memory not locked: Operation not permitted; needs CAP_IPC_LOCK or a higher ulimit -l",
+        "ringcraft: no huge pages: switched off for this process (PR_SET_THP_DISABLE)",
+    ]
+    assert json.loads(done.stdout)["messages"] == len(tape.messages)
 
 
 @pytest.mark.parametrize(
