@@ -45,7 +45,8 @@ def read_many(
         refused: list[InstrumentChoiceError] = []
         for wanted in instruments or (None,):
             try:
-                ours += _read(source, wanted, read)
+                read_already = {each.instrument.symbol for each in ours}  # named twice, or by "all" as well
+                ours += [each for each in _read(source, wanted, read) if each.instrument.symbol not in read_already]
             except InstrumentChoiceError as error:
                 if wanted is None or len(sources) == 1:
                     raise

@@ -1,6 +1,7 @@
 """Recordings as tables: the book's touch, the features, and a summary of what was read."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,23 +38,31 @@ def book_table(recordings: Sequence[Recording], times_ns: NDArray[np.int64] | No
         UsageError: no recording.
         MissingDependencyError: pyarrow is not there.
     """
-    pa = _pyarrow()
-    by_symbol: dict[str, list[Recording]] = {}
-    for recording in sorted(recordings, key=lambda each: each.instrument.symbol):
-        by_symbol.setdefault(recording.instrument.symbol, []).append(recording)
+    by_symbol = _by_symbol(recordings)
     if len(by_symbol) < 2:
         return _one_book(recordings, times_ns)
-    tables = [_one_book(each, times_ns) for each in by_symbol.values()]
-    names = pa.array(np.repeat(list(by_symbol), [len(table) for table in tables]))
-    joined = pa.concat_tables([table.replace_schema_metadata(None) for table in tables])
-    joined = joined.append_column("instrument", names)
-    order = "event_ns" if times_ns is None else "at_ns"
-    positions = np.argsort(joined[order].to_numpy(), kind="stable")
+    books = {symbol: _one_book(each, times_ns) for symbol, each in by_symbol.items()}
     metadata = {
         field: json.dumps({symbol: getattr(each[0].instrument, field) for symbol, each in by_symbol.items()})
         for field in ("tick_size", "lot_size")
     }
-    return joined.take(pa.array(positions)).replace_schema_metadata(metadata)
+    return _merged_rows(books, "event_ns" if times_ns is None else "at_ns").replace_schema_metadata(metadata)
+
+
+def _by_symbol(recordings: Sequence[Recording]) -> dict[str, list[Recording]]:
+    found: dict[str, list[Recording]] = {}
+    for recording in sorted(recordings, key=lambda each: each.instrument.symbol):
+        found.setdefault(recording.instrument.symbol, []).append(recording)
+    return found
+
+
+def _merged_rows(tables: "dict[str, pa.Table]", order: str) -> "pa.Table":
+    """Return the rows of all tables with a column `instrument` more, by a column of times, then by symbol."""
+    pa = _pyarrow()
+    names = pa.array(np.repeat(list(tables), [len(table) for table in tables.values()]))
+    joined = pa.concat_tables([table.replace_schema_metadata(None) for table in tables.values()])
+    positions = np.argsort(joined[order].to_numpy(), kind="stable")
+    return joined.append_column("instrument", names).take(pa.array(positions))
 
 
 def _one_book(recordings: Sequence[Recording], times_ns: NDArray[np.int64] | None) -> "pa.Table":
@@ -80,21 +89,23 @@ def _one_book(recordings: Sequence[Recording], times_ns: NDArray[np.int64] | Non
 def read_times(path: Path) -> NDArray[np.int64]:
     """Return the times of a CSV file: its first column, int64 ns UTC, with or without a header.
 
+    A header begins with neither a digit nor a sign: a first time that is none is not taken for one.
+
     Raises:
         UsageError: there is no such file.
         FormatError: a cell is no such number; names the row.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise FormatError(path, where="file", expected="text", got="other bytes") from None
-    cells = [(row, line.split(",")[0].strip()) for row, line in enumerate(lines, start=1) if line.strip()]
-    if cells and not cells[0][1].lstrip("-").isdigit():
+    cells = [(row, line.split(",")[0].strip().strip('"')) for row, line in enumerate(lines, start=1) if line.strip()]
+    if cells and not re.match(r"[-+.\d]", cells[0][1]):
         cells = cells[1:]  # the header
     for row, cell in cells:
-        if not (cell.lstrip("-").isdigit() and abs(int(cell)) < 2**63):
+        if not (re.fullmatch("-?[0-9]{1,19}", cell) and abs(int(cell)) < 2**63):
             raise FormatError(path, where=f"row {row}", expected="a time in ns", got=repr(cell))
     return np.array([int(cell) for _, cell in cells], dtype=np.int64)
 
@@ -104,17 +115,27 @@ def features_table(
 ) -> "pa.Table":
     """Return one row an event: event_ns, sequence, ready, and each feature as float32.
 
-    Each recording starts afresh. Metadata feature_set and feature_hash.
+    Each recording starts afresh. Metadata feature_set, feature_hash and instrument. Of several instruments there is a
+    column `instrument` instead, and rows go by time, then by symbol.
 
     Args:
-        recordings: of one instrument.
+        recordings: of one instrument or several.
         feature_set: what to compute.
         leader: of the set's leader, where it reads one.
 
     Raises:
-        UsageError: no recording, recordings of several instruments, or a set that needs what they do not give.
+        UsageError: no recording, or a set that needs what they do not give.
         MissingDependencyError: pyarrow is not there.
     """
+    by_symbol = _by_symbol(recordings)
+    if len(by_symbol) < 2:
+        return _one_features(recordings, feature_set, leader)
+    tables = {symbol: _one_features(each, feature_set, leader) for symbol, each in by_symbol.items()}
+    metadata = {"feature_set": feature_set.name, "feature_hash": feature_set.hash}
+    return _merged_rows(tables, "event_ns").replace_schema_metadata(metadata)
+
+
+def _one_features(recordings: Sequence[Recording], feature_set: FeatureSet, leader: Sequence[Recording]) -> "pa.Table":
     pa = _pyarrow()
     instrument = _one_instrument(recordings)
     computed = [compute_features(recording, feature_set, leader) for recording in recordings]

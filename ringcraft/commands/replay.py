@@ -9,7 +9,14 @@ import click
 
 from data_contracts.errors import UsageError
 from data_contracts.recording import Recording
-from ringcraft.commands.options import account_option, depth_option, format_option, json_option, publish_option
+from ringcraft.commands.options import (
+    account_option,
+    depth_option,
+    format_option,
+    json_option,
+    publish_option,
+    refuse_idle_depth,
+)
 from ringcraft.exits import DONE
 from ringcraft.parquet import write_table
 from ringcraft.terminal import out, print_json, progress, table
@@ -78,13 +85,19 @@ def replay(
     from market_data.merging import digest, read_many
     from market_data.replay import book_table, features_table, read_times, summarise
 
+    _refuse_idle({"--account": account, "--arm": arm}, address)
+    refuse_idle_depth(depth, address)
     if times and not book:
         raise UsageError("--at: expected --book too, which says where the states go")
+    if book and features and book.resolve() == features.resolve():
+        raise UsageError(f"--book, --features: expected a file each, got {book} for both")
     times_ns = read_times(times) if times else None
     start = time.perf_counter()
     chosen = feature_set_of(set_name) if set_name else None
-    depth = depth or (chosen is not None and needs_depth(chosen))
-    recordings = read_many(sources, format=format_name, instruments=instruments, depth=depth)
+    levels = depth or (chosen is not None and needs_depth(chosen))
+    recordings = read_many(sources, format=format_name, instruments=instruments, depth=levels)
+    if depth:
+        _refuse_without_levels(recordings)
     answer: dict[str, Any] = summarise(recordings, seconds=time.perf_counter() - start)
     answer["digest"] = digest(recordings)
     if book:
@@ -99,6 +112,18 @@ def replay(
         answer["published"] = _publish(recordings, address, speed=speed, account=account, arm=arm)
     _print(answer, as_json)
     sys.exit(DONE)
+
+
+def _refuse_idle(given: dict[str, str | None], address: str | None) -> None:
+    for name, value in given.items():
+        if value is not None and address is None:
+            raise UsageError(f"{name}: expected --publish too, got it alone")
+
+
+def _refuse_without_levels(recordings: tuple[Recording, ...]) -> None:
+    flat = sorted({recording.instrument.symbol for recording in recordings if recording.depth is None})
+    if flat:
+        raise UsageError(f"--depth: expected recordings with levels, got none of {', '.join(flat)}")
 
 
 def _publish(

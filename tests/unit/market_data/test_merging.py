@@ -57,6 +57,13 @@ def test_sources_are_merged_by_time_whatever_their_order(tmp_path: Path) -> None
     assert digest(found) != digest(found[:2])
 
 
+def test_instrument_that_is_named_twice_is_read_once(tmp_path: Path) -> None:
+    first, _ = two(tmp_path)
+    once = digest(read_many([first], instruments=("X",)))
+    assert digest(read_many([first], instruments=("X", "VENUE:X", "X"))) == once
+    assert digest(read_many([first], instruments=("all", "X"))) == digest(read_many([first], instruments=("X", "Y")))
+
+
 def test_book_of_several_names_each_rows_instrument(tmp_path: Path) -> None:
     found = read_many(two(tmp_path), instruments=("all",))
     table = book_table(found)

@@ -5,9 +5,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 
-from data_contracts.errors import FormatError, UsageError
+from data_contracts.errors import FormatError
 from market_data.feature_sets import QUOTES_V1
 from market_data.reading import read_recordings
 from market_data.replay import book_table, features_table, read_times, summarise
@@ -47,16 +48,25 @@ def test_book_at_given_times_is_the_last_state_before_each(tmp_path: Path) -> No
         assert row["ask_lots"] == (before[-1]["ask_lots"] if before[-1]["ask_ticks"] else None)
 
 
-@pytest.mark.parametrize("text", ["at_ns\n5\n\n-7,x\n", "5\n-7\n"])
+@pytest.mark.parametrize(
+    "text", ["at_ns\n5\n\n-7,x\n", "5\n-7\n", '"at_ns","x"\n"5",1\n"-7",1\n', "\ufeffat_ns\n5\n-7\n", "\ufeff5\n-7\n"]
+)
 def test_times_are_read_with_and_without_a_header(tmp_path: Path, text: str) -> None:
-    (tmp_path / "times.csv").write_text(text)
+    (tmp_path / "times.csv").write_text(text, encoding="utf-8")
     assert read_times(tmp_path / "times.csv").tolist() == [5, -7]
 
 
-@pytest.mark.parametrize("cell", ["12.5", "tomorrow", "99999999999999999999"])
+@pytest.mark.parametrize("cell", ["12.5", "tomorrow", "99999999999999999999", "--5", "²", "1e18"])
 def test_time_that_is_none_is_refused_with_its_row(tmp_path: Path, cell: str) -> None:
     (tmp_path / "times.csv").write_text(f"at_ns\n5\n{cell}\n")
     with pytest.raises(FormatError, match=f"row 3: expected a time in ns, got '{cell}'"):
+        read_times(tmp_path / "times.csv")
+
+
+@pytest.mark.parametrize("cell", ["12.5", "1e18", "5;7", "-", "99999999999999999999"])
+def test_first_time_that_is_none_is_not_taken_for_a_header(tmp_path: Path, cell: str) -> None:
+    (tmp_path / "times.csv").write_text(f"{cell}\n5\n")
+    with pytest.raises(FormatError, match=f"row 1: expected a time in ns, got '{cell}'"):
         read_times(tmp_path / "times.csv")
 
 
@@ -94,11 +104,22 @@ def test_summary_of_rows_counts_those_left_out(test_data: Path) -> None:
     assert summary["states"]["auction"] == 2
 
 
-def test_features_of_two_instruments_at_once_are_refused(test_data: Path) -> None:
-    folder = test_data / "fx-gold-ticks-201405"
-    two = [read_recordings(folder / name / "20140504_quote.zip")[0] for name in ("oanda_eurusd", "fxcm_eurusd")]
-    with pytest.raises(UsageError, match="expected recordings of one instrument, got FXCM:EURUSD, OANDA:EURUSD"):
-        features_table(two, QUOTES_V1)
+def test_features_of_two_instruments_are_each_ones_own_by_time_then_symbol(test_data: Path) -> None:
+    names = ("oanda_eurusd", "fxcm_eurusd")
+    two = [
+        read_recordings(test_data / "fx-gold-ticks-201405" / name / "20140504_quote.zip")[0].part(0, 500)
+        for name in names
+    ]
+    both = features_table(two, QUOTES_V1)
+    assert both.column_names == ["event_ns", "sequence", "ready", *QUOTES_V1.features, "instrument"]
+    assert both.schema.metadata[b"feature_hash"] == QUOTES_V1.hash.encode()
+    keys = list(zip(both["event_ns"].to_pylist(), both["instrument"].to_pylist(), strict=True))
+    assert keys == sorted(keys)
+    for recording in two:
+        own = features_table([recording], QUOTES_V1)
+        of_it = both.filter(pc.equal(both["instrument"], recording.instrument.symbol)).drop_columns("instrument")
+        assert of_it.equals(own)
+    assert both.equals(features_table(two[::-1], QUOTES_V1))
 
 
 def test_market_data_imports_without_the_training_stack() -> None:

@@ -262,6 +262,29 @@ def test_captured_packets_are_replayed_to_the_states_at_given_times(tmp_path: Pa
     assert 9_900 < rows[2]["bid_ticks"] < rows[2]["ask_ticks"] < 10_100
 
 
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--depth"], "--depth: expected --publish too, which says where the levels go"),
+        (["--account", "ana"], "--account: expected --publish too, got it alone"),
+        (["--arm", "champion"], "--arm: expected --publish too, got it alone"),
+        (
+            ["--book", "a.parquet", "--features", "./a.parquet"],
+            "--book, --features: expected a file each, got a.parquet",
+        ),
+        (["--publish", "127.0.0.1:1", "--depth"], "--depth: expected recordings with levels, got none of OANDA:EURUSD"),
+    ],
+)
+def test_replay_refuses_options_that_would_say_nothing(
+    test_data: Path, tmp_path: Path, options: list[str], why: str
+) -> None:
+    day = test_data / "fx-gold-ticks-201405" / "oanda_eurusd" / "20140504_quote.zip"
+    result = ringcraft("replay", day, *options, cwd=tmp_path)
+    assert result.returncode == 2
+    assert why in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_times_without_a_book_to_write_are_refused(tmp_path: Path) -> None:
     simulate(tmp_path / "ring.itch", seed=1, seconds=5)
     (tmp_path / "times.csv").write_text("5\n")
