@@ -12,6 +12,8 @@ import click
 
 from data_contracts.manifest import Compression
 from models.families import family
+from models.families.port import Target
+from models.fitting import fit_on
 from models.trading import NEVER
 from pipelines.request import TrainRequest
 from pipelines.steps.compress import compress
@@ -44,11 +46,11 @@ def prepared(
     return prepare(read(source, format=format_name, instrument=instrument)[:2], request)
 
 
-def outcome(name: str, given: Prepared, *, seed: int = 1) -> Outcome:
+def outcome(name: str, given: Prepared, *, seed: int = 1, target: Target = "direction") -> Outcome:
     """Return what compression makes of the family `name`, fitted as its default stands."""
     kind = family(name)
     seen = given.seen_through(kind.window)
-    model = kind.fit(seen.learn.features, seen.learn.classes, kind.default(), seed)
+    model = fit_on(kind, seen.learn, kind.default(), seed, target)
     fitted = FittedFamily(
         family=name, config=kind.default(), model=model, threshold=NEVER, cut=0.0, walk_forward={}, notes=()
     )
@@ -66,7 +68,7 @@ def row(recording: str, found: Outcome) -> str:
     how = "; ".join(done.steps) or "nothing qualified: published as it was"
     return (
         f"| {recording} | {found.family} | {done.original_bytes:,} | {done.compressed_bytes:,} "
-        f"| {done.compressed_bytes / done.original_bytes:.1%} | {low:+.5f} to {high:+.5f} | {done.margin:g} "
+        f"| {done.compressed_bytes / done.original_bytes:.1%} | {low:+.5f} to {high:+.5f} | {done.margin:.4g} "
         f"| {before} | {after} | {how} |"
     )
 
@@ -77,6 +79,7 @@ def row(recording: str, found: Outcome) -> str:
 @click.option("--instrument", default=None, help="Likewise.")
 @click.option("--horizon-s", type=float, default=2.0, show_default=True)
 @click.option("--rows", type=click.IntRange(min=2000), default=60_000, show_default=True, help="The newest so many.")
+@click.option("--target", type=click.Choice(["direction", "move"]), default="direction", show_default=True)
 @click.option("--family", "families", multiple=True, help=f"Default: {', '.join(FAMILIES)}.")
 def main(
     source: Path,
@@ -84,6 +87,7 @@ def main(
     instrument: str | None,
     horizon_s: float,
     rows: int,
+    target: Target,
     families: tuple[str, ...],
 ) -> None:
     """Compress every family on SOURCE and print the table."""
@@ -91,7 +95,7 @@ def main(
     print(_HEAD + "\n" + "|---" * (_HEAD.count("|") - 1) + "|")
     met = True
     for name in families or FAMILIES:
-        found = outcome(name, given)
+        found = outcome(name, given, target=target)
         met = met and found.report.not_inferior
         print(row(source.name, found), flush=True)
     print(f"\n{len(given.learn):,} rows learnt from, {len(given.held_out):,} held out.")

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import xgboost
@@ -10,11 +11,12 @@ from numpy.typing import NDArray
 from models.compression import Candidate
 from models.dataset import Dataset
 from models.families.xgboost import XgboostConfig, XgboostModel, parameters, training_rows
+from models.fitting import targets_of
 from models.parity import run_onnx
-from models.tree_graph import LEVELS, Forest, pack, read_forest
+from models.tree_graph import Forest, pack, read_forest
 
 GAMMAS = (0.0, 2.0, 5.0, 10.0, 20.0)
-"""Least loss reduction a split must have brought to stay; 0 keeps all."""
+"""Least loss reduction a split must have brought to stay, of moves in their mean squares; 0 keeps all."""
 STUDENT_SHARES = (1 / 2, 1 / 3, 1 / 5, 1 / 10)
 """Boosting rounds of a student, as a share of its teacher's."""
 STUDENT_REACH = 8.0
@@ -35,28 +37,33 @@ def tree_candidates(model: XgboostModel, learnt_from: Dataset, config: XgboostCo
 
 
 def _pruned_forms(model: XgboostModel, learnt_from: Dataset, config: XgboostConfig, seed: int) -> Iterator[Candidate]:
-    rows, original = training_rows(learnt_from.features, learnt_from.classes), model.to_onnx()
+    original, moves = model.to_onnx(), model.outputs == 1
+    rows = training_rows(learnt_from.features, targets_of(learnt_from, "move" if moves else "direction"))
+    unit = float(np.mean(learnt_from.mid_move_bps**2)) if moves else 1.0
+    settings = parameters(config, seed, moves=moves)
     some = learnt_from.features[:: max(1, len(learnt_from) // MATCHING_ROWS)]
     for gamma in GAMMAS:
         if gamma == 0:
             yield from _candidate((), read_forest(original))
             continue
-        pruned = XgboostModel(_pruned(model.booster, rows, config, gamma, seed), model.inputs)
+        pruned = XgboostModel(_pruned(model.booster, rows, settings, gamma * unit), model.inputs, model.outputs)
         forest = read_forest(pruned.to_onnx())
         if not forest.splits():
             return
         factor = _matching_factor(run_onnx(pack(forest), some), run_onnx(original, some), forest.base)
-        steps = (f"splits that gain under {gamma:g} pruned", f"leaves scaled by {factor:.2f} to match the original")
+        gain = f"{gamma:g} mean squares of the moves" if moves else f"{gamma:g}"
+        steps = (f"splits that gain under {gain} pruned", f"leaves scaled by {factor:.2f} to match the original")
         yield from _candidate(steps, forest.scaled(factor))
 
 
 def _students(model: XgboostModel, learnt_from: Dataset, config: XgboostConfig, seed: int) -> Iterator[Candidate]:
-    said = model.scores(learnt_from.features).astype(np.float64)
-    wanted = (1 - LABEL_SHARE) * said + LABEL_SHARE * np.eye(3)[learnt_from.classes]
-    rows = training_rows(learnt_from.features, learnt_from.classes)
+    said, moves = model.scores(learnt_from.features).astype(np.float64), model.outputs == 1
+    truth = learnt_from.mid_move_bps[:, None] if moves else np.eye(3)[learnt_from.classes]
+    wanted = (1 - LABEL_SHARE) * said + LABEL_SHARE * truth
+    rows = training_rows(learnt_from.features, targets_of(learnt_from, "move" if moves else "direction"))
     for rounds in sorted({max(1, round(share * config.trees)) for share in STUDENT_SHARES}, reverse=True):
-        student, base = distilled(rows, wanted, config, rounds, seed)
-        forest = read_forest(XgboostModel(student, model.inputs).to_onnx())
+        student, base = (distilled_moves if moves else distilled)(rows, wanted, config, rounds, seed)
+        forest = read_forest(XgboostModel(student, model.inputs, model.outputs).to_onnx())
         steps = (f"distilled into {rounds} of {config.trees} boosting rounds",)
         yield from _candidate(steps, Forest(forest.trees, base, forest.inputs))
 
@@ -83,10 +90,22 @@ def distilled(
     return xgboost.train(settings, rows, rounds, obj=towards_wanted), tuple(base.tolist())
 
 
+def distilled_moves(
+    rows: xgboost.DMatrix, wanted: _Shares, config: XgboostConfig, rounds: int, seed: int
+) -> tuple[xgboost.Booster, tuple[float, ...]]:
+    """Return a booster of `rounds` taught the moves `wanted` (n, 1) in bps of n rows, and the base it adds to."""
+    base = float(wanted.mean())
+    rows.set_label(wanted[:, 0] - base)
+    rate = max(config.learning_rate, min(STUDENT_RATE, STUDENT_REACH / rounds))
+    settings = parameters(config, seed, moves=True) | {"learning_rate": rate, "base_score": 0.0}
+    return xgboost.train(settings, rows, rounds), (base,)
+
+
 def _candidate(steps: tuple[str, ...], forest: Forest) -> Iterator[Candidate]:
     smaller = forest.rounded()
     if smaller.splits():  # a constant would answer the same to everything
-        packing = f"leaves rounded to {LEVELS} values a class, splits between equal leaves folded, nodes packed"
+        each = "a class" if len(forest.base) > 1 else "in all"
+        packing = f"leaves rounded to {forest.levels()} values {each}, splits between equal leaves folded, nodes packed"
         yield Candidate((*steps, packing), pack(smaller))
 
 
@@ -100,16 +119,16 @@ def _matching_factor(got: NDArray[np.float32], wanted: NDArray[np.float32], base
 
 
 def _tree_sums(scores: NDArray[np.float32], base: NDArray[np.float64]) -> NDArray[np.float64]:
+    if scores.shape[1] == 1:  # moves are the sums themselves
+        return scores.astype(np.float64) - base
     # Softmax forgets a constant a row: what is left is compared around each row's mean.
     sums = np.log(np.maximum(scores.astype(np.float64), 1e-12)) - base
     centred: NDArray[np.float64] = sums - sums.mean(axis=1, keepdims=True)
     return centred
 
 
-def _pruned(
-    booster: xgboost.Booster, rows: xgboost.DMatrix, config: XgboostConfig, gamma: float, seed: int
-) -> xgboost.Booster:
-    settings = parameters(config, seed) | {
+def _pruned(booster: xgboost.Booster, rows: xgboost.DMatrix, settings: dict[str, Any], gamma: float) -> xgboost.Booster:
+    settings = settings | {
         "process_type": "update",
         "updater": "prune",
         "refresh_leaf": False,

@@ -1,10 +1,11 @@
-"""Forests of three classes as plain nodes: read from a classifier graph, rounded, folded, scaled, and packed again.
+"""Forests as plain nodes, of three classes or of moves: read from a graph, rounded, folded, scaled, and packed again.
 
-A packed forest is a `TreeEnsemble` node of ai.onnx.ml 5 that sums, an `Add` of the base values and a `Softmax`. (The
-node's own softmax is not used: ONNX Runtime 1.31 takes its number for another function's.) Every split is BRANCH_LT,
-without missing-value tracks. Trees lie one after another, a parent before its children, the true child's subtree before
-the false one's; leaves are shared between trees. Against a classifier node of ai.onnx.ml 3, which spells every node's
-mode as text and numbers every node twice, this takes little over a third of the bytes for the same function.
+A packed forest is a `TreeEnsemble` node of ai.onnx.ml 5 that sums, an `Add` of the base values and, of classes, a
+`Softmax`. (The node's own softmax is not used: ONNX Runtime 1.31 takes its number for another function's.) Every split
+is BRANCH_LT, without missing-value tracks. Trees lie one after another, a parent before its children, the true child's
+subtree before the false one's; leaves are shared between trees. Against a classifier node of ai.onnx.ml 3, which spells
+every node's mode as text and numbers every node twice, this takes little over a third of the bytes for the same
+function.
 """
 
 from collections import Counter
@@ -19,16 +20,17 @@ from onnx import ModelProto, helper, numpy_helper
 from data_contracts.errors import ModelError
 from models.onnx_graph import INPUT, OUTPUT, assemble
 
-LEVELS: Final = 41
-"""Leaf values a class after rounding: few enough for every shared leaf to be named in one byte of a varint."""
-CLASSES: Final = 3
+MAX_LEAVES: Final = 123
+"""Leaf values of all outputs after rounding: few enough for every shared leaf to be named in one byte of a varint."""
+_READ: Final = {"TreeEnsembleClassifier": ("class", b"SOFTMAX"), "TreeEnsembleRegressor": ("target", b"NONE")}
+"""How a converter's node names its leaves, and what it makes of the sums."""
 _SUM, _BRANCH_LT = 1, 1
 _LLOYD_ROUNDS = 30
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """What a tree adds to one class's sum."""
+    """What a tree adds to one output's sum: a class's, or the one of moves."""
 
     cls: int
     weight: float
@@ -49,7 +51,7 @@ Node = Split | Leaf
 
 @dataclass(frozen=True)
 class Forest:
-    """Trees whose leaves add up, a class each, on top of `base`; softmax makes probabilities of the sums."""
+    """Trees whose leaves add up, an output each, on top of `base`; of three sums softmax makes probabilities."""
 
     trees: tuple[Node, ...]
     base: tuple[float, ...]
@@ -68,9 +70,15 @@ class Forest:
         """Return the forest with every leaf multiplied by `factor`."""
         return replace(self, trees=tuple(_weighed(tree, lambda leaf: leaf.weight * factor) for tree in self.trees))
 
-    def rounded(self, levels: int = LEVELS) -> "Forest":
-        """Return the forest with `levels` leaf values a class, and splits between equal leaves folded away."""
-        values = [np.array([leaf.weight for leaf in self.leaves() if leaf.cls == cls]) for cls in range(CLASSES)]
+    def levels(self) -> int:
+        """Return how many leaf values an output may have after rounding."""
+        return MAX_LEAVES // len(self.base)
+
+    def rounded(self, levels: int | None = None) -> "Forest":
+        """Return the forest with `levels` leaf values an output, and splits between equal leaves folded away."""
+        levels = levels or self.levels()
+        outputs = range(len(self.base))
+        values = [np.array([leaf.weight for leaf in self.leaves() if leaf.cls == cls]) for cls in outputs]
         known = [_levels(weights, levels) for weights in values]
 
         def nearest(leaf: Leaf) -> float:
@@ -94,7 +102,7 @@ def _levels(values: NDArray[np.float64], count: int) -> NDArray[np.float64]:
 
 
 def read_forest(model: ModelProto) -> Forest:
-    """Return the forest in a converter's graph of one `TreeEnsembleClassifier` (ai.onnx.ml 3) with three classes.
+    """Return the forest in a converter's graph of one ensemble (ai.onnx.ml 3): three classes', or a regressor's.
 
     Which way a missing value goes is not kept: serving abstains before a model sees one.
 
@@ -102,19 +110,24 @@ def read_forest(model: ModelProto) -> Forest:
         ModelError: the graph is anything else.
     """
     nodes = model.graph.node
-    if len(nodes) != 1 or nodes[0].op_type != "TreeEnsembleClassifier":
-        raise ModelError(f"tree graph: expected one TreeEnsembleClassifier, got {[n.op_type for n in nodes]}")
+    if len(nodes) != 1 or nodes[0].op_type not in _READ:
+        raise ModelError(f"tree graph: expected one of {', '.join(_READ)}, got {[n.op_type for n in nodes]}")
+    kind, transform = _READ[nodes[0].op_type]
     columns = {a.name: helper.get_attribute_value(a) for a in nodes[0].attribute}
     modes = set(columns["nodes_modes"]) - {b"BRANCH_LT", b"LEAF"}
-    if modes or columns.get("post_transform") != b"SOFTMAX":
-        raise ModelError(f"tree graph: expected BRANCH_LT splits under SOFTMAX, got {sorted(modes)}")
-    base = tuple(float(value) for value in columns.get("base_values", ())) or (0.0,) * CLASSES
+    summed = columns.get("aggregate_function", b"SUM") == b"SUM"
+    if modes or not summed or columns.get("post_transform", b"NONE") != transform:
+        raise ModelError(
+            f"tree graph: expected sums of BRANCH_LT splits under {transform.decode()}, got {sorted(modes)}"
+        )
+    outputs = 3 if kind == "class" else int(columns.get("n_targets", 1))
+    base = tuple(float(value) for value in columns.get("base_values", ())) or (0.0,) * outputs
     inputs = model.graph.input[0].type.tensor_type.shape.dim[1].dim_value
-    return Forest(tuple(_read_trees(columns)), base, inputs)
+    return Forest(tuple(_read_trees(columns, kind)), base, inputs)
 
 
-def _read_trees(columns: dict[str, Any]) -> Iterator[Node]:
-    leaves = (columns[f"class_{name}"] for name in ("treeids", "nodeids", "ids", "weights"))
+def _read_trees(columns: dict[str, Any], kind: str) -> Iterator[Node]:
+    leaves = (columns[f"{kind}_{name}"] for name in ("treeids", "nodeids", "ids", "weights"))
     says = {(tree, number): Leaf(cls, weight) for tree, number, cls, weight in zip(*leaves, strict=True)}
     names = ("treeids", "nodeids", "featureids", "values", "truenodeids", "falsenodeids")
     rows = zip(*(columns[f"nodes_{name}"] for name in names), strict=True)
@@ -151,16 +164,15 @@ def pack(forest: Forest) -> ModelProto:
         ["sums"],
         domain="ai.onnx.ml",
         aggregate_function=_SUM,
-        n_targets=CLASSES,
+        n_targets=len(base),
         tree_roots=roots,
         **packed.columns(),
     )
-    nodes = [
-        sums,
-        helper.make_node("Add", ["sums", "base"], ["all"]),
-        helper.make_node("Softmax", ["all"], [OUTPUT], axis=1),
-    ]
-    return assemble(nodes, {"base": base.astype(np.float32)}, inputs=forest.inputs, outputs=CLASSES, name="trees")
+    classes = len(base) > 1
+    nodes = [sums, helper.make_node("Add", ["sums", "base"], ["all" if classes else OUTPUT])]
+    if classes:
+        nodes.append(helper.make_node("Softmax", ["all"], [OUTPUT], axis=1))
+    return assemble(nodes, {"base": base.astype(np.float32)}, inputs=forest.inputs, outputs=len(base), name="trees")
 
 
 class _Packed:

@@ -83,13 +83,8 @@ class Xgboost:
     def fit(self, features: Features, targets: Targets, config: XgboostConfig, seed: int) -> XgboostModel:
         """Boost `config.trees` rounds; the same seed gives the same booster."""
         refuse_unusable(features, targets, self.targets)
-        moves, settings = learns_moves(targets), parameters(config, seed)
-        if moves:
-            settings["objective"] = "reg:squarederror"
-            del settings["num_class"]
-            # The same caution: a row of squared error weighs 1, a row of three classes about a fifth.
-            settings |= {"min_child_weight": 5 * config.min_child_weight, "lambda": 5 * config.l2}
-        booster = xgboost.train(settings, training_rows(features, targets), config.trees)
+        moves = learns_moves(targets)
+        booster = xgboost.train(parameters(config, seed, moves=moves), training_rows(features, targets), config.trees)
         return XgboostModel(booster, features.shape[1], 1 if moves else 3)
 
 
@@ -99,11 +94,9 @@ def training_rows(features: Features, targets: Targets) -> xgboost.DMatrix:
     return xgboost.DMatrix(features, label=targets, feature_names=names, nthread=THREADS)
 
 
-def parameters(config: XgboostConfig, seed: int) -> dict[str, Any]:
-    """Return the library's own spelling of `config`."""
-    return {
-        "objective": "multi:softprob",
-        "num_class": 3,
+def parameters(config: XgboostConfig, seed: int, *, moves: bool = False) -> dict[str, Any]:
+    """Return the library's own spelling of `config`, for classes or for moves."""
+    said = {
         "tree_method": "hist",
         "max_bin": BINS,
         "nthread": THREADS,
@@ -115,6 +108,11 @@ def parameters(config: XgboostConfig, seed: int) -> dict[str, Any]:
         "colsample_bytree": config.columns,
         "lambda": config.l2,
     }
+    if not moves:
+        return said | {"objective": "multi:softprob", "num_class": 3}
+    # The same caution: a row of squared error weighs 1, a row of three classes about a fifth.
+    caution = {"min_child_weight": 5 * config.min_child_weight, "lambda": 5 * config.l2}
+    return said | caution | {"objective": "reg:squarederror"}
 
 
 FAMILY = Xgboost()

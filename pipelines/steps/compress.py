@@ -71,8 +71,6 @@ def compress(fitted: FittedFamily, prepared: Prepared, *, seed: int) -> Compress
 def _candidates(fitted: FittedFamily, prepared: Prepared, seed: int) -> list[Candidate]:
     # Imported where they are needed: each brings a library that the other family does without.
     if fitted.family == "xgboost":
-        if outputs_of(fitted.model.to_onnx()) != 3:
-            return []  # packing knows forests of three classes
         from models.compress_trees import tree_candidates
 
         return tree_candidates(_as(fitted.model), prepared.learn, fitted.config, seed)

@@ -75,7 +75,7 @@ def test_a_constant_is_no_forest():
 def test_only_a_tree_classifier_is_read(learnt):
     kind = family("logistic")
     other = kind.fit(learnt.features, learnt.classes, kind.default(), 1).to_onnx()
-    with pytest.raises(ModelError, match="expected one TreeEnsembleClassifier"):
+    with pytest.raises(ModelError, match="expected one of TreeEnsembleClassifier, TreeEnsembleRegressor"):
         read_forest(other)
 
 
