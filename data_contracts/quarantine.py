@@ -1,7 +1,7 @@
 """Setting a recording aside: what broke, which rows, in a folder a person can read."""
 
-import csv
 import html
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -11,17 +11,20 @@ from data_contracts.errors import QuarantinedError
 from data_contracts.limits import measure, rows_against
 from data_contracts.recording import Recording
 
-if TYPE_CHECKING:  # for types alone: the module behind it takes seconds to import
+if TYPE_CHECKING:  # for types alone: the modules behind them take long to import
+    import polars as pl
+
     from data_contracts.expectations import ContractReport
 
 MAX_BAD_ROWS: Final = 1000
-"""Rows written to bad_rows.csv, over all rules, in the rules' order."""
+"""Rows written to bad_rows.csv, shared evenly by the rules that have any; bad_rows.parquet holds all."""
 
 
 def quarantine(recording: Recording, report: "ContractReport", root: Path) -> NoReturn:
     """Write what broke into a folder under `root` and refuse the recording.
 
-    The folder, named after the recording, holds report.md, report.html and bad_rows.csv (at most MAX_BAD_ROWS).
+    The folder, named after the recording, holds report.md, report.html, bad_rows.parquet with every row and the rule
+    that it broke, and bad_rows.csv (at most MAX_BAD_ROWS).
 
     Raises:
         QuarantinedError: always; it names the broken rules and the folder.
@@ -30,7 +33,7 @@ def quarantine(recording: Recording, report: "ContractReport", root: Path) -> No
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.md").write_text(as_markdown(report))
     (folder / "report.html").write_text(as_html(report))
-    _write_bad_rows(folder / "bad_rows.csv", recording, report)
+    write_bad_rows(folder, _bad_rows(recording, report))
     rules = tuple(f"expected {result.rule.says}, got {result.observed}" for result in report.broken)
     raise QuarantinedError(recording.source, rules=rules, folder=folder)
 
@@ -75,23 +78,40 @@ def _summary(report: "ContractReport") -> str:
     return f"Instrument {report.instrument}, {report.events:,} events; rows left out while reading: {skipped}."
 
 
-def _write_bad_rows(path: Path, recording: Recording, report: "ContractReport") -> None:
-    measured, left = measure(recording) if len(recording) else {}, MAX_BAD_ROWS
+def write_bad_rows(folder: Path, found: "Sequence[pl.DataFrame]") -> None:
+    """Write every bad row into bad_rows.parquet, and of each rule the first ones into bad_rows.csv.
+
+    Args:
+        folder: that is there.
+        found: a table a rule with its columns rule, value and row first; equal columns.
+    """
+    import polars as pl
+
+    kept = [each for each in found if len(each)]
+    each_rule = MAX_BAD_ROWS // max(len(kept), 1)  # so that none is crowded out
+    pl.concat(found).write_parquet(folder / "bad_rows.parquet")
+    pl.concat([each.head(each_rule) for each in kept] or found).write_csv(folder / "bad_rows.csv")
+
+
+def _bad_rows(recording: Recording, report: "ContractReport") -> "list[pl.DataFrame]":
+    import polars as pl
+
+    measured = measure(recording) if len(recording) else {}
     fields = [name for name in recording.events.dtype.names or () if name != "reserved"]
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["rule", "value", "row", *fields])
-        for result in report.broken:
-            rows: np.ndarray[tuple[int], np.dtype[np.int64]] | list[int] = []
-            if measured and result.rule.column is not None:
-                rows = rows_against(result.rule, measured)[:left]
-            for row in rows:
-                value = measured[result.rule.column or ""][row]
-                writer.writerow([result.rule.name, f"{value:g}", int(row), *(recording.events[f][row] for f in fields)])
-            left -= len(rows)
+    found = []
+    for rule in (result.rule for result in report.broken):
+        column = measured.get(rule.column or "", np.zeros(0))
+        rows = rows_against(rule, measured) if len(column) else np.zeros(0, dtype=np.int64)
+        events = recording.events[rows]
+        columns = {"value": column[rows], "row": rows} | {name: events[name] for name in fields}
+        found.append(pl.DataFrame(columns).select(pl.lit(rule.name).alias("rule"), pl.all()))
+    return found
 
 
-_BESIDE: Final = f"Beside this page: bad_rows.csv, the first offending rows (at most {MAX_BAD_ROWS:,})."
+_BESIDE: Final = (
+    "Beside this page: bad_rows.parquet, every offending row with the rule that it broke, and bad_rows.csv, the first "
+    f"of each rule (at most {MAX_BAD_ROWS:,})."
+)
 _STYLE: Final = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1c2430}"
     "table{border-collapse:collapse;width:100%}"

@@ -5,7 +5,6 @@ Great Expectations reads pandas alone; of a million rows it is handed one row wi
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import polars as pl
 
@@ -59,10 +58,13 @@ def counts(frame: pl.DataFrame, rules: tuple[Rule, ...]) -> dict[str, list[int]]
     return {rule.name: [int(found.get(rule.name, len(frame)))] for rule in rules}
 
 
-def rows_met(frame: pl.DataFrame, rules: tuple[Rule, ...]) -> np.ndarray:
-    """Return whether each row meets every rule on a column, shape (n,)."""
-    met = [_met(rule).fill_null(value=False) for rule in rules if rule.column is not None]
-    return frame.select(pl.all_horizontal(met)).to_series().to_numpy()
+def rows_against(frame: pl.DataFrame, rule: Rule) -> pl.DataFrame:
+    """Return the rows that break `rule`, behind its name, their value and where they stand in `frame`."""
+    if rule.column is None:
+        frame = frame.clear()
+    bad = frame.with_row_index("row").filter((~_met(rule)).fill_null(value=True) if rule.column else pl.lit(value=True))
+    value = pl.col(rule.column).cast(pl.Float64) if rule.column else pl.lit(None, dtype=pl.Float64)
+    return bad.select(pl.lit(rule.name).alias("rule"), value.alias("value"), pl.all())
 
 
 def _met(rule: Rule) -> pl.Expr:

@@ -1,23 +1,19 @@
 """Holding features, labels and the training set against their contracts before anything is learnt from them."""
 
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import NoReturn
 
 import numpy as np
 import polars as pl
 
 from data_contracts.errors import QuarantinedError
 from data_contracts.expectations import ContractReport
-from data_contracts.feature_set import FeatureSet
-from data_contracts.quarantine import as_html, as_markdown
-from data_contracts.table_expectations import check_table, rows_met
-from data_contracts.table_limits import KINDS, Kind, rules_of_table
+from data_contracts.quarantine import as_html, as_markdown, write_bad_rows
+from data_contracts.table_expectations import check_table, rows_against
+from data_contracts.table_limits import KINDS, Kind
 from models.dataset import Dataset
 from models.windows import Windows
 from pipelines.steps.dataset import MIN_ROWS, Prepared
-
-MAX_BAD_ROWS: Final = 1000
-"""Rows written to bad_rows.csv."""
 
 
 def hold_rows_to_contract(prepared: Prepared, root: Path, *, window: int = 1) -> tuple[ContractReport, ...]:
@@ -39,7 +35,7 @@ def hold_rows_to_contract(prepared: Prepared, root: Path, *, window: int = 1) ->
             kind, frame, prepared.features, source=f"{kind} of {symbol}", instrument=symbol, min_rows=MIN_ROWS
         )
         if not report.met:
-            _set_aside(kind, frame, prepared.features, report, root)
+            _set_aside(kind, frame, report, root)
         reports.append(report)
     return tuple(reports)
 
@@ -67,12 +63,11 @@ def _looked_at(prepared: Prepared, window: int) -> pl.DataFrame:
     return pl.DataFrame({name: vectors[:, index] for index, name in enumerate(prepared.learn.names)})
 
 
-def _set_aside(kind: Kind, frame: pl.DataFrame, features: FeatureSet, report: ContractReport, root: Path) -> NoReturn:
+def _set_aside(kind: Kind, frame: pl.DataFrame, report: ContractReport, root: Path) -> NoReturn:
     folder = root / "quarantine" / f"{kind} of {report.instrument.replace(':', ' ')}"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.md").write_text(as_markdown(report))
     (folder / "report.html").write_text(as_html(report))
-    met = rows_met(frame, rules_of_table(kind, features))
-    frame.with_row_index("row").filter(pl.Series(~met)).head(MAX_BAD_ROWS).write_csv(folder / "bad_rows.csv")
+    write_bad_rows(folder, [rows_against(frame, result.rule) for result in report.broken])
     rules = tuple(f"expected {result.rule.says}, got {result.observed}" for result in report.broken)
     raise QuarantinedError(report.source, rules=rules, folder=folder)

@@ -2,6 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from data_contracts.errors import QuarantinedError
@@ -139,7 +140,25 @@ def test_quarantine_leaves_report_and_rows_and_names_rules_and_folder(tmp_path):
     assert "<td>crossed</td>" in (folder / "report.html").read_text()
     lines = (folder / "bad_rows.csv").read_text().splitlines()
     assert len(lines) == 1 + MAX_BAD_ROWS
-    assert lines[1].startswith("crossed,1,0,")
+    assert lines[1].startswith("crossed,1.0,0,")
+    kept = pl.read_parquet(folder / "bad_rows.parquet")
+    assert kept["row"].to_list() == list(range(0, 4000, 3))
+    assert kept["ask_ticks"].to_list() == made.events["ask_ticks"][::3].tolist()
+
+
+def test_quarantine_keeps_the_rows_of_every_broken_rule_however_many_the_first_has(tmp_path):
+    made = recording()
+    cross(made.events)
+    owe_lots(made.events)
+    with pytest.raises(QuarantinedError):
+        quarantine(made, check_recording(made), tmp_path)
+    folder = tmp_path / "quarantine" / "day.csv"
+    for kept in (pl.read_parquet(folder / "bad_rows.parquet"), pl.read_csv(folder / "bad_rows.csv")):
+        (owed,) = kept.filter(pl.col("rule") == "ask_size").rows(named=True)
+        assert (owed["value"], owed["row"], owed["ask_lots"]) == (-5.0, 7, -5)
+    with pytest.raises(QuarantinedError, match="at least 1,000 events"):
+        quarantine(recording(0), check_recording(recording(0)), tmp_path)
+    assert len(pl.read_parquet(folder / "bad_rows.parquet")) == 0
 
 
 def test_gold_day_meets_its_contract(test_data):

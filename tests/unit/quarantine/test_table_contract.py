@@ -1,14 +1,21 @@
 """Tables between events and a model: every rule catches its fault, in a million rows within seconds."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
 
+from data_contracts.errors import QuarantinedError
 from data_contracts.table_expectations import check_table, table_suite
 from data_contracts.table_limits import KINDS, feature_limits, rules_of_table, suite_name
 from market_data.feature_sets import feature_set
+from market_data.reading import read_recordings
+from market_data.simulator import simulate
+from pipelines.request import TrainRequest
+from pipelines.steps.dataset import prepare
+from pipelines.steps.table_contract import hold_rows_to_contract
 
 FEATURES = feature_set("touch_v1")
 
@@ -92,3 +99,26 @@ def test_a_million_rows_take_seconds():
     start = time.perf_counter()
     assert check_table("training_set", table, FEATURES, source="t", instrument="V:S").met
     assert time.perf_counter() - start < 10
+
+
+def test_rows_that_are_set_aside_stand_under_the_rule_they_broke_all_of_them(tmp_path):
+    path = tmp_path / "day.itch"
+    simulate(path, seed=3, events=4000)
+    prepared = prepare(read_recordings(path), TrainRequest(model="m", folds=2))
+    features, earned = prepared.learn.features.copy(), prepared.learn.buy_pnl_bps.copy()
+    at = prepared.learn.names.index("queue_imbalance")
+    features[:1500, at] = 1.5
+    earned[3] = np.nan
+    broken = replace(prepared, learn=replace(prepared.learn, features=features, buy_pnl_bps=earned))
+    with pytest.raises(QuarantinedError) as caught:
+        hold_rows_to_contract(broken, tmp_path)
+    kept = pl.read_parquet(caught.value.folder / "bad_rows.parquet")
+    assert kept.group_by("rule").len().rows() == [("queue_imbalance", 1500)]
+    assert kept["row"].to_list() == list(range(1500))
+    assert kept["value"].unique().to_list() == [1.5]
+    assert "1,500 of" in (caught.value.folder / "report.md").read_text()
+    sound = replace(prepared, learn=replace(prepared.learn, buy_pnl_bps=earned))
+    with pytest.raises(QuarantinedError) as caught:
+        hold_rows_to_contract(sound, tmp_path)
+    (row,) = pl.read_csv(caught.value.folder / "bad_rows.csv").rows(named=True)
+    assert (row["rule"], row["row"]) == ("buy_pnl", 3)
