@@ -24,6 +24,7 @@ from pipelines.steps.compress import Compressed
 from pipelines.steps.dataset import Prepared, vectors_read
 from pipelines.steps.fit import FittedFamily
 from pipelines.steps.proof import refuse, unproven
+from pipelines.steps.publish import published
 from pipelines.steps.trials import Tried
 from pipelines.steps.tune import Tuned
 from registry.port import ModelRegistry
@@ -147,7 +148,8 @@ def train_flow(request: TrainRequest, given: Given | None = None) -> TrainResult
         kept = (made.learnt.made.config, evidence_of(made, ready), request)
         if why_not is not None:
             refused[name] = why_not
-            tasks.tracked("refuse", made.build, name, *kept, made.manifest, made.tried)
+            if published(registry, request.model, made.build) is None:  # else the run is that of a version
+                tasks.tracked("refuse", made.build, name, *kept, made.manifest, made.tried)
             continue
         parts = (made.build, name, made.folder, *kept, registry, None, made.tried)
         done = watch(f"publish {name}", tasks.published, *parts)

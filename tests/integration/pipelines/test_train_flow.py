@@ -136,6 +136,18 @@ def test_same_run_again_recomputes_nothing_and_publishes_nothing_new(flows, reco
     assert sum(again.seconds[step] for step in kept) < sum(trained.seconds[step] for step in kept) / 4
 
 
+def test_refusal_of_what_is_published_leaves_its_run_alone(flows, recording, trained, mlflow_uri, tmp_path):
+    from mlflow import MlflowClient
+
+    request = TrainRequest(
+        model="flow-test", trials=2, folds=2, train_share=0.8, mlflow_uri=mlflow_uri, work=str(tmp_path)
+    )
+    again = flows.train_flow(request, flows.Given(recordings=[recording], gate=lambda *_: "not better"))
+    assert set(again.refused) == {"xgboost", "mlp"}
+    run = MlflowClient(mlflow_uri).get_run(trained.versions[0].run_id)
+    assert run.info.run_name == "train flow-test xgboost"
+
+
 def test_version_is_made_again_bit_for_bit_and_other_data_are_refused(flows, recording, trained, mlflow_uri, tmp_path):
     from pipelines.reproduce import reproduce_flow
     from registry.mlflow_registry import MlflowRegistry
