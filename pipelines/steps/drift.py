@@ -99,10 +99,11 @@ def drift_between(
             f"features remember too long for windows of {len(then):,} and {len(now):,} rows: from {needed:,} rows on "
             f"their false alarms keep to the stated rate, with fewer they are more frequent"
         )
-    if version is not None and manifest is not None and manifest.window == 1:
-        results += _of_model(version, manifest, then, now, share, request.seed)
-    elif manifest is not None:
-        notes.append("predictions and edge of a model that reads windows are watched live, not here")
+    if version is not None and manifest is not None:
+        if manifest.state == "window":
+            results += _of_model(version, manifest, then, now, share, request.seed)
+        else:
+            notes.append("predictions and edge of a model that carries its state are watched live, not here")
     results += _of_feed(reference, current, share, request.seed)
     if len(reference) < MIN_SESSIONS:
         notes.append(f"{len(reference)} reference sessions: how sessions differ is asked from {MIN_SESSIONS} on")
@@ -140,6 +141,7 @@ def _rows(
         horizon_ns=horizon_ns,
         entry_latency_ns=request.entry_latency_ns,
         min_interval_ns=request.min_interval_ns,
+        window=manifest.window if manifest else 1,
     )
     return rows
 
@@ -148,7 +150,7 @@ def _of_model(
     version: Path, manifest: Manifest, then: Dataset, now: Dataset, alpha: float, seed: int
 ) -> list[DriftResult]:
     graph = (version / MODEL_FILE).read_bytes()
-    scores = [_score(run_onnx(graph, rows.features)) for rows in (then, now)]
+    scores = [_score(run_onnx(graph, rows.seen_through(manifest.window).features)) for rows in (then, now)]
     found = list(column_drift(scores[0][:, None], scores[1][:, None], ("prediction",), alpha=alpha, seed=seed))
     earned, name = [], "net_pnl_bps"
     for score, rows in zip(scores, (then, now), strict=True):
