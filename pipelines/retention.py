@@ -21,6 +21,8 @@ tie_temporary_server()
 SAFE_STATUS: Final = frozenset(("checking", "shadow", "champion"))
 """Of ringcraft.status: a version that the tier holds, whatever the aliases say; ab:<share> is another."""
 _STATUS_TAG: Final = "ringcraft.status"
+_SINCE_TAG: Final = "ringcraft.since"
+_RETIRED: Final = "retired"
 _DAY_S: Final = 86_400.0
 
 
@@ -125,18 +127,25 @@ def _old_versions(
             needed |= {run for v in _versions(client, model.name) for run in _runs_of(v)}
             continue
         versions = sorted(_versions(client, model.name), key=lambda v: int(v.version), reverse=True)
+        former = _former_champion(versions)
         for place, version in enumerate(versions):
             made_here = bool(request.models) or BUILD_TAG in version.tags
             if place < request.keep_versions or version.creation_timestamp >= before_ms or not made_here:
                 needed.update(_runs_of(version))
                 continue
-            why = _why_kept(client, version)
+            why = "the champion before this one" if version is former else _why_kept(client, version)
             if why is None:
                 old.append(version)
             else:
                 kept[f"{model.name}/{version.version}"] = why
                 needed.update(_runs_of(version))
     return old, kept, needed
+
+
+def _former_champion(versions: list[Any]) -> Any | None:  # noqa: ANN401  MLflow's own type
+    """Return the version that the champion took the place of: while it bakes, and by hand, a rollback goes there."""
+    retired = [version for version in versions if version.tags.get(_STATUS_TAG) == _RETIRED]
+    return max(retired, key=lambda version: version.tags.get(_SINCE_TAG, ""), default=None)
 
 
 def _why_kept(client: MlflowClient, version: Any) -> str | None:  # noqa: ANN401  MLflow's own type

@@ -87,3 +87,19 @@ def test_what_is_wrong_with_the_request_is_said(mlflow_uri: str) -> None:
         clean(RetentionRequest(mlflow_uri=mlflow_uri, keep_versions=0), now_s=0.0)
     with pytest.raises(UsageError, match="found none"):
         clean(RetentionRequest(mlflow_uri=mlflow_uri, experiment="none-such"), now_s=0.0)
+
+
+def test_champion_before_this_one_stays_for_a_rollback_to_go_back_to(mlflow_uri: str, tmp_path: Path) -> None:
+    registry, model = MlflowRegistry(mlflow_uri), "retention-of-retired"
+    folder = version_folder(tmp_path / "v")
+    for build in range(4):
+        registry.publish(model, folder, tags={BUILD_TAG: f"c{build}"})
+    registry.move_alias(model, "champion", 4)
+    for version, day in ((1, 2), (2, 9), (3, 5)):
+        registry.set_version_tags(
+            model, version, {"ringcraft.status": "retired", "ringcraft.since": f"2026-01-0{day}T00:00:00Z"}
+        )
+    request = RetentionRequest(mlflow_uri=mlflow_uri, experiment=EXPERIMENT, models=(model,), keep_versions=1)
+    done = clean(request, now_s=time.time() + 31 * DAY_S)
+    assert done.kept == {f"{model}/2": "the champion before this one"}
+    assert [v.version for v in registry.versions(model)] == [2, 4]
