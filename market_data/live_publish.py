@@ -13,7 +13,7 @@ from data_contracts.errors import MarketDataError, UsageError
 from data_contracts.feed_hello import FeedHello
 from data_contracts.instrument import Instrument
 from data_contracts.market_event import BookDepths, MarketEvents, packed
-from market_data.publish import EVENTS, Feed
+from market_data.publish import EVENTS, Feed, host_and_port
 
 _MOST_WAITING: Final = 10_000
 _RETRY_S: Final = 1.0
@@ -28,6 +28,9 @@ class LivePublisher:
         instrument: whose events; several: `instrument` of an event is the position here.
         account: on whose behalf.
         depth: whether each event goes with its levels, which put() then takes.
+
+    Raises:
+        UsageError: the address is none; a tier that is away is tried again and again.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class LivePublisher:
     ) -> None:
         self.sent = self.dropped = self.connections = 0
         self.last_error = ""
+        host_and_port(address)
         self._address = address
         self._hello = FeedHello(
             instruments=(instrument,) if isinstance(instrument, Instrument) else tuple(instrument),

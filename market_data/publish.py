@@ -98,6 +98,14 @@ def publish(
     )
 
 
+def host_and_port(address: str) -> tuple[str, int]:
+    """Return what HOST:PORT says; UsageError where it is none."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+        raise UsageError(f"address: expected HOST:PORT, got {address!r}")
+    return host, int(port)
+
+
 class _Pace:
     """When each event is due, in seconds from the start of our clock."""
 
@@ -144,12 +152,9 @@ class Feed:
     """One connection to a feed door; every failure is one line that names the address."""
 
     def __init__(self, address: str) -> None:
-        host, _, port = address.rpartition(":")
-        if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
-            raise UsageError(f"address: expected HOST:PORT, got {address!r}")
         self._address = address
         try:
-            self._socket = socket.create_connection((host, int(port)), timeout=_CONNECT_TIMEOUT_S)
+            self._socket = socket.create_connection(host_and_port(address), timeout=_CONNECT_TIMEOUT_S)
         except OSError as error:
             raise UsageError(f"{address}: no feed door answers: {error.strerror or error}") from None
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

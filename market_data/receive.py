@@ -23,10 +23,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from msgspec import Struct
 
-from data_contracts.errors import MarketDataError, MissingDependencyError, UsageError
+from data_contracts.errors import FormatError, MarketDataError, MissingDependencyError, UsageError
 from data_contracts.instrument import Instrument
 from data_contracts.market_event import DEPTH_LEVELS, MARKET_EVENT, BookDepths, EventFlag, MarketEvents
-from market_data.formats import itch50
+from market_data.formats import itch50, moldudp64
 from market_data.formats.tables import read_bytes
 from market_data.shared_bus import EventBusReader, open_writer
 from native import _native
@@ -74,6 +74,7 @@ def open_source(name: str) -> "_native.PacketSource":
 
     Raises:
         UsageError: a name or an option that means nothing, or an address that cannot be had.
+        FormatError: a file that is no capture.
         MissingDependencyError: DPDK, where the package was built without it.
     """
     kind, _, rest = name.partition(":")
@@ -81,7 +82,10 @@ def open_source(name: str) -> "_native.PacketSource":
         if kind == "udp" and rest.startswith("//"):
             return _udp(name, rest[2:])
         if kind == "pcap" and rest:
-            return _native.CaptureSource(np.frombuffer(read_bytes(Path(rest)), dtype=np.uint8))
+            data = read_bytes(Path(rest))
+            if not moldudp64.is_capture(data):
+                raise FormatError(rest, where="byte 0", expected="a packet capture, pcap or pcapng", got=repr(data[:4]))
+            return _native.CaptureSource(np.frombuffer(data, dtype=np.uint8))
         if kind == "dpdk" and rest:
             if not hasattr(_native, "DpdkSource"):
                 raise MissingDependencyError(f"{name}: built without DPDK; see docs/transport.md")

@@ -4,6 +4,7 @@ Help must come in a blink, so nothing heavy is imported here.
 """
 
 import importlib
+import math
 import signal
 import sys
 from typing import Final
@@ -65,11 +66,22 @@ class _Lazy(click.Group):
         command = getattr(module, cmd_name.replace("-", "_"))
         if not isinstance(command, click.Command):
             raise TypeError(f"{module.__name__}.{cmd_name} is not a command")
+        for param in command.params:
+            if isinstance(param.type, click.types.FloatParamType) and param.callback is None:
+                param.callback = _refuse_nan
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+def _refuse_nan(ctx: click.Context, param: click.Parameter, value: object) -> object:
+    # It is neither below nor above a range's ends, so click lets it pass.
+    for number in value if isinstance(value, tuple) else (value,):
+        if isinstance(number, float) and math.isnan(number):
+            raise click.BadParameter("expected a number, got nan", ctx, param)
+    return value
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

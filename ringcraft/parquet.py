@@ -9,6 +9,16 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+def refuse_missing_folder(option: str, path: Path) -> None:
+    """Refuse, before any work is done, a file whose folder is not there.
+
+    Raises:
+        UsageError: so it is.
+    """
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"{option}: {path}: expected a folder that is there, got {path.parent}")
+
+
 def write_table(table: "pa.Table", path: Path) -> None:
     """Write a Parquet file that appears whole or not at all.
 

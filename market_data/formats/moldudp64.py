@@ -89,8 +89,13 @@ def _captures(source: Path) -> list[Path]:
     return [source] if source.name.endswith(_ENDINGS) or _begins_as_capture(source) else []
 
 
+def is_capture(data: bytes) -> bool:
+    """Whether the bytes begin as pcap or pcapng does."""
+    return data[:4] in _MAGICS
+
+
 def _begins_as_capture(source: Path) -> bool:
-    return source.is_file() and packed.peek(source, 4) in _MAGICS
+    return source.is_file() and is_capture(packed.peek(source, 4))
 
 
 def _retransmission(source: Path) -> Path | None:

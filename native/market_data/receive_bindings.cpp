@@ -15,6 +15,7 @@
 #include "market_data/feed_summaries.hpp"
 #include "market_data/numpy_arrays.hpp"
 #include "market_data/udp_source.hpp"
+#include "transport/clock.hpp"
 #include "transport/placement.hpp"
 #ifdef RINGCRAFT_DPDK
 #include "market_data/dpdk_source.hpp"
@@ -129,8 +130,7 @@ void bind_receiving(nb::module_& module) {
           "run",
           [](FeedReceiver& self, double timeout_s, double spin_s) {
             const nb::gil_scoped_release unlocked;
-            return self.run(static_cast<std::int64_t>(timeout_s * 1e9),
-                            static_cast<std::int64_t>(spin_s * 1e9));
+            return self.run(wait_ns(timeout_s), wait_ns(spin_s));
           },
           nb::kw_only(), nb::arg("timeout_s"), nb::arg("spin_s"))
       .def("take_events",

@@ -56,7 +56,7 @@ template <class Wanted>
 std::size_t read_rows(BusReader& self, std::byte* first, std::size_t rows, std::size_t row_bytes,
                       double timeout_s, double spin_s, Wanted wanted) {
   const nb::gil_scoped_release unlocked;
-  Backoff backoff(static_cast<std::int64_t>(timeout_s * 1e9), static_cast<std::int64_t>(spin_s * 1e9));
+  Backoff backoff(wait_ns(timeout_s), wait_ns(spin_s));
   std::size_t count = 0;
   BusReader::Record record;
   while (count < rows) {
@@ -93,7 +93,7 @@ nb::object read(BusReader& self, double timeout_s, double spin_s) {
   bool found = false;
   {
     const nb::gil_scoped_release unlocked;
-    Backoff backoff(static_cast<std::int64_t>(timeout_s * 1e9), static_cast<std::int64_t>(spin_s * 1e9));
+    Backoff backoff(wait_ns(timeout_s), wait_ns(spin_s));
     do found = self.read({room.get(), self.record_bytes()}, record);
     while (!found && backoff.wait());
   }

@@ -11,6 +11,7 @@ import click
 from data_contracts.errors import UsageError
 from ringcraft.commands.options import account_option, depth_option, json_option, publish_option, refuse_idle_depth
 from ringcraft.exits import DONE
+from ringcraft.parquet import refuse_missing_folder
 from ringcraft.terminal import out, print_json, table
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ def receive(
     from market_data import receive as receiving
 
     refuse_idle_depth(depth, address or bus, options="--publish or --bus")
+    if book:
+        refuse_missing_folder("--book", book)
     tier = Tier(address, account, depth) if address else None
     _place(core=core, lock_memory=lock_memory)
     limits = receiving.Limits(seconds=seconds, spin_s=spin_us * 1e-6)
@@ -135,7 +138,7 @@ def _instruments(symbols: tuple[str, ...], about: Path | None) -> "tuple[tuple[I
     wanted = symbols or ((beside.instrument.symbol,) if beside else ())
     if not wanted:
         raise UsageError("--instrument: expected at least one VENUE:SYMBOL, or --about")
-    named = [symbol if ":" in symbol else f"{itch50.venue_of(beside)}:{symbol}" for symbol in wanted]
+    named = dict.fromkeys(symbol if ":" in symbol else f"{itch50.venue_of(beside)}:{symbol}" for symbol in wanted)
     return tuple(itch50.instrument_of(beside, symbol) for symbol in named), beside.date if beside else None
 
 

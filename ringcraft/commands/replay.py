@@ -18,7 +18,7 @@ from ringcraft.commands.options import (
     refuse_idle_depth,
 )
 from ringcraft.exits import DONE
-from ringcraft.parquet import write_table
+from ringcraft.parquet import refuse_missing_folder, write_table
 from ringcraft.terminal import out, print_json, progress, table
 
 
@@ -91,6 +91,9 @@ def replay(
         raise UsageError("--at: expected --book too, which says where the states go")
     if book and features and book.resolve() == features.resolve():
         raise UsageError(f"--book, --features: expected a file each, got {book} for both")
+    for name, path in (("--book", book), ("--features", features)):
+        if path:
+            refuse_missing_folder(name, path)
     times_ns = read_times(times) if times else None
     start = time.perf_counter()
     chosen = feature_set_of(set_name) if set_name else None

@@ -20,7 +20,7 @@ from support import captures, mold_feed
 from support.cli import environment, one_line, ringcraft
 from support.feed_door import Door
 
-from data_contracts.errors import UsageError
+from data_contracts.errors import FormatError, UsageError
 from data_contracts.market_event import MARKET_EVENT
 from market_data.reading import read_recordings
 from market_data.receive import open_source
@@ -265,6 +265,44 @@ def test_capture_gives_the_very_rows_of_replay(tape: Tape, tmp_path: Path, bus: 
     assert sum(map(len, batches)) == json.loads(done.stdout)["events"]
 
 
+def test_instrument_that_is_named_twice_is_received_once(tape: Tape, bus: str) -> None:
+    named = ("--instrument", "RING", "--instrument", "SIM:RING", "--instrument", "RING")
+    done = ringcraft("receive", f"pcap:{tape.pcap}", "--about", tape.about, *named, "--bus", bus, "--json")
+    assert done.returncode == 0, done.stderr
+    with EventBusReader(bus, from_oldest=True) as reader:
+        assert [each.symbol for each in reader.instruments] == ["SIM:RING"]
+        assert len(reader.read(timeout_s=1)) == json.loads(done.stdout)["events"] > 300
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--seconds", "nan"], "Invalid value for '--seconds': expected a number, got nan"),
+        (["--publish", "nowhere"], "address: expected HOST:PORT, got 'nowhere'"),
+        (
+            ["--book", "no/such/book.parquet"],
+            "--book: no/such/book.parquet: expected a folder that is there, got no/such",
+        ),
+    ],
+)
+def test_what_could_only_fail_at_the_end_is_refused_at_the_start(options: list[str], why: str) -> None:
+    begun_s = time.monotonic()
+    done = ringcraft("receive", "udp://127.0.0.1:0", "--instrument", "X:Y", *options)
+    assert done.returncode == 2
+    assert why in done.stderr
+    assert time.monotonic() - begun_s < 10
+
+
+def test_wait_that_is_no_number_is_none() -> None:
+    source = _native.UdpSource([("127.0.0.1", 0)], interface="", buffer_bytes=1 << 20, busy_poll_us=0)
+    receiver = _native.FeedReceiver(
+        source, stocks=[("X", 100, 0)], midnight_ns=0, patience_ns=0, bus=None, record="", retransmit="",
+        keep_events=False,
+    )  # fmt: skip
+    assert receiver.run(timeout_s=float("nan"), spin_s=float("nan"))
+    assert receiver.run(timeout_s=-1.0, spin_s=1e300)
+
+
 def test_silence_ends_when_time_is_up() -> None:
     done = ringcraft(
         "receive", "udp://127.0.0.1:0", "--instrument", "X:Y", "--seconds", "0.2", "--json", "--core", 9999
@@ -305,10 +343,11 @@ def test_what_the_system_does_not_grant_is_a_line_each_and_receiving_goes_on(tap
         ("udp://a.b:5", "a.b:5: expected an IPv4 address"),
         ("udp://233.54.12.111:26477?interface=no-such", "interface no-such: No such device"),
         ("pcap:/no/such", "/no/such"),
+        (f"pcap:{__file__}", "byte 0: expected a packet capture, pcap or pcapng, got b"),
     ],
 )
 def test_source_that_makes_no_sense_is_one_line(source: str, why: str) -> None:
-    with pytest.raises(UsageError, match=re.escape(why)):
+    with pytest.raises((UsageError, FormatError), match=re.escape(why)):
         open_source(source)
 
 
