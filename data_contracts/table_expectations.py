@@ -5,6 +5,7 @@ Great Expectations reads pandas alone; of a million rows it is handed one row wi
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import polars as pl
 
@@ -56,6 +57,12 @@ def counts(frame: pl.DataFrame, rules: tuple[Rule, ...]) -> dict[str, list[int]]
     asked = [(~_met(rule)).fill_null(value=True).sum().alias(rule.name) for rule in rules if rule.column is not None]
     found = frame.select(asked).row(0, named=True) if asked else {}
     return {rule.name: [int(found.get(rule.name, len(frame)))] for rule in rules}
+
+
+def rows_met(frame: pl.DataFrame, rules: tuple[Rule, ...]) -> np.ndarray:
+    """Return whether each row meets every rule on a column, shape (n,)."""
+    met = [_met(rule).fill_null(value=False) for rule in rules if rule.column is not None]
+    return frame.select(pl.all_horizontal(met)).to_series().to_numpy()
 
 
 def rows_against(frame: pl.DataFrame, rule: Rule) -> pl.DataFrame:
