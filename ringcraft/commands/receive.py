@@ -50,7 +50,7 @@ class Tier(NamedTuple):
 @click.option("--retransmit", default="", help="IPV4:PORT of a MoldUDP64 re-request server.")
 @click.option("--patience-ms", type=click.IntRange(min=0), default=100, show_default=True, help="Wait for a hole.")
 @click.option("--seconds", type=click.FloatRange(min=0), default=None, help="Stop then; default: at the session's end.")
-@click.option("--core", type=int, default=-1, help="Pin the receiving thread to this core.")
+@click.option("--core", type=click.IntRange(min=-1), default=-1, help="Pin the receiving thread to it; -1: to none.")
 @click.option(
     "--spin-us", type=click.IntRange(min=0), default=0, help="Look again at once for so long before sleeping."
 )

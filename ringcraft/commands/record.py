@@ -21,6 +21,7 @@ _MARKETS: Final = ("spot", "usdm", "coinm")
 @click.argument("symbol")
 @click.option("--market", "market_name", type=click.Choice(_MARKETS), default="spot", show_default=True)
 @click.option("--out", "folder", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder.")
+@click.option("--bus", default=None, help="Shared-memory bus that gets every event, with --depth its levels too.")
 @publish_option
 @depth_option
 @account_option
@@ -41,6 +42,7 @@ def record(
     symbol: str,
     market_name: str,
     folder: Path,
+    bus: str | None,
     address: str | None,
     depth: bool,
     account: str | None,
@@ -50,7 +52,7 @@ def record(
     rest: str | None,
     as_json: bool,
 ) -> None:
-    """Record SYMBOL's live feed at VENUE into a folder that replay reads, and hand its events to a running tier.
+    """Record SYMBOL's live feed at VENUE into a folder that replay reads; hand its events to a tier or a bus.
 
     Goes on over lost connections until SIGINT or SIGTERM, or --seconds.
     """
@@ -58,13 +60,15 @@ def record(
     from market_data.crypto.binance_markets import MARKETS
     from market_data.crypto.recorder import Recorder
     from market_data.live_publish import LivePublisher
+    from market_data.shared_bus import EventBusWriter
 
-    refuse_idle_depth(depth, address)
+    refuse_idle_depth(depth, address or bus, options="--publish or --bus")
     market = MARKETS[market_name]
     market = msgspec.structs.replace(market, websocket=websocket or market.websocket, rest=rest or market.rest)
     instrument = fetch_instrument(market, symbol.upper(), stale_after_s=stale_after_s)
     recorder = Recorder(folder, instrument)
     publisher = LivePublisher(address, instrument, account=account, depth=depth) if address else None
+    writer = EventBusWriter(bus, (instrument,), depth=depth) if bus else None
     events = 0
 
     def on_events(new: Any, levels: Any) -> None:  # noqa: ANN401  arrays
@@ -72,6 +76,8 @@ def record(
         events += len(new)
         if publisher is not None:
             publisher.put(new, levels)
+        if writer is not None:
+            writer.write(new, levels)
 
     live = BinanceLive(market, instrument, recorder, on_events, depth=depth)
     if not as_json:

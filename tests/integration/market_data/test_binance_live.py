@@ -22,6 +22,7 @@ from market_data.crypto.recorder import Recorder
 from market_data.crypto.synchroniser import SyncState
 from market_data.live_publish import LivePublisher
 from market_data.reading import read_recordings
+from market_data.shared_bus import EventBusReader
 from tests.support.binance_server import BinanceServer
 from tests.support.binance_venue import Venue
 from tests.support.cli import one_line, ringcraft
@@ -212,18 +213,20 @@ def test_events_reach_a_feed_door_and_an_absent_one_delays_nothing(tmp_path: Pat
     door.close()
 
 
-def test_levels_reach_a_feed_door_as_replay_of_the_recording_sends_them(tmp_path: Path) -> None:
-    door = Door()
+def test_levels_reach_door_and_bus_as_replay_of_the_recording_sends_them(tmp_path: Path) -> None:
+    door, bus = Door(), tmp_path / "bus"
     with BinanceServer(Venue(), {10: "drop"}) as server:
         words = [
             "record",
             "binance",
             "ringusdt",
             "--out",
-            str(tmp_path),
+            str(tmp_path / "recorded"),
             "--json",
             "--publish",
             door.address,
+            "--bus",
+            str(bus),
             "--depth",
         ]
         words += ["--websocket", server.market.websocket, "--rest", server.market.rest]
@@ -238,12 +241,19 @@ def test_levels_reach_a_feed_door_as_replay_of_the_recording_sends_them(tmp_path
         printed, errors = process.communicate(timeout=20)
     assert process.returncode == 0, errors
     door.close()
-    (day,) = read_recordings(tmp_path, depth=True)
+    (day,) = read_recordings(tmp_path / "recorded", depth=True)
     assert json.loads(printed)["published"] == {"sent": len(day), "dropped": 0, "connections": 1, "last_error": ""}
     assert door.said.depth
     assert door.events.tobytes() == day.events.tobytes()
     assert day.depth is not None
     assert np.array_equal(door.depth, day.depth)
+    with EventBusReader(str(bus), from_oldest=True) as reader:
+        events, levels = reader.read_with_depth(timeout_s=1)
+        assert [each.symbol for each in reader.instruments] == [day.instrument.symbol]
+    assert events.tobytes() == day.events[: len(events)].tobytes()
+    assert len(events) == min(len(day), 4_096)
+    assert levels is not None
+    assert np.array_equal(levels, day.depth[: len(events)])
     assert np.count_nonzero(door.depth, axis=(1, 2)).max() > 20
 
 
@@ -251,4 +261,4 @@ def test_levels_that_nobody_gets_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="expected levels beside the events, got none"):
         LivePublisher("127.0.0.1:1", RING, depth=True).put(np.zeros(1, dtype=MARKET_EVENT))
     done = ringcraft("record", "binance", "ringusdt", "--out", tmp_path, "--depth")
-    assert "--depth: expected --publish too" in one_line(done)
+    assert "--depth: expected --publish or --bus too" in one_line(done)
