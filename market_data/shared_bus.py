@@ -3,6 +3,7 @@
 A reader that is too slow loses the oldest events and learns how many; it never holds the writer up.
 """
 
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -87,22 +88,35 @@ class EventBusReader:
         MarketDataError: it carries something else than market events.
     """
 
-    def __init__(self, name: str, *, from_oldest: bool = False) -> None:
-        path = bus_path(name)
+    def __init__(self, name: str, *, from_oldest: bool = False, goes_over: bool = False) -> None:
+        """Open the bus `name`.
+
+        Args:
+            name: of the bus.
+            from_oldest: begin at the oldest event that is still there, not at the newest.
+            goes_over: once all of it is read, go over to the bus that has taken its place, to its oldest event; a read
+                that returns nothing may then leave other `instruments` and another `depth`.
+        """
+        self._path, self._goes_over = bus_path(name), goes_over
+        self._missed_before = self._laps_before = 0
+        self._open(from_oldest=from_oldest)
+
+    def _open(self, *, from_oldest: bool) -> None:
         try:
-            self._bus = BusReader(str(path), from_oldest=from_oldest)
+            bus = BusReader(str(self._path), from_oldest=from_oldest)
         except RuntimeError as error:
             raise UsageError(f"bus: {error}") from None
         try:
-            said = read_hello(self._bus.about.encode())
+            said = read_hello(bus.about.encode())
         except (msgspec.DecodeError, UsageError) as error:
-            raise MarketDataError(f"bus: {path}: expected one of market events, got another: {error}") from None
+            raise MarketDataError(f"bus: {self._path}: expected one of market events, got another: {error}") from None
+        rows = np.zeros(_BATCH, dtype=DEEP_EVENT if said.depth else MARKET_EVENT)
+        if bus.record_bytes < rows.itemsize:
+            found = f"records of {bus.record_bytes} bytes"
+            raise MarketDataError(f"bus: {self._path}: expected {rows.itemsize} bytes an event, got {found}")
+        self._bus, self._rows = bus, rows
         self.instruments, self.depth = said.instruments, said.depth
         """`depth`: whether the events' levels come with them."""
-        self._rows = np.zeros(_BATCH, dtype=DEEP_EVENT if said.depth else MARKET_EVENT)
-        if self._bus.record_bytes < self._rows.itemsize:
-            found = f"records of {self._bus.record_bytes} bytes"
-            raise MarketDataError(f"bus: {path}: expected {self._rows.itemsize} bytes an event, got {found}")
 
     def __enter__(self) -> Self:
         return self
@@ -126,20 +140,33 @@ class EventBusReader:
 
     def read_with_depth(self, *, timeout_s: float, spin_s: float = 0.0) -> tuple[MarketEvents, BookDepths | None]:
         """Return what read() does, and the levels of each event; None where the bus has none."""
-        room = self._rows.view(np.uint8)
-        count = self._bus.read_events(room, timeout_s=timeout_s, spin_s=spin_s, depth=self.depth)
+        count = self._read(timeout_s, spin_s)
+        if not count and self._goes_over and self._bus.replaced:
+            count = self._read(0.0, 0.0)  # what its writer left last
+            if not count:
+                self._go_over()
         rows = self._rows[:count]
         return (rows["event"], rows["levels"]) if self.depth else (rows, None)
+
+    def _read(self, timeout_s: float, spin_s: float) -> int:
+        room = self._rows.view(np.uint8)
+        return self._bus.read_events(room, timeout_s=timeout_s, spin_s=spin_s, depth=self.depth)
+
+    def _go_over(self) -> None:
+        missed, laps = self.missed, self.laps
+        with suppress(UsageError, MarketDataError):  # none yet, or one of something else: this one is kept
+            self._open(from_oldest=True)
+            self._missed_before, self._laps_before = missed, laps
 
     @property
     def missed(self) -> int:
         """Events that were overwritten before this reader came to them."""
-        return self._bus.missed
+        return self._missed_before + self._bus.missed
 
     @property
     def laps(self) -> int:
         """Times that happened."""
-        return self._bus.laps
+        return self._laps_before + self._bus.laps
 
     @property
     def behind(self) -> int:
@@ -153,5 +180,5 @@ class EventBusReader:
 
     @property
     def replaced(self) -> bool:
-        """Whether the bus of this name is another one by now: this reader will hear nothing more."""
+        """Whether the bus of this name is another one by now: one that does not go over will hear nothing more."""
         return self._bus.replaced

@@ -38,7 +38,8 @@ def export(names: tuple[str, ...], bus: str | None, once: bool, config: Path | N
     sinks = open_sinks(settings, names)
     try:
         exporters = [
-            Exporter(state_dir, sink, outcomes=store, events=EventBusReader(bus) if bus else None) for sink in sinks
+            Exporter(state_dir, sink, outcomes=store, events=EventBusReader(bus, goes_over=True) if bus else None)
+            for sink in sinks
         ]
         if once:
             for exporter in exporters:

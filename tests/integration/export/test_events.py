@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from support.events import recording
 from support.redis_server import RedisServer
@@ -50,6 +51,23 @@ def test_live_events_of_the_shared_bus_are_told_as_they_come(tmp_path: Path) -> 
         pass
     found = [one.message for one in following.poll(0)]
     assert [one.sequence for one in found if isinstance(one, EventMessage)] == source.events["sequence"].tolist()
+
+
+def test_live_events_go_on_when_the_feed_is_begun_again_with_other_instruments(tmp_path: Path) -> None:
+    source, name = recording(30), str(tmp_path / "bus")
+    first = EventBusWriter(name, (source.instrument,))
+    bus = InProcessBus()
+    following = bus.subscribe(["events"])
+    exporter = Exporter(tmp_path, BusSink("bus", bus), events=EventBusReader(name, goes_over=True))
+    first.write(source.events)
+    exporter.step()
+    del first
+    other = msgspec.structs.replace(source.instrument, symbol="OTHER:ONE")
+    EventBusWriter(name, (other,), depth=True).write(source.events, np.zeros((30, 4, 10), dtype=np.int64))
+    for _ in range(3):
+        exporter.step()
+    keys = [one.key for one in following.poll(0)]
+    assert keys == [source.instrument.symbol] * 30 + ["OTHER:ONE"] * 30
 
 
 def test_ingest_brings_exchange_bytes_into_archive_and_redis(

@@ -184,6 +184,27 @@ def test_bus_of_other_instruments_is_made_anew_and_its_readers_know(bus: str) ->
         assert reader.instruments == other
 
 
+def test_reader_that_goes_over_reads_the_old_bus_to_its_end_and_then_the_new_one(bus: str) -> None:
+    old = EventBusWriter(bus, INSTRUMENTS, slots=16)
+    other = (Instrument(symbol="A:C", tick_size="0.01", lot_size="1", currency="USD"),)
+    with EventBusReader(bus, goes_over=True) as reader:
+        old.write(events_of(np.arange(50)))  # laps the reader
+        del old
+        writer = EventBusWriter(bus, other, depth=True)
+        writer.write(events_of(np.arange(3)), np.ones((3, 4, 10), dtype=np.int64))
+        rest = reader.read(timeout_s=0)["sequence"].tolist()
+        assert rest[-1] == 49
+        assert reader.missed == 50 - len(rest) > 0
+        assert reader.instruments == INSTRUMENTS
+        assert len(reader.read(timeout_s=0)) == 0
+        assert (reader.instruments, reader.depth) == (other, True)
+        assert reader.read(timeout_s=0)["sequence"].tolist() == [0, 1, 2]
+        assert (reader.missed, reader.laps) == (50 - len(rest), 1)
+        bus_path(bus).unlink()  # gone, and nothing in its place
+        assert len(reader.read(timeout_s=0)) == 0
+        assert reader.instruments == other
+
+
 def test_second_writer_is_refused(bus: str) -> None:
     first = EventBusWriter(bus, INSTRUMENTS)
     with pytest.raises(UsageError, match=f"bus: {bus_path(bus)}: another process writes to this bus"):
