@@ -8,6 +8,8 @@ import httpx
 import pytest
 from support.cli import start_ringcraft, wait_for
 
+from data_contracts.recording import Recording
+from market_data.reading import read_recordings
 from market_data.simulator import simulate
 from models.labels import LabelConfig
 from pipelines.recipe import read_recipe
@@ -84,6 +86,46 @@ def test_rollback_starts_retraining_which_publishes(server: PrefectServer, mlflo
         serving.terminate()
         serving.wait(30)
         api.close()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_drift_that_a_flow_finds_starts_retraining(server: PrefectServer, mlflow_uri: str, tmp_path: Path) -> None:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from pipelines.flows import Given, train
+    from pipelines.request import TrainRequest
+    from pipelines.retrain import drift_flow
+    from pipelines.steps.drift import DriftRequest
+
+    model, recording = f"{MODEL}-drift", tmp_path / "day.itch50"
+    simulate(recording, seed=3, events=4000)
+    (day,) = read_recordings(recording)
+    registry = MlflowRegistry(mlflow_uri, timeout_s=60.0)
+    settings = SETTINGS.format(port=int(server.uri.rsplit(":", 1)[1]), mlflow=mlflow_uri, source=recording, model=model)
+    (tmp_path / "ringcraft.toml").write_text(settings)
+    with temporary_settings({PREFECT_API_URL: f"{server.uri}/api"}):
+        first = TrainRequest(
+            model=model, source=str(recording), families=("ridge",), trials=1, seeds=1, folds=2, work=str(tmp_path)
+        )
+        (made,) = train(first, Given(recordings=[day], registry=registry)).versions
+        serving = start_ringcraft("schedule", cwd=tmp_path, log=tmp_path / "schedule.log")
+        api = httpx.Client(base_url=f"{server.uri}/api", timeout=30)
+        try:
+            wait_for(lambda: named(api, "/automations/filter", "after-rollback on drift"), "the automation", 300)
+            events = day.events.copy()
+            events["ask_ticks"] += 7
+            wider = Recording(day.instrument, events, Path("wider"), {})
+            asked = DriftRequest(reference=str(recording), source="wider", min_interval_ns=0)
+            found = drift_flow(asked, made.model_uri, Given(recordings=[wider], registry=registry))
+            assert found.drifted
+            wait_for(lambda: registry.aliases(model).get("challenger"), "the alias", 500)
+            registry.fetch(model, registry.resolve(model, "challenger"), tmp_path / "version")
+            assert read_recipe(tmp_path / "version").request.folds == 3
+        finally:
+            serving.terminate()
+            serving.wait(30)
+            api.close()
 
 
 def named(api: httpx.Client, path: str, name: str) -> list[dict]:
