@@ -50,7 +50,13 @@ class DriftResult(Struct, frozen=True, kw_only=True):
 
 
 def column_drift(
-    reference: NDArray[np.floating], current: NDArray[np.floating], names: tuple[str, ...], *, alpha: float, seed: int
+    reference: NDArray[np.floating],
+    current: NDArray[np.floating],
+    names: tuple[str, ...],
+    *,
+    alpha: float,
+    seed: int,
+    memory: float = 1.0,
 ) -> tuple[DriftResult, ...]:
     """Return both statistics of every column; the chance of any false alarm among them is `alpha`.
 
@@ -60,11 +66,13 @@ def column_drift(
         names: of the d columns.
         alpha: half of it for each statistic.
         seed: of the permutations.
+        memory: rows that they are known to remember at least; what is made of slow columns may remember as long, in a
+            part too small for its own autocorrelation to show.
 
     Raises:
         UsageError: a window is too short to be cut into blocks.
     """
-    block = block_rows(len(reference), len(current), memory_rows(reference, current))
+    block = block_rows(len(reference), len(current), max(memory, memory_rows(reference, current)))
     counts = np.concatenate(
         [_counts(part, block, grid) for grid in [_grid(reference, current)] for part in (reference, current)]
     )
@@ -91,7 +99,9 @@ def column_drift(
     return tuple(results)
 
 
-def edge_loss(reference: Floats, current: Floats, *, name: str, alpha: float, seed: int) -> DriftResult:
+def edge_loss(
+    reference: Floats, current: Floats, *, name: str, alpha: float, seed: int, memory: float = 1.0
+) -> DriftResult:
     """Return whether decisions earn less than they did; the chance of a false alarm is `alpha`.
 
     Args:
@@ -100,8 +110,10 @@ def edge_loss(reference: Floats, current: Floats, *, name: str, alpha: float, se
         name: what was earned.
         alpha: of this one-sided test.
         seed: of the permutations.
+        memory: as of column_drift.
     """
-    block = block_rows(len(reference), len(current), memory_rows(reference[:, None], current[:, None]))
+    memory = max(memory, memory_rows(reference[:, None], current[:, None]))
+    block = block_rows(len(reference), len(current), memory)
     sums = np.concatenate([_blocks(part[:, None], block).sum(axis=1)[:, 0] for part in (reference, current)])
     first = len(reference) // block
     chosen = draw_blocks(len(sums), first, seed)

@@ -93,15 +93,17 @@ def drift_between(
     share = request.alpha / 5
     results = list(column_drift(then.features, now.features, then.names, alpha=2 * share, seed=request.seed))
     notes: list[str] = []
-    needed = enough_rows(memory_rows(then.features, now.features))
+    memory = memory_rows(then.features, now.features)
+    needed = enough_rows(memory)
     if min(len(then), len(now)) < needed:
         notes.append(
             f"features remember too long for windows of {len(then):,} and {len(now):,} rows: from {needed:,} rows on "
-            f"their false alarms keep to the stated rate, with fewer they are more frequent"
+            "their false alarms, and those of what a model makes of them, keep to the stated rate, with fewer they are "
+            "more frequent"
         )
     if version is not None and manifest is not None:
         if manifest.state == "window":
-            results += _of_model(version, manifest, then, now, share, request.seed)
+            results += _of_model(version, manifest, then, now, share, memory, request.seed)
         else:
             notes.append("predictions and edge of a model that carries its state are watched live, not here")
     results += _of_feed(reference, current, share, request.seed)
@@ -147,11 +149,13 @@ def _rows(
 
 
 def _of_model(
-    version: Path, manifest: Manifest, then: Dataset, now: Dataset, alpha: float, seed: int
+    version: Path, manifest: Manifest, then: Dataset, now: Dataset, alpha: float, memory: float, seed: int
 ) -> list[DriftResult]:
+    # What is said and earned follows the features, and may remember as long as they do.
     graph = (version / MODEL_FILE).read_bytes()
     scores = [_score(run_onnx(graph, rows.seen_through(manifest.window).features)) for rows in (then, now)]
-    found = list(column_drift(scores[0][:, None], scores[1][:, None], ("prediction",), alpha=alpha, seed=seed))
+    before, after = (each[:, None] for each in scores)
+    found = list(column_drift(before, after, ("prediction",), alpha=alpha, seed=seed, memory=memory))
     earned, name = [], "net_pnl_bps"
     for score, rows in zip(scores, (then, now), strict=True):
         buys, sells = score > manifest.rule.threshold, score < -manifest.rule.threshold
@@ -159,7 +163,7 @@ def _of_model(
     if np.mean(earned[0] != 0) < MIN_TRADE_SHARE:
         name = "score_times_move_bps"
         earned = [score * rows.mid_move_bps for score, rows in zip(scores, (then, now), strict=True)]
-    return [*found, edge_loss(earned[0], earned[1], name=name, alpha=alpha, seed=seed)]
+    return [*found, edge_loss(earned[0], earned[1], name=name, alpha=alpha, seed=seed, memory=memory)]
 
 
 def _score(outputs: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.drift import BLOCKS, LEAST_BLOCKS, block_rows, enough_rows, memory_rows
+from models.drift import BLOCKS, LEAST_BLOCKS, block_rows, edge_loss, enough_rows, memory_rows
 
 
 @pytest.mark.parametrize(("memory", "known"), [(0.0, 1.0), (0.5, 3.0), (0.9, 19.0)])
@@ -26,3 +26,18 @@ def test_blocks_are_as_long_as_memory_asks_and_rows_allow() -> None:
     assert block_rows(10_000, 2400, memory=50.0) == 2400 // 16
     assert block_rows(10_000, 2400, memory=500.0) == 2400 // LEAST_BLOCKS
     assert enough_rows(500.0) == 12_000
+
+
+def test_slow_part_too_small_to_show_alarms_less_once_it_is_known_how_long_it_remembers():
+    alarms = np.zeros(2)
+    for run in range(80):
+        generator = np.random.default_rng(run)
+        slow = generator.normal(size=26_000) * np.sqrt(1 - 0.998**2)
+        for i in range(1, len(slow)):
+            slow[i] += 0.998 * slow[i - 1]
+        earned = generator.normal(size=24_000) + 0.2 * slow[2000:]  # rho 0.04 at most: taken for forgotten
+        parts, memory = (earned[:12_000], earned[12_000:]), memory_rows(slow[2000:14_000, None], slow[14_000:, None])
+        for way, known in enumerate((1.0, memory)):
+            alarms[way] += edge_loss(*parts, name="x", alpha=0.05, seed=run, memory=known).p_value <= 0.05
+    assert alarms[0] >= 15
+    assert alarms[1] <= 10
