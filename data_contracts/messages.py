@@ -13,7 +13,7 @@ Topic = Literal["events", "decisions", "outcomes"]
 TOPICS: Final[tuple[Topic, ...]] = ("events", "decisions", "outcomes")
 
 
-class EventMessage(Struct, frozen=True, kw_only=True):
+class EventMessage(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The touch right after a market event, and what traded in it; fields as in MARKET_EVENT."""
 
     instrument: str
@@ -27,6 +27,8 @@ class EventMessage(Struct, frozen=True, kw_only=True):
     trade_ticks: int
     trade_lots: int
     flags: int
+    levels: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]] | None = None
+    """Ten levels a side, best first, as in BookDepths: bid ticks, bid lots, ask ticks, ask lots; None: not told."""
 
 
 class FeaturesMessage(Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from typing import Final
 
 from data_contracts.feature_set import FeatureSet
 from data_contracts.instrument import Instrument
-from data_contracts.market_event import MARKET_EVENT, MarketEvents
+from data_contracts.market_event import MARKET_EVENT, BookDepths, MarketEvents
 from data_contracts.messages import EventMessage, FeaturesMessage
 from data_contracts.recording import Recording
 from market_data.features import compute_features
@@ -20,18 +20,20 @@ _LEFT_OUT = ("instrument", "reserved")
 _FIELDS = tuple(name for name in MARKET_EVENT.names or () if name not in _LEFT_OUT)
 
 
-def told_events(instruments: Sequence[Instrument], events: MarketEvents) -> list[Told]:
+def told_events(instruments: Sequence[Instrument], events: MarketEvents, depth: BookDepths | None = None) -> list[Told]:
     """Return each event as a message, in their order.
 
     Args:
         instruments: what the events' `instrument` counts.
         events: MARKET_EVENT, shape (n,).
+        depth: the levels at each of them, shape (n, 4, 10), where they are told too.
     """
     symbols = [one.symbol for one in instruments]
     columns = [events[name].tolist() for name in _FIELDS]
+    levels = [None] * len(events) if depth is None else [tuple(map(tuple, one)) for one in depth.tolist()]
     told = []
-    for index, *values in zip(events["instrument"].tolist(), *columns, strict=True):
-        message = EventMessage(instrument=symbols[index], **dict(zip(_FIELDS, values, strict=True)))
+    for index, sides, *values in zip(events["instrument"].tolist(), levels, *columns, strict=True):
+        message = EventMessage(instrument=symbols[index], levels=sides, **dict(zip(_FIELDS, values, strict=True)))
         told.append(Told("events", symbols[index], message))
     return told
 

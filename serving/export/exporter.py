@@ -95,7 +95,8 @@ class Exporter:
         if self._outcomes is not None:
             count += self._tell_posted(self._outcomes)
         if self._events is not None:
-            fresh = told_events(self._events.instruments, self._events.read(timeout_s=0.0))
+            fresh_events, levels = self._events.read_with_depth(timeout_s=0.0)
+            fresh = told_events(self._events.instruments, fresh_events, levels)
             self.sink.tell(fresh)
             count += len(fresh)
         if not count:

@@ -1,5 +1,7 @@
 """Messages with every field in use."""
 
+import msgspec
+
 from data_contracts.messages import DecisionMessage, EventMessage, FeaturesMessage, OutcomeMessage
 
 NOW_NS = 1_700_000_000_000_000_001
@@ -10,6 +12,11 @@ def event(number: int = 0, instrument: str = "TEST:ONE") -> EventMessage:
         instrument=instrument, event_ns=NOW_NS + number, receive_ns=NOW_NS + number + 5, sequence=2**40 + number,
         bid_ticks=100 + number, bid_lots=-1, ask_ticks=101 + number, ask_lots=7, trade_ticks=0, trade_lots=-3,
         flags=4)  # fmt: skip
+
+
+def deep_event(number: int = 0) -> EventMessage:
+    one = tuple(range(number, number + 10))
+    return msgspec.structs.replace(event(number), levels=(one, one, one, (0,) * 10))
 
 
 def features(number: int = 0, instrument: str = "TEST:ONE") -> FeaturesMessage:

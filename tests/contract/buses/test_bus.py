@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.kafka_mock import KafkaMock
-from support.told import decision, event, outcome
+from support.told import decision, deep_event, event, outcome
 
 from data_contracts.messages import TOPICS, Topic
 from market_data.buses.in_process import InProcessBus
@@ -83,6 +83,14 @@ def test_each_kind_of_message_arrives_as_it_was_published(bus: Bus, subscribe: S
     assert {one.topic: one.message for one in found} == dict(told)
     assert (bus.counts.published, bus.counts.delivered, bus.counts.failed) == (3, 3, 0)
     assert following.missed.messages == 0
+
+
+def test_levels_arrive_with_their_event(bus: Bus, subscribe: Subscribe) -> None:
+    following = subscribe()
+    bus.publish("events", "TEST:ONE", deep_event(1))
+    bus.publish("events", "TEST:ONE", event(2))
+    bus.flush(WAIT_S)
+    assert [one.message for one in received(following, 2)] == [deep_event(1), event(2)]
 
 
 def test_a_key_is_in_order_and_numbered_without_holes(bus: Bus, subscribe: Subscribe) -> None:

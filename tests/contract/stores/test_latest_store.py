@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.redis_server import RedisServer
-from support.told import NOW_NS, decision, event, features
+from support.told import NOW_NS, decision, deep_event, event, features
 
 from data_contracts.errors import StoreError, StoreUnavailableError
 from market_data.stores.latest import Entry, InProcessLatest, Latest, LatestStore, Value
@@ -74,6 +74,11 @@ def test_an_older_event_never_takes_the_place_of_a_newer_one(store: LatestStore)
     assert store.put([book(8)]) == 0
     assert store.put([book(9), book(1, "TEST:TWO")]) == 2
     assert value_of(store.get("book", "TEST:ONE")) == event(9)
+
+
+def test_a_book_is_kept_with_its_levels(store: LatestStore) -> None:
+    assert store.put([Entry(kind="book", key="TEST:ONE", value=deep_event(3))]) == 1
+    assert value_of(store.get("book", "TEST:ONE")) == deep_event(3)
 
 
 def test_many_are_put_and_got_at_once(store: LatestStore) -> None:

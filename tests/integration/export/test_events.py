@@ -63,11 +63,15 @@ def test_live_events_go_on_when_the_feed_is_begun_again_with_other_instruments(t
     exporter.step()
     del first
     other = msgspec.structs.replace(source.instrument, symbol="OTHER:ONE")
-    EventBusWriter(name, (other,), depth=True).write(source.events, np.zeros((30, 4, 10), dtype=np.int64))
+    levels = np.arange(1_200, dtype=np.int64).reshape(30, 4, 10)
+    EventBusWriter(name, (other,), depth=True).write(source.events, levels)
     for _ in range(3):
         exporter.step()
-    keys = [one.key for one in following.poll(0)]
-    assert keys == [source.instrument.symbol] * 30 + ["OTHER:ONE"] * 30
+    found = following.poll(0)
+    assert [one.key for one in found] == [source.instrument.symbol] * 30 + ["OTHER:ONE"] * 30
+    told = [one.message.levels for one in found if isinstance(one.message, EventMessage)]
+    assert told[:30] == [None] * 30
+    assert np.array_equal(np.array(told[30:]), levels)
 
 
 def test_ingest_brings_exchange_bytes_into_archive_and_redis(
