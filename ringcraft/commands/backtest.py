@@ -68,10 +68,10 @@ def backtest(
     from models.backtest.environment import python_of
     from models.trading import pnl_bps
 
-    python = python_of(environment, on_make=lambda text: click.echo(f"backtest: {text}", err=True))
     (recording, *more) = read_recordings(source, format=format_name, instrument=instrument, depth=True)
     if more:
         raise click.UsageError(f"{source}: expected one recording, got {1 + len(more)}: name a file")
+    python = python_of(environment, on_make=lambda text: click.echo(f"backtest: {text}", err=True))
     latency_ns = round((feed_latency_ms + order_latency_ms) * 1e6)
     when = {"entry_latency_ns": latency_ns, "min_interval_ns": round(min_interval_s * 1e9)}
     if folder is not None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from data_contracts.errors import MissingDependencyError, UsageError
 from data_contracts.instrument import Instrument
@@ -14,6 +15,7 @@ from models.backtest import environment
 from models.backtest.bridge import MISSED, TAKEN, Terms, run
 from models.backtest.decisions import learnt_decisions
 from models.backtest.events import DEPTH, TRADE, local_times, replayed
+from ringcraft.commands.backtest import backtest
 
 INSTRUMENT = Instrument(symbol="TEST:ABC", tick_size="0.1", lot_size="0.01", currency="USD")
 BUY, SELL = 1 << 29, 1 << 28
@@ -122,3 +124,9 @@ def test_real_depth_is_traded_through_hftbacktest(test_data: Path, tmp_path: Pat
     assert joined.traded < taken.traded
     assert np.isnan(each.pnl_bps[each.status != TAKEN]).all()
     assert MISSED not in each.status
+
+
+def test_no_environment_is_made_for_a_recording_that_is_not_there(tmp_path: Path) -> None:
+    done = CliRunner().invoke(backtest, [str(tmp_path / "none.gz"), "--environment", str(tmp_path / "environment")])
+    assert done.exit_code != 0
+    assert not (tmp_path / "environment").exists()
