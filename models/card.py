@@ -96,10 +96,13 @@ def write_summary(facts: CardFacts) -> str:
     lines += ["| metric | held out [95 % interval] |", "|---|---|"]
     lines += [f"| {_METRICS[key]} | {show(facts.metrics[key])} |" for key in shown]
     if facts.seeds:
+        lines += ["", _seeds(facts.seeds)]
+    if facts.seeds and not facts.seeds.one_optimum:
         spread = facts.seeds.held_out
-        lines += ["", _seeds(facts.seeds), "", "| metric | over seeds |", "|---|---|"]
+        lines += ["", "| metric | over seeds |", "|---|---|"]
         lines += [f"| {_METRICS[key]} | {show_spread(spread[key])} |" for key in shown if key in spread]
     lines += ["", *(f"- {line}" for line in _limits(facts))]
+    lines += [f"- {facts.trials}"] if facts.trials else []
     lines += [f"- Compression: {_compression(facts.compression)}", f"- Latency: {_latency(facts.latency)}"]
     return "\n".join(lines) + "\n"
 

@@ -64,7 +64,9 @@ def test_first_seed_is_published_with_the_spread_on_its_card(prepared: Prepared,
     assert "learnt with seeds 4, 5, 6" in page
     assert "Published is seed 4, which was named beforehand" in page
     assert f"<td>{found.held_out['mcc'].low:.3g} to {found.held_out['mcc'].high:.3g}" in page
-    assert "over seeds" in (tmp_path / "v" / "card.md").read_text()
+    summary = (tmp_path / "v" / "card.md").read_text()
+    assert "| metric | over seeds |" in summary
+    assert "1 of this run's own studies; runs are not tracked" in summary
 
 
 def test_figure_above_zero_with_one_seed_alone_is_called_that() -> None:
