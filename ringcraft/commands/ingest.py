@@ -80,12 +80,14 @@ def _store(
     from market_data.stores.influxdb import InfluxEventStore
     from market_data.stores.parquet_archive import ParquetArchive
     from market_data.stores.port import EventStore
+    from ringcraft.logs import configure_logs
     from ringcraft.sinks import influx_address, spool_of
 
     store: EventStore
     if name == "archive":
         store, where = ParquetArchive(folder, replace=replace), str(folder)
     else:
+        configure_logs(settings.log_level)  # a server that is away is waited for, and told of on stderr
         address, most = influx_address(settings), settings.influxdb.spool_mib << 20
         # A recording may be larger than the spool: then it goes at the server's pace.
         store = InfluxEventStore(address, spool_of(settings, "recordings"), max_bytes=most, full_timeout_s=_FLUSH_S)

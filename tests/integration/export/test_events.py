@@ -2,13 +2,17 @@
 
 import json
 import os
+import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import numpy as np
+from support.cli import environment
 from support.events import recording
+from support.kafka_mock import nowhere
 from support.redis_server import RedisServer
 
 from data_contracts.messages import EventMessage
@@ -98,6 +102,20 @@ def test_ingest_brings_exchange_bytes_into_archive_and_redis(
     assert features is not None
     assert features.value.names == tuple(TOUCH_V1.features)
     assert np.array_equal(np.array(features.value.values, np.float32), matrix[-1])
+
+
+def test_ingest_says_on_standard_error_that_it_waits_for_a_server(tmp_path: Path) -> None:
+    simulate(tmp_path / "day.itch50", seconds=5, seed=3)
+    (tmp_path / "ringcraft.toml").write_text(f'[influxdb]\nurl = "http://{nowhere()}"\n')
+    command = [sys.executable, "-m", "ringcraft.cli", "ingest", "day.itch50", "--to", "influxdb", "--json"]
+    waiting = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
+    )
+    assert waiting.stderr is not None
+    told = json.loads(waiting.stderr.readline())
+    waiting.send_signal(signal.SIGINT)
+    printed, _ = waiting.communicate(timeout=30)
+    assert (told["event"], printed, waiting.returncode) == ("influxdb_unreachable", "", 130)
 
 
 def test_ingest_into_what_is_not_set_up_is_refused(
