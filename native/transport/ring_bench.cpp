@@ -129,6 +129,7 @@ HandOverRun hand_over(std::uint32_t producers, std::uint64_t each) {
   std::vector<std::uint64_t> next(producers);
   const std::int64_t start_ns = monotonic_ns();
   std::vector<std::thread> threads;
+  threads.reserve(producers);
   for (std::uint32_t producer = 0; producer < producers; ++producer) {
     threads.emplace_back([&queue, producer, each] {
       for (std::uint64_t i = 0; i < each; ++i) queue.push({i, producer, {}});
