@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from data_contracts.errors import UsageError
 from data_contracts.settings import Settings, load_settings
 from ringcraft.commands.learning_options import learning_options, request_of
 from ringcraft.commands.options import config_option, json_option, optional_source_options
@@ -53,6 +54,8 @@ def train(
         return
     if source is None or model is None:
         raise click.UsageError(f"expected {'SOURCE' if source is None else '--model'}, or --from, got neither")
+    if not source.exists():
+        raise UsageError(f"{source}: no such file or folder")
     from market_data.feature_sets import reads_depth
     from market_data.reading import read_recordings
     from ringcraft.prefect_home import keep_prefect_in
