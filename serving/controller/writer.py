@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import structlog
 from msgspec import Struct
@@ -194,12 +194,13 @@ class Writer:
                 self._append(Line(number=line.number, begun=True))
                 self._begun.add(line.number)
         expected, target = _ends(job)
+        since_ns = time.time_ns()
         try:
             swap = self._registry.swap_alias(model, job.alias, expected=expected, target=target)
         except ModelNotFoundError:
             return
         if swap.made:
-            self._made(model, job, swap)
+            self._made(model, job, swap, since_ns)
             return
         known = self._history.aliases(model).get(job.alias)
         if again and swap.held == target and known in expected and known != target:
@@ -208,11 +209,11 @@ class Writer:
             # Somebody has moved it since: theirs is the later word.
             log.info("alias_left_alone", model=model, alias=job.alias, held=swap.held, expected=expected[0])
 
-    def _made(self, model: str, job: MoveAlias | DeleteAlias, swap: Swap) -> None:
+    def _made(self, model: str, job: MoveAlias | DeleteAlias, swap: Swap, since_ns: int) -> None:
         _, target = _ends(job)
         held = swap.held
         for other in swap.between:
-            self._record(model, job.alias, held, other, "seen while a move of our own was under way", None)
+            self._record(model, job.alias, held, other, "seen while a move of our own was under way", since_ns=since_ns)
             held = other
         self._record(model, job.alias, held, target, job.why, job.who or _OWN)
         if swap.between:
@@ -221,9 +222,20 @@ class Writer:
             log.warning("alias_put_back", model=model, alias=job.alias, version=swap.between[-1])
         self._follower.moved(model, job.alias, swap.between[-1] if swap.between else target)
 
-    def _record(self, model: str, alias: str, before: int | None, after: int | None, why: str, who: str | None) -> None:
+    def _record(
+        self,
+        model: str,
+        alias: str,
+        before: int | None,
+        after: int | None,
+        why: str,
+        who: str | None = None,
+        since_ns: int | None = None,
+    ) -> None:
+        """Keep a move of `who`, or, without one, somebody else's that came after `since_ns`."""
         change = AliasChange(model=model, alias=alias, before=before, after=after)
-        self._history.record(change, wall_ns=time.time_ns(), seen="made" if who else "polled", why=why, who=who)
+        seen: Literal["made", "polled"] = "made" if who else "polled"
+        self._history.record(change, wall_ns=time.time_ns(), seen=seen, why=why, who=who, since_ns=since_ns)
 
     def _run(self) -> None:
         while not self._stop.is_set():

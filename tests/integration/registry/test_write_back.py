@@ -76,11 +76,15 @@ def test_alias_moved_inside_our_look_and_move_is_put_back(
         desk = Desk(tmp_path, proxy.uri, model)
         desk.follower.poll()
         desk.writer.add(model, job, since="now")
+        begun_ns = time.time_ns()
         assert desk.writer.flush()
         assert desk.registry.aliases(model) == {"champion": 1, "challenger": 3}
         assert desk.follower.aliases(model) == {"champion": 1, "challenger": 3}
         desk.follower.poll()
         desk.close()
+    theirs = next(entry for entry in desk.history.entries if (entry.before, entry.after) == (2, 3))
+    assert theirs.since_ns is not None
+    assert begun_ns <= theirs.since_ns < theirs.wall_ns
     assert desk.told()[2:] == [
         ("challenger", 2, 3, "polled", None),
         ("challenger", 3, target, "made", "ringcraft"),
