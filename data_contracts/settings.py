@@ -6,13 +6,14 @@ Strongest first: arguments, RINGCRAFT_* variables (RINGCRAFT_SERVING__CONSOLE_PO
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from data_contracts.errors import UsageError
 from data_contracts.schedule import ScheduledFlow
 
 SETTINGS_FILE = "ringcraft.toml"
+_ACCOUNT_BYTES = 127
 
 
 class MlflowSettings(BaseModel, frozen=True, extra="forbid"):
@@ -41,6 +42,13 @@ class ApiKey(BaseModel, frozen=True, extra="forbid"):
     secret: SecretStr = Field(min_length=16, description="Sent as: Authorization: Bearer SECRET.")
     scopes: tuple[Literal["read", "infer"], ...] = Field(default=("read", "infer"), description="What it may do.")
     requests_per_second: float | None = Field(default=None, gt=0, description="A second's worth at once; none: any.")
+
+    @field_validator("name")
+    @classmethod
+    def _fits_a_question(cls, name: str) -> str:
+        if len(name.encode()) > _ACCOUNT_BYTES:  # of native/client/ringcraft_client.hpp
+            raise ValueError(f"expected at most {_ACCOUNT_BYTES} bytes, got {len(name.encode())}")
+        return name
 
 
 class BreakerSettings(BaseModel, frozen=True, extra="forbid"):

@@ -892,6 +892,7 @@ class SharedClient:
         arm: int = 255,
         instrument: str = "",
         key: str = "",
+        account: str = "",
         door: int = 5,
         deadline_ns: int = 0,
         timeout_s: float = 1.0,

@@ -39,13 +39,15 @@ Question question_of(const std::string& model, const Rows& rows) {
 }
 
 nb::tuple ask(Client& self, const std::string& model, const Rows& rows, std::uint32_t version,
-              std::uint8_t arm, const std::string& instrument, const std::string& key, std::uint8_t door,
-              std::int64_t deadline_ns, double timeout_s, double spin_s) {
+              std::uint8_t arm, const std::string& instrument, const std::string& key,
+              const std::string& account, std::uint8_t door, std::int64_t deadline_ns, double timeout_s,
+              double spin_s) {
   Question question = question_of(model, rows);
   question.version = version;
   question.arm = arm;
   question.instrument = instrument;
   question.key = key;
+  question.account = account;
   question.door = door;
   question.deadline_ns = deadline_ns;
   question.timeout_ns = static_cast<std::int64_t>(timeout_s * 1e9);
@@ -94,8 +96,9 @@ void bind_client(nb::module_& module) {
       .def(
           "__init__", [](Client* self, const std::string& path) { new (self) Client(path); }, nb::arg("path"))
       .def("ask", &ask, nb::arg("model"), nb::arg("rows"), nb::kw_only(), nb::arg("version") = 0,
-           nb::arg("arm") = 255, nb::arg("instrument") = "", nb::arg("key") = "", nb::arg("door") = 5,
-           nb::arg("deadline_ns") = 0, nb::arg("timeout_s") = 1.0, nb::arg("spin_s") = 20e-6)
+           nb::arg("arm") = 255, nb::arg("instrument") = "", nb::arg("key") = "", nb::arg("account") = "",
+           nb::arg("door") = 5, nb::arg("deadline_ns") = 0, nb::arg("timeout_s") = 1.0,
+           nb::arg("spin_s") = 20e-6)
       .def("round_trips_ns", &round_trips, nb::arg("model"), nb::arg("rows"), nb::arg("repeats"))
       .def_prop_ro("served", &Client::served)
       .def_prop_ro("lane", &Client::lane);

@@ -42,6 +42,7 @@ namespace ringcraft::client {
 inline constexpr std::uint64_t kMagic = 0x0001'524F'4F44'4352ULL;
 inline constexpr std::size_t kLanes = 32;          ///< clients at once
 inline constexpr std::size_t kModelBytes = 128;    ///< of a name; shorter by one at least, as the next
+inline constexpr std::size_t kAccountBytes = 128;  ///< of who asks
 inline constexpr std::size_t kTextBytes = 64;      ///< of an instrument, and of a key
 inline constexpr std::size_t kRowsMax = 256;       ///< of a question
 inline constexpr std::size_t kFloatsMax = 16'384;  ///< of all its rows
@@ -68,6 +69,7 @@ struct Request {
   std::array<char, kModelBytes> model;           ///< zero-padded, as the next
   std::array<char, kTextBytes> instrument;       ///< empty: none
   std::array<char, kTextBytes> key;              ///< of an assignment by request; empty: none
+  std::array<char, kAccountBytes> account;       ///< of an assignment by account; empty: none
   std::int64_t deadline_ns;                      ///< CLOCK_MONOTONIC; 0: none
   std::uint32_t version;                         ///< 0: as routed
   std::uint32_t rows;
@@ -151,6 +153,7 @@ struct Question {
   std::uint8_t door = 5;      ///< for doors that are processes of their own
   std::string_view instrument{};
   std::string_view key{};                   ///< what an assignment by request goes by
+  std::string_view account{};               ///< what an assignment by account goes by
   std::int64_t deadline_ns = 0;             ///< CLOCK_MONOTONIC; a later answer is an abstention; 0: none
   std::int64_t timeout_ns = 1'000'000'000;  ///< of the client: kTimeout after
   std::int64_t spin_ns = 20'000;            ///< looked for without sleep; then the client sleeps
@@ -211,10 +214,11 @@ class Client {
   Answer ask(const Question& question) noexcept {
     if (question.rows < 1 || question.rows > kRowsMax || question.values.size() > kFloatsMax ||
         question.values.size() % question.rows != 0 || question.model.size() >= kModelBytes ||
-        question.instrument.size() >= kTextBytes || question.key.size() >= kTextBytes) {
-      return Answer::without_rows(
-          Status::kBadShape,
-          "expected 1 to 256 rows of one width, 16384 numbers and names of 63 bytes at most");
+        question.instrument.size() >= kTextBytes || question.key.size() >= kTextBytes ||
+        question.account.size() >= kAccountBytes) {
+      return Answer::without_rows(Status::kBadShape,
+                                  "expected 1 to 256 rows of one width, 16384 numbers, texts of 63 bytes and "
+                                  "an account of 127 at most");
     }
     const std::int64_t until_ns = now_ns() + question.timeout_ns;
     if (!wait(asked_, question.spin_ns, until_ns))
@@ -283,6 +287,7 @@ class Client {
     copy(question.model, request.model);
     copy(question.instrument, request.instrument);
     copy(question.key, request.key);
+    copy(question.account, request.account);
     request.deadline_ns = question.deadline_ns;
     request.version = question.version;
     request.arm = question.arm;

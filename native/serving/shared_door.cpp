@@ -117,11 +117,13 @@ void SharedDoor::answer(const client::Request& request, client::Reply& reply) no
   }
   const Text instrument(request.instrument);
   const Text key(request.key);
+  const Text account(request.account);
   InferRequest asked;
   asked.model = *model;
   asked.version = request.version;
   asked.asked = request.arm <= static_cast<std::uint8_t>(Arm::kChallenger) ? Arm{request.arm} : Arm::kNone;
   if (!key.view().empty()) asked.key = assignment_key(key.view());
+  if (!account.view().empty()) asked.account = assignment_key(account.view());
   asked.instrument = instrument.view();
   asked.rows = request.values.data();
   asked.row_floats = floats / rows;

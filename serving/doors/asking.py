@@ -47,6 +47,8 @@ class Request(Struct, frozen=True, kw_only=True):
     """0: as routed."""
     instrument: str = ""
     key: str = ""
+    account: str = ""
+    """The name of who asks's key; empty: no key is needed."""
     arm: str = ""
     """champion or challenger; empty: as drawn."""
     deadline_s: float | None = None
@@ -136,6 +138,7 @@ def _question(request: Request) -> Mapping[str, object]:
         "version": request.version,
         "instrument": request.instrument,
         "key": request.key,
+        "account": request.account,
         "timeout_s": _TIMEOUT_S,
     }
     if request.arm:

@@ -22,7 +22,7 @@ from serving.doors.asking import Asker, Door, RefusedError, Request
 from serving.doors.grpc_messages import MESSAGES, SERVICE
 from serving.doors.grpc_tensors import CONFIG_TYPES, DATATYPES, TensorError, add_outputs, input_rows, wanted_outputs
 from serving.doors.guard import Guard
-from serving.doors.keys import KeyRefusedError, Scope, bearer
+from serving.doors.keys import KeyRefusedError, Scope, account_of, bearer
 from serving.doors.repository import INPUT, OUTPUT, HeldVersion
 from serving.doors.shared_client import Status
 from serving.doors.tallies import Tallies
@@ -162,6 +162,7 @@ class InferenceService:
                 model=request.model_name,
                 rows=rows,
                 version=_version(request.model_version),
+                account=account_of(self._guard.ring.known(_secret(context))),
                 deadline_s=left_s if left_s is not None and left_s < _DEADLINE_MAX_S else None,
                 **_parameters(request),
             )

@@ -56,12 +56,13 @@ def decoded(decoder: msgspec.json.Decoder[T], content: str | bytes) -> T:
         raise UsageError(f"message: expected UTF-8, got another byte at {error.start} of a text") from None
 
 
-def request_of(ask: Ask, content: bytes | memoryview | None = None) -> Request:
+def request_of(ask: Ask, content: bytes | memoryview | None = None, *, account: str = "") -> Request:
     """Return what is asked.
 
     Args:
         ask: the question.
         content: its rows as little-endian float32, where they do not lie in `ask`.
+        account: of who asks.
 
     Raises:
         UsageError: rows that are no numbers, of several widths, or of another size than stated; a text too long.
@@ -75,6 +76,7 @@ def request_of(ask: Ask, content: bytes | memoryview | None = None) -> Request:
         version=ask.version,
         instrument=ask.instrument or "",
         key=ask.key or "",
+        account=account,
         arm=ask.arm or "",
         deadline_s=None if ask.deadline_ms is None else ask.deadline_ms / 1e3,
     )

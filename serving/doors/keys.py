@@ -85,6 +85,11 @@ class KeyRing:
             raise KeyRefusedError("rate", f"key {key.name}: expected at most {limit}")
 
 
+def account_of(key: ApiKey | None) -> str:
+    """Return the account that a policy may assign by; empty: no key is needed."""
+    return key.name if key is not None else ""
+
+
 def bearer(header: str | None) -> str | None:
     """Return the secret in an Authorization header, None where there is none of that kind."""
     return header[len(_BEARER) :].strip() if header and header.startswith(_BEARER) else None

@@ -83,7 +83,8 @@ class SharedClient:
             model: registered name.
             rows: (n, d) vectors, or (n, w, d) windows, oldest vector first.
             question: version (0: as routed), arm (0 champion, 1 challenger, 255 as drawn), instrument, key of an
-                assignment by request, deadline_ns (CLOCK_MONOTONIC), timeout_s, spin_s (looked for without sleep).
+                assignment by request, account of one by account, deadline_ns (CLOCK_MONOTONIC), timeout_s, spin_s
+                (looked for without sleep).
         """
         flat = np.ascontiguousarray(rows, dtype=np.float32).reshape(len(rows), -1)
         for _ in range(_RETRIED):

@@ -26,7 +26,7 @@ from serving.doors.decision_log import KEPT, DecisionLog, Entry, LogReader, Miss
 from serving.doors.decisions import DecisionFeed
 from serving.doors.guard import Guard
 from serving.doors.json_requests import answer_to, decoded, reading, request_of
-from serving.doors.keys import KeyRefusedError, Scope, bearer
+from serving.doors.keys import KeyRefusedError, Scope, account_of, bearer
 from serving.doors.websocket_messages import (
     DECODER,
     AskMessage,
@@ -157,9 +157,9 @@ class WebSocketDoor:
         """Run what may wait in a thread of its own."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
 
-    async def ask(self, message: AskMessage) -> dict[str, Any]:
+    async def ask(self, message: AskMessage, account: str) -> dict[str, Any]:
         """Return the answer to a question."""
-        question = request_of(message)
+        question = request_of(message, account=account)
         # Before the thread that it would have to wait for.
         with self.guard.question(message.model, message.instrument):
             return answer_to(message, await self.off_loop(self._asker.ask, question))
@@ -172,14 +172,19 @@ class WebSocketDoor:
         """Return once there are newer decisions."""
         await self._more.wait()
 
-    def open_feed(self, message: OpenFeed) -> Feed:
-        """Return a connection to the worker's feed door; it waits until the worker has taken it."""
+    def open_feed(self, message: OpenFeed, account: str) -> Feed:
+        """Return a connection to the worker's feed door; it waits until the worker has taken it.
+
+        Args:
+            message: who feeds what.
+            account: of one that names none; empty: none.
+        """
         status = read_whole(self._state_dir / "worker-0" / STATUS_FILE, WorkerStatus)
         if status is None:
             raise UsageError("feed: expected a worker, found none")
         feed = Feed(f"{self._feed_host}:{status.feed_port}")
         try:
-            feed.hello(FeedHello(instruments=message.instruments, account=message.account))
+            feed.hello(FeedHello(instruments=message.instruments, account=message.account or account or None))
         except BaseException:
             feed.close()
             raise
@@ -242,14 +247,14 @@ class Session:
             await self._say("known", name=self._key.name if self._key else None)
         elif isinstance(message, AskMessage):
             self._admit("infer")
-            await self._say("answer", **await self._door.ask(message))
+            await self._say("answer", **await self._door.ask(message, account_of(self._key)))
         elif isinstance(message, Subscribe):
             self._admit("read")
             await self._subscribe(message)
         elif isinstance(message, OpenFeed):
             self._admit("infer")
             await self._close_feed()
-            self._feed = await self._door.off_loop(self._door.open_feed, message)
+            self._feed = await self._door.off_loop(self._door.open_feed, message, account_of(self._key))
             await self._say("fed")
         elif isinstance(message, Events):
             await self._door.off_loop(self._fed().send, EVENTS, packed_events(message.events).tobytes())

@@ -22,7 +22,7 @@ from serving.doors.asking import Asker, Door, RefusedError, Request
 from serving.doors.decisions import DecisionFeed
 from serving.doors.guard import Guard
 from serving.doors.json_requests import DECODER, Ask, answer_to, decoded, reading, request_of
-from serving.doors.keys import KeyRefusedError
+from serving.doors.keys import KeyRefusedError, account_of
 
 TOPIC: Final = "decision."
 _POLL_MS: Final = 50
@@ -138,8 +138,9 @@ class _Answering:
                     raise UsageError(f"request: expected one frame or two, got {len(frames)}")
                 ask = decoded(DECODER, frames[0])
                 ring = self._guard.ring
-                ring.admit(ring.known(ask.api_key), "infer")
-                request = request_of(ask, frames[1] if len(frames) == 2 else None)
+                key = ring.known(ask.api_key)
+                ring.admit(key, "infer")
+                request = request_of(ask, frames[1] if len(frames) == 2 else None, account=account_of(key))
                 held.enter_context(self._guard.question(ask.model, ask.instrument))
                 return _Question(envelope, ask, request, held.pop_all())
         except (msgspec.DecodeError, UsageError, KeyRefusedError) as error:

@@ -16,6 +16,18 @@ from market_data.feature_sets import TOUCH_V1
 from serving.doors.ports import read_ports
 from serving.slots import prepare_version
 
+FIELDS = (
+    "event_ns",
+    "receive_ns",
+    "sequence",
+    "bid_ticks",
+    "bid_lots",
+    "ask_ticks",
+    "ask_lots",
+    "trade_ticks",
+    "trade_lots",
+)
+"""Of an event, over the WebSocket."""
 ROWS = np.random.default_rng(8).normal(size=(3, WIDTH)).astype(np.float32)
 
 

@@ -8,22 +8,11 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from door_kit import ROWS, by_hand, door, worker
+from door_kit import FIELDS, ROWS, by_hand, door, worker
 from websockets.sync.client import ClientConnection, connect
 from worker_kit import IF, MODEL, Tier, touch_events
 
 COUNT = 300
-FIELDS = (
-    "event_ns",
-    "receive_ns",
-    "sequence",
-    "bid_ticks",
-    "bid_lots",
-    "ask_ticks",
-    "ask_lots",
-    "trade_ticks",
-    "trade_lots",
-)
 
 
 @pytest.fixture(scope="module")
