@@ -233,18 +233,22 @@ def _latency(measured: Latency) -> str:
 
 
 def show(estimate: Estimate) -> str:
-    """Return value and interval for a person; a dash where nothing could be measured."""
+    """Return value and interval for a person; n/a where nothing could be measured."""
     if estimate.value is None:
         return "n/a"
-    value = f"{estimate.value:,.0f}" if abs(estimate.value) >= 1000 else f"{estimate.value:.3g}"
+    value = _number(estimate.value)
     if estimate.low is None or estimate.high is None:
         return value
-    return f"{value} [{estimate.low:.3g}, {estimate.high:.3g}]"
+    return f"{value} [{_number(estimate.low)}, {_number(estimate.high)}]"
 
 
 def show_spread(spread: Spread | None) -> str:
-    """Return lowest and highest for a person; a dash where nothing could be measured."""
-    return f"{spread.low:.3g} to {spread.high:.3g}" if spread else "n/a"
+    """Return lowest and highest for a person; n/a where nothing could be measured."""
+    return f"{_number(spread.low)} to {_number(spread.high)}" if spread else "n/a"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _picture(name: str, png: bytes) -> str:
