@@ -41,12 +41,14 @@ inline std::vector<std::pair<std::string, std::string>> rest_seeds() {
   for (const char* request :
        {"\x01POST /v1/decide HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4;x=y\r\n{} "
         "\n\r\n0\r\nA: b\r\n\r\n",
-        "\x02POST /v1/decide HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        "\x03POST /v1/decide HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1099511627776\r\n\r\n",
+        "\x02POST /v1/decide HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: "
+        "chunked\r\n\r\n0\r\n\r\n",
+        "\x03POST /v1/decide HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: "
+        "1099511627776\r\n\r\n",
         "\x04GET http://a:1/v2/models/%6d?x=1 HTTP/1.0\r\nConnection: keep-alive\r\nRingcraft-Arm: "
         "champion\r\n\r\n",
         "\x07PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        "\x08GET / HTTP/1.1\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n"}) {
+        "\x08GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n"}) {
     seeds.emplace_back("http", request);
   }
   Deflater deflater;

@@ -79,6 +79,7 @@ struct HttpParser::Hooks {
       return own.refuse(400, "HTTP: expected a header's name without spaces, got one with a space");
     }
     own.value_ = place_of(own.request_.headers, own.field_);
+    own.hosts_ += same(own.field_, "host") ? 1 : 0;
     own.field_.clear();
     if (own.value_ != nullptr && !own.value_->empty()) {
       *own.value_ += ',';  // as RFC 9110 5.3 joins a field that comes twice
@@ -97,9 +98,14 @@ struct HttpParser::Hooks {
     HttpParser& own = self(parser);
     own.request_.method = parser->method;
     own.request_.keep_alive = llhttp_should_keep_alive(parser) != 0;
+    own.request_.old = parser->http_major == 1 && parser->http_minor == 0;
     if (parser->content_length > own.limits_.body_bytes) {
       return own.refuse(413, "Content-Length: expected at most " + std::to_string(own.limits_.body_bytes) +
                                  ", got " + std::to_string(parser->content_length));
+    }
+    // RFC 9112 3.2: proxies in front may each go by another one.
+    if (own.hosts_ > 1 || (own.hosts_ == 0 && !own.request_.old)) {
+      return own.refuse(400, "Host: expected one, got " + std::to_string(own.hosts_));
     }
     own.continue_ = same(own.request_.headers.expect, "100-continue");
     return 0;
@@ -187,6 +193,7 @@ void HttpParser::next() noexcept {
   request_.clear();
   field_.clear();
   head_ = 0;
+  hosts_ = 0;
   midway_ = told_ = false;
   llhttp_resume(&parser_);
 }

@@ -34,6 +34,7 @@ struct HttpHeaders {
 struct HttpRequest {
   std::uint8_t method = HTTP_GET;
   bool keep_alive = true;
+  bool old = false;  ///< HTTP/1.0, whose clients must be told that the connection stays
   std::string target;
   HttpHeaders headers;
   std::vector<char> body;
@@ -81,6 +82,7 @@ class HttpParser {
   std::string field_;
   std::string* value_ = nullptr;
   std::size_t head_ = 0;
+  unsigned hosts_ = 0;  ///< Host fields of this request
   bool midway_ = false;
   bool told_ = false;
   bool continue_ = false;

@@ -1,9 +1,13 @@
 #include "serving/infer_body.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <new>
+#include <numeric>
+#include <span>
 
 #include "serving/plain_infer.hpp"
 
@@ -77,18 +81,56 @@ void spell_long_integers(std::string_view json, std::string& into) {
   }
 }
 
-/// Appends the numbers of an array, nested or flat; false at anything else, or beyond `most`.
-bool flatten(const array& values, std::size_t most, std::vector<float>& into) {
-  for (const element value : values) {
-    if (value.is_array()) {
-      if (!flatten(array(value), most, into)) return false;
-      continue;
-    }
-    double number = 0;
-    if (into.size() == most || value.get_double().get(number) != simdjson::SUCCESS) return false;
-    into.push_back(narrowed(number));
-  }
+using Dims = std::span<const std::size_t>;
+
+bool take_number(const element& value, std::vector<float>& into) {
+  double number = 0;
+  if (value.get_double().get(number) != simdjson::SUCCESS) return false;
+  into.push_back(narrowed(number));
   return true;
+}
+
+/// Appends the numbers of an array that is nested as `dims` are; false at anything else.
+bool append_nested(const array& values, Dims dims, std::vector<float>& into) {
+  if (values.size() != dims.front()) return false;
+  return std::all_of(values.begin(), values.end(), [&](const element value) {
+    if (dims.size() == 1) return take_number(value, into);
+    return value.is_array() && append_nested(array(value), dims.subspan(1), into);
+  });
+}
+
+/// Appends the numbers of an array, flat or nested as `dims` are; false at anything else, or beyond their
+/// product. Nested in another way it would be other rows than whoever sent it means.
+bool flatten(const array& values, Dims dims, std::vector<float>& into) {
+  if (values.size() > 0 && (*values.begin()).is_array()) return append_nested(values, dims, into);
+  const std::size_t most = std::accumulate(dims.begin(), dims.end(), std::size_t{1}, std::multiplies<>());
+  return std::all_of(values.begin(), values.end(),
+                     [&](const element value) { return into.size() < most && take_number(value, into); });
+}
+
+/// Of so many rows; what `flatten` is told.
+std::array<std::size_t, 3> dims_of(std::size_t rows, const InputShape& shape) {
+  return shape.window > 1 ? std::array{rows, shape.window, shape.width}
+                          : std::array{rows, shape.width, std::size_t{1}};
+}
+
+Dims told(const std::array<std::size_t, 3>& dims, const InputShape& shape) {
+  return Dims(dims).first(shape.window > 1 ? 3 : 2);
+}
+
+/// Triton's extensions that are not served: their answer would be another than the one asked for.
+std::string unserved(const object& owner, std::string_view where) {
+  for (const std::string_view name : {"classification", "shared_memory_region"}) {
+    element parameters;
+    element value;
+    if (owner.at_key("parameters").get(parameters) == simdjson::SUCCESS && parameters.is_object() &&
+        object(parameters).at_key(name).get(value) == simdjson::SUCCESS) {
+      return wrong(std::string(where).append(".parameters.").append(name),
+                   "none, as that extension is not served",
+                   std::string(simdjson::minify(value)).substr(0, 100));
+    }
+  }
+  return {};
 }
 
 std::string shape_text(const array& shape) {
@@ -244,6 +286,7 @@ std::string BodyReader::read_input(const object& input, std::string_view binary,
   if (input.at_key("name").get_string().get(name) != simdjson::SUCCESS || name != kInputName) {
     return wrong("inputs[0].name", kInputName, name.empty() ? "nothing" : name.substr(0, 100));
   }
+  if (std::string error = unserved(input, "inputs[0]"); !error.empty()) return error;
   std::string_view datatype;
   if (input.at_key("datatype").get_string().get(datatype) != simdjson::SUCCESS || datatype != "FP32") {
     return wrong("inputs[0].datatype", "FP32", datatype.empty() ? "nothing" : datatype.substr(0, 100));
@@ -282,8 +325,9 @@ std::string BodyReader::read_input(const object& input, std::string_view binary,
   if (!has_data || !data.is_array()) {
     return wrong("inputs[0].data", "an array", has_data ? kind_of(data) : "nothing");
   }
-  if (!flatten(array(data), floats, into.rows) || into.rows.size() != floats) {
-    return wrong("inputs[0].data", std::to_string(floats) + " numbers",
+  const auto dims_told = dims_of(into.count, shape);
+  if (!flatten(array(data), told(dims_told, shape), into.rows) || into.rows.size() != floats) {
+    return wrong("inputs[0].data", std::to_string(floats) + " numbers, flat or nested as the shape",
                  into.rows.size() == floats ? "more, or something else" : std::to_string(into.rows.size()));
   }
   return {};
@@ -312,6 +356,7 @@ std::string BodyReader::read_outputs(const object& root, InferBody& into) const 
     if (std::string error = read_flag(object(output), "binary_data", "outputs[].", flag); !error.empty()) {
       return error;
     }
+    if (std::string error = unserved(object(output), "outputs[]"); !error.empty()) return error;
     into.outputs[known - std::begin(kOutputNames)] = !flag ? form : *flag ? Form::kBinary : Form::kJson;
   }
   return {};
@@ -349,7 +394,10 @@ std::string BodyReader::features(const InputShape& shape, InferBody& into) {
   const std::size_t floats = shape.row_floats();
   if (!there || !data.is_array())
     return wrong("features", std::to_string(floats) + " numbers", there ? kind_of(data) : "nothing");
-  if (!flatten(array(data), floats, into.rows) || into.rows.size() != floats) {
+  // A vector may lie in a list of its own, as the one row of v2.
+  const auto dims =
+      shape.window > 1 ? std::array{shape.window, shape.width} : std::array{std::size_t{1}, shape.width};
+  if (!flatten(array(data), dims, into.rows) || into.rows.size() != floats) {
     return wrong("features", std::to_string(floats) + " numbers",
                  into.rows.size() == floats ? "more, or something else" : std::to_string(into.rows.size()));
   }

@@ -86,9 +86,10 @@ RestApi::Reply RestApi::respond(HttpRequest& request, const Times& times) {
                                 (part(0) == "v2" && part(1) == "models" && path_.count >= 3));
   if (!served)
     return error(404, "path: expected one of /v2, /v1/decide, got " + request.target.substr(0, 200));
-  if (request.method != (posts ? HTTP_POST : HTTP_GET)) {
-    const std::string_view allow = posts ? "POST" : "GET";
-    Reply reply = error(405, std::string("method: expected ").append(allow) + ", got " +
+  const bool reads = request.method == HTTP_GET || request.method == HTTP_HEAD;
+  if (posts ? request.method != HTTP_POST : !reads) {
+    const std::string_view allow = posts ? "POST" : "GET, HEAD";
+    Reply reply = error(405, std::string("method: expected ").append(posts ? "POST" : "GET") + ", got " +
                                  llhttp_method_name(static_cast<llhttp_method_t>(request.method)));
     reply.allow = allow;
     return reply;

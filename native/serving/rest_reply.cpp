@@ -68,8 +68,14 @@ void RestApi::write_head(const Reply& reply, const HttpRequest* request, std::st
   if (!reply.allow.empty()) out.append("\r\nAllow: ").append(reply.allow);
   if (reply.retry) out += "\r\nRetry-After: 1";
   if (reply.status == 401) out += "\r\nWWW-Authenticate: Bearer";
-  if (request == nullptr || !request->keep_alive) out += "\r\nConnection: close";
-  out.append("\r\n\r\n").append(body);
+  if (request == nullptr || !request->keep_alive) {
+    out += "\r\nConnection: close";
+  } else if (request->old) {
+    out += "\r\nConnection: keep-alive";
+  }
+  out += "\r\n\r\n";
+  // What follows the head of an answer to HEAD would be read as the next answer.
+  if (request == nullptr || request->method != HTTP_HEAD) out += body;
 }
 
 RestApi::Reply RestApi::error(int status, std::string_view text) {

@@ -139,17 +139,22 @@ TEST_CASE("bytes that are no request are refused with their status, and the conn
       {"GET /v2 HTTP/9.9\r\n\r\n", 400},
       {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400},
       {"GET /v2 HTTP/1.1\r\nHost : a\r\n\r\n", 400},
-      {"POST /v1/decide HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
-      {"POST /v1/decide HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400},
-      {"POST /v1/decide HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400},
-      {"POST /v1/decide HTTP/1.1\r\nContent-Length: 99999999999999999999999\r\n\r\n", 400},
-      {"POST /v1/decide HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n", 400},
-      {"POST /v1/decide HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400},
-      {"POST /v1/decide HTTP/1.1\r\nContent-Length: 1099511627776\r\n\r\n", 413},
-      {"POST /v1/decide HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n" + std::string(65'535, 'a'),
+      {"GET /v2 HTTP/1.1\r\n\r\n", 400},
+      {"GET /v2 HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400},
+      {"POST /v1/decide HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: "
+       "chunked\r\n\r\n0\r\n\r\n",
+       400},
+      {"POST /v1/decide HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400},
+      {"POST /v1/decide HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", 400},
+      {"POST /v1/decide HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999999\r\n\r\n", 400},
+      {"POST /v1/decide HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n", 400},
+      {"POST /v1/decide HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400},
+      {"POST /v1/decide HTTP/1.1\r\nHost: a\r\nContent-Length: 1099511627776\r\n\r\n", 413},
+      {"POST /v1/decide HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n" +
+           std::string(65'535, 'a'),
        413},
-      {"GET /v2 HTTP/1.1\r\nX: " + std::string(4000, 'a') + "\r\n\r\n", 431},
-      {"GET /" + std::string(4000, 'a') + " HTTP/1.1\r\n\r\n", 431},
+      {"GET /v2 HTTP/1.1\r\nHost: a\r\nX: " + std::string(4000, 'a') + "\r\n\r\n", 431},
+      {"GET /" + std::string(4000, 'a') + " HTTP/1.1\r\nHost: a\r\n\r\n", 431},
   };
   Rest bench;
   for (const auto& [bytes, status] : wrong) {
@@ -167,6 +172,23 @@ TEST_CASE("bytes that are no request are refused with their status, and the conn
   CHECK(status_of(client.next()) == 200);
 }
 
+TEST_CASE("HEAD is answered as GET without its body, and HTTP/1.0 is told that the connection stays") {
+  Rest bench;
+  Client client(bench);
+  client.send("HEAD /v2/health/live HTTP/1.1\r\nHost: a\r\n\r\nHEAD " + kInfer +
+              " HTTP/1.1\r\nHost: a\r\n\r\n");
+  const std::string said(client.next());
+  CHECK(status_of(said) == 200);
+  CHECK(said.find("Content-Length: 13\r\n") != std::string::npos);
+  const std::size_t second = said.find("\r\n\r\n") + 4;
+  CHECK(status_of(said.substr(second)) == 405);
+  CHECK(said.substr(second).ends_with("Allow: POST\r\n\r\n"));
+  client.send("GET /v2 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+  CHECK(client.next().find("\r\nConnection: keep-alive\r\n") != std::string_view::npos);
+  client.send("GET /v2 HTTP/1.0\r\n\r\n");
+  CHECK(client.rest().find("\r\nConnection: close\r\n") != std::string::npos);
+}
+
 TEST_CASE("tensors that are not the model's are refused before they are read, and the connection goes on") {
   const std::string fp32 = R"("datatype":"FP32",)";
   std::vector<std::string> wrong = {
@@ -179,6 +201,12 @@ TEST_CASE("tensors that are not the model's are refused before they are read, an
       tensor(fp32 + R"("shape":[257,4],"data":[])"),
       tensor(fp32 + R"("shape":[1,4],"data":[1,2,3])"),
       tensor(fp32 + R"("shape":[1,4],"data":[1,2,3,4,5])"),
+      tensor(fp32 + R"("shape":[2,4],"data":[[1,2],[3,4],[5,6],[7,8]])"),
+      tensor(fp32 + R"("shape":[2,4],"data":[[1,2,3,4,5],[6,7,8]])"),
+      tensor(fp32 + R"("shape":[2,4],"data":[[1,2,3,4],5,6,7,8])"),
+      tensor(fp32 + R"("shape":[2,4],"data":[[[1,2],[3,4]],[[5,6],[7,8]]])"),
+      tensor(fp32 +
+             R"("shape":[1,4],"parameters":{"shared_memory_region":"a","shared_memory_byte_size":16})"),
       tensor(fp32 + R"("shape":[1,4],"data":[1,2,3,null])"),
       tensor(fp32 + R"("shape":[1,4],"data":[1,2,3,1e400])"),
       tensor(fp32 + R"("shape":[1,4],"parameters":{"binary_data_size":18446744073709551615})"),
@@ -198,6 +226,8 @@ TEST_CASE("tensors that are not the model's are refused before they are read, an
   const std::string whole = tensor(fp32 + R"("shape":[1,4],"data":[1,2,3,4])");
   for (const char* more : {R"(,"parameters":{"binary_data_output":1}})", R"(,"parameters":[]})",
                            R"(,"outputs":[{"name":"output","parameters":{"binary_data":{}}}]})",
+                           R"(,"outputs":[{"name":"output","parameters":{"classification":2}}]})",
+                           R"(,"outputs":[{"name":"output","parameters":{"shared_memory_region":"a"}}]})",
                            R"(,"outputs":[{"name":"output","parameters":true}]})"}) {
     wrong.push_back(whole.substr(0, whole.size() - 1) + more);
   }
@@ -211,6 +241,8 @@ TEST_CASE("tensors that are not the model's are refused before they are read, an
     CHECK(said.find("{\"error\":\"") != std::string_view::npos);
     CHECK(said.find(": expected ") != std::string_view::npos);
   }
+  client.send(post(kInfer, tensor(fp32 + R"("shape":[2,4],"data":[[1,2,3,4],[5,6,7,8]])")));
+  CHECK(status_of(client.next()) == 200);
   client.send(post(kInfer, "abc", "Inference-Header-Content-Length: 99\r\n"));
   CHECK(status_of(client.next()) == 400);
   client.send(post(kInfer, std::string(15, '\0'), "Inference-Header-Content-Length: 0\r\n"));
@@ -225,7 +257,7 @@ TEST_CASE("requests in flight beyond the door's or the model's limit are refused
     config.concurrency = concurrency;
     Rest bench(config);
     Client client(bench);
-    client.send(kDecide + kDecide + kDecide + "GET /v2/health/live HTTP/1.1\r\n\r\n");
+    client.send(kDecide + kDecide + kDecide + "GET /v2/health/live HTTP/1.1\r\nHost: a\r\n\r\n");
     const std::string all(client.next());
     CHECK(all.find("\"live\":true") != std::string::npos);  // what asks for no decision does not count
     CHECK(bench.counters.rest_concurrent.load() == bench.counters.rest_refused.load());
@@ -250,7 +282,7 @@ TEST_CASE("requests in flight beyond the door's or the model's limit are refused
 TEST_CASE("what is no UTF-8 in a path is no UTF-8 in no answer") {
   Rest bench;
   Client client(bench);
-  client.send("GET /v2/models/a%ff%c3%a9%ed%a0%80b HTTP/1.1\r\n\r\n");
+  client.send("GET /v2/models/a%ff%c3%a9%ed%a0%80b HTTP/1.1\r\nHost: a\r\n\r\n");
   CHECK(client.next().find("'a\\ufffd\xc3\xa9\\ufffd\\ufffd\\ufffdb'") != std::string_view::npos);
 }
 
@@ -272,7 +304,7 @@ TEST_CASE("requests with bytes changed at random are answered or refused, and th
   std::mt19937 random(1);
   const std::string binary = post(kInfer, std::string(16, '\1'), "Inference-Header-Content-Length: 0\r\n");
   for (int stream = 0; stream < 1500; ++stream) {
-    std::string bytes = kDecide + post(kInfer, kGood) + binary + "GET /v2 HTTP/1.1\r\n\r\n";
+    std::string bytes = kDecide + post(kInfer, kGood) + binary + "GET /v2 HTTP/1.1\r\nHost: a\r\n\r\n";
     for (std::uint32_t change = random() % 8; change > 0; --change) {
       bytes[random() % bytes.size()] = static_cast<char>(random());
     }

@@ -165,6 +165,11 @@ BAD_BODIES = [
     (tensor(shape=[-1, WIDTH]), "inputs[0].shape: expected"),
     (tensor(shape=[2, WIDTH]), f"inputs[0].data: expected {2 * WIDTH} numbers"),
     (tensor(data=["a"]), "inputs[0].data: expected"),
+    (tensor(shape=[2, WIDTH], data=[[0, 0]] * WIDTH), "inputs[0].data: expected"),
+    (
+        tensor() | {"outputs": [{"name": "output", "parameters": {"classification": 2}}]},
+        "outputs[].parameters.classification: expected none, as that extension is not served, got 2",
+    ),
     (tensor() | {"outputs": [{"name": "y"}]}, "outputs[].name: expected"),
     (tensor() | {"id": 7}, "id: expected a string, got a number"),
     (tensor(parameters={"binary_data_size": 4}), "inputs[0].data: expected none beside binary_data_size"),
@@ -180,7 +185,7 @@ def test_bad_bodies_are_told_field_expected_and_got(port: int, body: object, err
 
 def test_methods_paths_and_encodings(port: int) -> None:
     status, said, headers = ask(port, "DELETE", "/v2")
-    assert (status, headers["allow"], list(said)) == (405, "GET", ["error"])
+    assert (status, headers["allow"], list(said)) == (405, "GET, HEAD", ["error"])
     assert ask(port, "GET", f"/v2/models/{MODEL}/infer")[2]["allow"] == "POST"
     assert ask(port, "GET", "/nowhere")[0] == 404
     assert ask(port, "GET", f"/v2/models/{MODEL}/versions/9")[0] == 404
