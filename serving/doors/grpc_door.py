@@ -19,17 +19,21 @@ from numpy.typing import NDArray
 
 from data_contracts.errors import UsageError
 from serving.doors.asking import Asker, Door, RefusedError, Request
+from serving.doors.grpc_health import health_handler
 from serving.doors.grpc_messages import MESSAGES, SERVICE
 from serving.doors.grpc_tensors import CONFIG_TYPES, DATATYPES, TensorError, add_outputs, input_rows, wanted_outputs
 from serving.doors.guard import Guard
 from serving.doors.keys import KeyRefusedError, Scope, account_of, bearer
 from serving.doors.repository import INPUT, OUTPUT, HeldVersion
 from serving.doors.shared_client import Status
-from serving.doors.tallies import Tallies
+from serving.doors.tallies import Tallies, Tally
 
 THREADS: Final = 16
+_STREAMS_MAX: Final = 64
+"""Each holds a thread for as long as it is open, asking or not."""
 _MESSAGE_BYTES: Final = 1 << 20
 _DEADLINE_MAX_S: Final = 3600.0
+_PLATFORM: Final = "onnx"
 _EXTENSIONS: Final = ("statistics", "model_configuration", "model_repository(index)")
 _OPEN: Final = ("ServerLive", "ServerReady")
 """Asked by who need not have a key."""
@@ -59,6 +63,7 @@ class InferenceService:
         """Serve what the worker of the tier in `state_dir` holds, to those whom `guard` lets pass."""
         self._guard = guard
         self._asker = Asker(state_dir, Door.GRPC)
+        self._streams = threading.BoundedSemaphore(_STREAMS_MAX)
         self._tallies = Tallies()
 
     def handler(self) -> grpc.GenericRpcHandler:
@@ -105,13 +110,18 @@ class InferenceService:
             response_serializer=MESSAGES[f"{name}Response"].SerializeToString,
         )
 
+    @property
+    def ready(self) -> bool:
+        """Whether the worker answers and every model has a version that is verified and warm."""
+        return self._asker.ready
+
     def server_live(self, _request: Any, _context: grpc.ServicerContext) -> Any:  # noqa: ANN401
         """Return that this process lives."""
         return MESSAGES["ServerLiveResponse"](live=True)
 
     def server_ready(self, _request: Any, _context: grpc.ServicerContext) -> Any:  # noqa: ANN401
         """Return whether the worker answers and every model has a version that is verified and warm."""
-        return MESSAGES["ServerReadyResponse"](ready=self._asker.ready)
+        return MESSAGES["ServerReadyResponse"](ready=self.ready)
 
     def model_ready(self, request: Any, _context: grpc.ServicerContext) -> Any:  # noqa: ANN401
         """Return whether the version, or any, is verified and warm."""
@@ -131,7 +141,7 @@ class InferenceService:
         held = self._asker.held(request.name, _version(request.version))
         versions = self._asker.repository.versions(request.name, _version(request.version))
         reply = MESSAGES["ModelMetadataResponse"](
-            name=request.name, versions=[str(one.version) for one in versions], platform=f"ringcraft_{held.tier}"
+            name=request.name, versions=[str(one.version) for one in versions], platform=_PLATFORM
         )
         reply.inputs.add(name=INPUT, datatype="FP32", shape=held.input_shape)
         for name, datatype in DATATYPES.items():
@@ -144,7 +154,7 @@ class InferenceService:
         versions = self._asker.repository.versions(request.name, _version(request.version))
         reply = MESSAGES["ModelConfigResponse"]()
         config = reply.config
-        config.name, config.platform, config.backend = request.name, f"ringcraft_{held.tier}", "ringcraft"
+        config.name, config.platform, config.backend = request.name, _PLATFORM, "ringcraft"
         config.version_policy.specific.versions.extend(one.version for one in versions)
         config.input.add(name=INPUT, data_type=CONFIG_TYPES["FP32"], dims=held.input_shape)
         for name, datatype in DATATYPES.items():
@@ -154,7 +164,6 @@ class InferenceService:
     def model_infer(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ANN401
         """Return the decisions on a request's rows."""
         started_ns = time.monotonic_ns()
-        left_s = context.time_remaining()  # centuries where the client set none
         wanted = wanted_outputs(request)
         rows: NDArray[np.float32] = input_rows(request)
         try:
@@ -163,7 +172,7 @@ class InferenceService:
                 rows=rows,
                 version=_version(request.model_version),
                 account=account_of(self._guard.ring.known(_secret(context))),
-                deadline_s=left_s if left_s is not None and left_s < _DEADLINE_MAX_S else None,
+                deadline_s=_deadline_s(request, context),
                 **_parameters(request),
             )
             with self._guard.question(question.model, question.instrument):
@@ -175,12 +184,22 @@ class InferenceService:
             model_name=request.model_name, model_version=str(answer.version), id=request.id
         )
         reply.parameters["arm"].string_param = answer.arm.name.lower()
+        reply.parameters["reason"].string_param = next(filter(None, answer.reasons()), "none")
         add_outputs(reply, answer, wanted)
         self._tallies.answered(request.model_name, answer, time.monotonic_ns() - started_ns)
         return reply
 
     def model_stream_infer(self, requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
         """Answer each request of a stream in order; a bad one gets its error and the stream goes on."""
+        if not self._streams.acquire(blocking=False):
+            most = f"streams: expected at most {_STREAMS_MAX} open at once, got more"
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, most)
+        try:
+            yield from self._streamed(requests, context)
+        finally:
+            self._streams.release()
+
+    def _streamed(self, requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
         try:
             with self._guard.counters.opening():
                 key = self._guard.ring.known(_secret(context))
@@ -197,6 +216,8 @@ class InferenceService:
                 # So that whoever asked knows which it was.
                 reply.infer_response.id = request.id
                 reply.infer_response.model_name = request.model_name
+            # Clients that ask for it read on until they see it; a request has one response here.
+            reply.infer_response.parameters["triton_final_response"].bool_param = True
             yield reply
 
     def model_statistics(self, request: Any, _context: grpc.ServicerContext) -> Any:  # noqa: ANN401
@@ -204,8 +225,11 @@ class InferenceService:
         reply = MESSAGES["ModelStatisticsResponse"]()
         models = [request.name] if request.name else sorted(self._asker.repository.models())
         for model in models:
-            self._asker.held(model, _version(request.version))
-            for number, tally in self._tallies.of(model):
+            number_asked = _version(request.version)
+            self._asker.held(model, number_asked)
+            # One that was never asked says so by its zeros: clients read the first entry.
+            unasked = {one.version: Tally() for one in self._asker.repository.versions(model, number_asked)}
+            for number, tally in sorted((unasked | dict(self._tallies.of(model))).items()):
                 if request.version in ("", str(number)):
                     tally.write(reply.model_stats.add(name=model, version=str(number)))
         return reply
@@ -244,8 +268,10 @@ def serve_grpc(
         UsageError: the port cannot be had.
     """
     options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", _MESSAGE_BYTES)]
-    server = grpc.server(ThreadPoolExecutor(THREADS, thread_name_prefix="grpc"), options=options)
-    server.add_generic_rpc_handlers((InferenceService(state_dir, guard).handler(),))
+    threads = ThreadPoolExecutor(THREADS + _STREAMS_MAX, thread_name_prefix="grpc")
+    server = grpc.server(threads, options=options)
+    service = InferenceService(state_dir, guard)
+    server.add_generic_rpc_handlers((service.handler(), health_handler(lambda: service.ready)))
     try:
         taken = server.add_insecure_port(f"{host}:{port}")
     except RuntimeError as error:
@@ -269,6 +295,19 @@ def _version(text: str) -> int:
     if text and not (len(text) <= 10 and text.isascii() and text.isdigit() and 0 < int(text) < 2**32):
         raise TensorError(f"model version: expected a positive number or none, got {text[:20]!r}")
     return int(text) if text else 0
+
+
+def _deadline_s(request: Any, context: grpc.ServicerContext) -> float | None:  # noqa: ANN401
+    """Return how long whoever asks waits: the call's deadline, or the request's `timeout` where that is sooner."""
+    left_s = context.time_remaining()  # centuries where the client set none
+    waits_s = [left_s] if left_s is not None and left_s < _DEADLINE_MAX_S else []
+    if "timeout" in request.parameters:
+        told = request.parameters["timeout"]
+        if told.WhichOneof("parameter_choice") != "int64_param" or told.int64_param < 0:
+            raise TensorError("parameter timeout: expected whole microseconds")
+        if told.int64_param:  # 0: none, as Triton has it
+            waits_s.append(min(told.int64_param / 1e6, _DEADLINE_MAX_S))
+    return min(waits_s, default=None)
 
 
 def _parameters(request: Any) -> dict[str, str]:  # noqa: ANN401

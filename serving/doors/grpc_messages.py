@@ -4,6 +4,7 @@ Built when this is imported from the protocol's field numbers, in a pool of thei
 with a client's own messages of the same names in one process.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -67,10 +68,9 @@ _MESSAGES: Final = {
     "RepositoryIndexResponse": "repeated RepositoryIndexResponse.ModelIndex models=1",
     "RepositoryIndexResponse.ModelIndex": "string name=1, string version=2, string state=3, string reason=4",
 }  # fmt: skip
-"""By message its fields: [repeated | oneof | map] type name=number; a map is from string."""
 
 
-def _field(into: descriptor_pb2.DescriptorProto, text: str, message: str) -> None:
+def _field(into: descriptor_pb2.DescriptorProto, text: str, package: str, message: str) -> None:
     words, number = text.rsplit("=", 1)
     *marks, kind, name = words.split()
     field = into.field.add(name=name, number=int(number))
@@ -82,30 +82,34 @@ def _field(into: descriptor_pb2.DescriptorProto, text: str, message: str) -> Non
     if "map" in marks:
         entry = into.nested_type.add(name=name.title() + "Entry")
         entry.options.map_entry = True
-        _field(entry, "string key=1", message)
-        _field(entry, f"{kind} value=2", message)
+        _field(entry, "string key=1", package, message)
+        _field(entry, f"{kind} value=2", package, message)
         kind = f"{message}.{entry.name}"
     if kind in _TYPES:
         field.type = _TYPES[kind]
     else:
         field.type = field.TYPE_MESSAGE
-        field.type_name = f".{PACKAGE}.{kind}"
+        field.type_name = f".{package}.{kind}"
 
 
-def _build() -> dict[str, Any]:
-    file = descriptor_pb2.FileDescriptorProto(name="ringcraft/inference.proto", package=PACKAGE, syntax="proto3")
+def built(package: str, messages: Mapping[str, str]) -> dict[str, Any]:
+    """Return message classes by name, in a pool of their own.
+
+    Args:
+        package: of the protocol.
+        messages: by message its fields: [repeated | oneof | map] type name=number; a map is from string.
+    """
+    file = descriptor_pb2.FileDescriptorProto(name=f"ringcraft/{package}.proto", package=package, syntax="proto3")
     made: dict[str, descriptor_pb2.DescriptorProto] = {}
-    for name, fields in sorted(_MESSAGES.items(), key=lambda item: item[0].count(".")):
+    for name, fields in sorted(messages.items(), key=lambda item: item[0].count(".")):
         outer, _, inner = name.rpartition(".")
         made[name] = made[outer].nested_type.add(name=inner) if outer else file.message_type.add(name=inner)
         for text in filter(None, fields.split(", ")):
-            _field(made[name], text, name)
+            _field(made[name], text, package, name)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{PACKAGE}.{name}")) for name in _MESSAGES
-    }
+    return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{name}")) for name in messages}
 
 
-MESSAGES: Final = _build()
+MESSAGES: Final = built(PACKAGE, _MESSAGES)
 """Message classes by name."""

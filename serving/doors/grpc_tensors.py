@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 from serving.doors.repository import INPUT, OUTPUT
 from serving.doors.shared_client import Answer
 
-DATATYPES: Final = {OUTPUT: "FP32", "action": "INT8", "abstain": "BYTES", "decision_id": "UINT64"}
-"""Of the outputs."""
+DATATYPES: Final = {OUTPUT: "FP32", "action": "INT8", "decision_id": "UINT64", "abstain": "UINT8"}
+"""Of the outputs, as over REST."""
 OUTPUTS: Final = tuple(DATATYPES)
-CONFIG_TYPES: Final = {"UINT64": 5, "INT8": 6, "FP32": 11, "BYTES": 13}
+CONFIG_TYPES: Final = {"UINT8": 2, "UINT64": 5, "INT8": 6, "FP32": 11}
 """How Triton's model configuration numbers them."""
 _ELEMENTS_MAX: Final = 16_384
+_UNSERVED: Final = ("classification", "shared_memory_region")
+"""Triton's extensions whose answer would be another than ours."""
 
 
 class TensorError(Exception):
@@ -31,6 +33,7 @@ def input_rows(request: Any) -> NDArray[np.float32]:  # noqa: ANN401
         got = [tensor.name for tensor in request.inputs]
         raise TensorError(f"inputs: expected one tensor '{INPUT}', got {got}")
     tensor = request.inputs[0]
+    _refuse_unserved(tensor, f"input '{INPUT}'")
     if tensor.datatype != "FP32":
         raise TensorError(f"input '{INPUT}': expected datatype FP32, got {tensor.datatype!r}")
     shape = list(tensor.shape)
@@ -59,25 +62,31 @@ def wanted_outputs(request: Any) -> tuple[str, ...]:  # noqa: ANN401
     """Return the names of the outputs asked for; all where none is named.
 
     Raises:
-        TensorError: one of them is none of ours.
+        TensorError: one of them is none of ours, or asked for in a form that is not served.
     """
     names = tuple(output.name for output in request.outputs)
     unknown = [name for name in names if name not in OUTPUTS]
     if unknown:
         raise TensorError(f"outputs: expected some of {', '.join(OUTPUTS)}, got '{unknown[0]}'")
-    return names or OUTPUTS
+    for output in request.outputs:
+        _refuse_unserved(output, f"output '{output.name}'")
+    return tuple(dict.fromkeys(names)) or OUTPUTS
+
+
+def _refuse_unserved(tensor: Any, where: str) -> None:  # noqa: ANN401
+    for name in _UNSERVED:
+        if name in tensor.parameters:
+            raise TensorError(f"{where}: parameter {name}: expected none, as that extension is not served")
 
 
 def add_outputs(reply: Any, answer: Answer, wanted: tuple[str, ...]) -> None:  # noqa: ANN401
     """Write the decisions' tensors that were asked for into a ModelInferResponse."""
     rows = len(answer.actions)
-    texts = [reason.encode() for reason in answer.reasons()]
-    lengths = [len(text).to_bytes(4, "little") for text in texts]
     tensors = {
         OUTPUT: (answer.outputs.shape, answer.outputs.astype("<f4").tobytes()),
         "action": ((rows,), answer.actions.tobytes()),
-        "abstain": ((rows,), b"".join(a + b for a, b in zip(lengths, texts, strict=True))),
         "decision_id": ((rows,), answer.decision_ids.astype("<u8").tobytes()),
+        "abstain": ((rows,), answer.abstains.tobytes()),
     }
     for name in wanted:
         shape, content = tensors[name]
