@@ -104,15 +104,29 @@ def _stocks(source: Path, data: NDArray[np.uint8], *, venue: str) -> dict[str, i
     return stocks_by_symbol(source, found, venue=venue)
 
 
-def stocks_by_symbol(source: Path, found: list[tuple[int, bytes]], *, venue: str) -> dict[str, int]:
+def stocks_by_symbol(source: Path, found: list[tuple[int, bytes]], *, venue: str, beside: str = "") -> dict[str, int]:
     """Return the locate code of each VENUE:SYMBOL.
 
+    Args:
+        source: what was read, for messages.
+        found: locate code and symbol of each message of the directory; what is said again is one.
+        venue: of all of them.
+        beside: what was there instead, should there be no directory.
+
     Raises:
-        FormatError: there is none.
+        FormatError: there is none, or a code and a symbol do not belong to each other alone.
     """
     if not found:
-        raise FormatError(source, where="stock directory", expected="a message of type R", got="none")
-    return {f"{venue}:{symbol.decode('latin-1')}": locate for locate, symbol in found}
+        raise FormatError(source, where="stock directory", expected="a message of type R", got=f"none{beside}")
+    stocks: dict[str, int] = {}
+    symbols: dict[int, str] = {}
+    for locate, raw in found:
+        symbol = raw.decode("latin-1")
+        if symbols.setdefault(locate, symbol) != symbol or stocks.setdefault(f"{venue}:{symbol}", locate) != locate:
+            known = symbols[locate] if symbols[locate] != symbol else f"locate {stocks[f'{venue}:{symbol}']}"
+            got = f"locate {locate} of {symbol} after {known}"
+            raise FormatError(source, where="stock directory", expected="one locate code a stock, all day", got=got)
+    return stocks
 
 
 def _refuse_errors(source: Path, summary: Any) -> None:  # noqa: ANN401  typed in native/_native.pyi

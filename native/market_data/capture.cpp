@@ -12,6 +12,7 @@ constexpr std::uint32_t kNanoseconds = 0xA1B23C4D;
 constexpr std::uint32_t kSectionBlock = 0x0A0D0D0A;
 constexpr std::uint32_t kByteOrderMagic = 0x1A2B3C4D;
 constexpr std::uint32_t kInterfaceBlock = 1;
+constexpr std::uint32_t kPacketBlock = 2;  // superseded by the enhanced one, still in old files
 constexpr std::uint32_t kSimpleBlock = 3;
 constexpr std::uint32_t kEnhancedBlock = 6;
 constexpr std::uint16_t kEthernet = 1;
@@ -116,9 +117,9 @@ bool CaptureReader::next_block(Frame& frame, bool& found) {
   const auto body = bytes_.subspan(at_ + 8, length - 12);
   if (type == kInterfaceBlock) {
     if (body.size() < 8) return stop(CaptureStatus::kBadBlock);
-    describe(body);
-  } else if (type == kEnhancedBlock) {
-    if (!enhanced(body, frame)) return stop(CaptureStatus::kBadBlock);
+    if (!describe(body)) return stop(CaptureStatus::kBadBlock);
+  } else if (type == kEnhancedBlock || type == kPacketBlock) {
+    if (!enhanced(body, frame, type == kPacketBlock)) return stop(CaptureStatus::kBadBlock);
     found = true;
   } else if (type == kSimpleBlock) {
     if (!simple(body, frame)) return stop(CaptureStatus::kBadBlock);
@@ -138,7 +139,7 @@ bool CaptureReader::section(std::size_t left) {
   return true;
 }
 
-void CaptureReader::describe(std::span<const std::uint8_t> body) {
+bool CaptureReader::describe(std::span<const std::uint8_t> body) {
   constexpr std::uint16_t kResolution = 9;
   constexpr std::uint16_t kOffset = 14;
   Interface found{u16(body.data()), u32(body.data() + 4), 1'000'000, 0};
@@ -147,7 +148,8 @@ void CaptureReader::describe(std::span<const std::uint8_t> body) {
     const std::size_t length = u16(body.data() + at + 2);
     if (code == 0 || body.size() - at - 4 < length) break;
     const std::uint8_t* value = body.data() + at + 4;
-    if (code == kResolution && length >= 1 && clock_rate(*value) != 0) found.per_second = clock_rate(*value);
+    if (code == kResolution && length >= 1) found.per_second = clock_rate(*value);
+    if (found.per_second == 0) return false;
     if (code == kOffset && length == 8) {
       const auto raw = load_le<std::uint64_t>(value);
       found.offset_s = static_cast<std::int64_t>(swapped_ ? __builtin_bswap64(raw) : raw);
@@ -155,11 +157,13 @@ void CaptureReader::describe(std::span<const std::uint8_t> body) {
     at += 4 + (length + 3) / 4 * 4;
   }
   interfaces_.push_back(found);
+  return true;
 }
 
-bool CaptureReader::enhanced(std::span<const std::uint8_t> body, Frame& frame) {
+/// @param old a packet block: its interface has 16 bits, and how many packets were dropped the other 16.
+bool CaptureReader::enhanced(std::span<const std::uint8_t> body, Frame& frame, bool old) {
   if (body.size() < 20) return false;
-  const std::size_t interface = u32(body.data());
+  const std::size_t interface = old ? u16(body.data()) : u32(body.data());
   const std::size_t captured = u32(body.data() + 12);
   if (interface >= interfaces_.size() || body.size() - 20 < captured) return false;
   const Interface& from = interfaces_[interface];

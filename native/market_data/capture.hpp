@@ -13,7 +13,8 @@ enum class CaptureStatus : std::uint8_t {
   kOk,
   kNotCapture,  ///< neither pcap's nor pcapng's magic number
   kTruncated,   ///< the bytes end inside a record or block
-  kBadBlock,    ///< a pcapng block whose lengths disagree, or of an interface that was never described
+  kBadBlock,    ///< a pcapng block whose lengths disagree, of no interface known, or of no clock that 64 bits
+                ///< hold
 };
 
 /// What was read, what was passed over and why, and where and why reading stopped.
@@ -73,8 +74,8 @@ class CaptureReader {
   bool next_record(Frame& frame);
   bool next_block(Frame& frame, bool& found);
   bool section(std::size_t left);
-  void describe(std::span<const std::uint8_t> body);
-  bool enhanced(std::span<const std::uint8_t> body, Frame& frame);
+  bool describe(std::span<const std::uint8_t> body);
+  bool enhanced(std::span<const std::uint8_t> body, Frame& frame, bool old);
   bool simple(std::span<const std::uint8_t> body, Frame& frame);
   bool stop(CaptureStatus status);
   bool to_udp(const Frame& frame, UdpPacket& packet);

@@ -16,8 +16,8 @@ namespace ringcraft {
 ///
 /// Lots are signed by the aggressor: against the side that rested ('E', 'C'), or, where the resting order was
 /// hidden
-/// ('P'), by the price against the mid; at the mid itself, and in a cross ('Q'), they are 0. An execution
-/// that is marked as not printable is part of a cross, which reports it.
+/// ('P'), by the price against the mid; at the mid itself, without one, and in a cross ('Q'), they are 0. An
+/// execution that is marked as not printable is part of a cross, which reports it.
 struct ItchTrade {
   std::int64_t ticks = 0;
   std::int64_t lots = 0;
@@ -72,7 +72,7 @@ class ItchBooks {
         trading_action(m.letter(19), instrument);
         return true;
       case 'h':
-        operational_halt(m.letter(20) == 'H', instrument);
+        halt(by_operations(m.letter(19)), m.letter(20) == 'H', instrument);
         return true;
       default:
         return true;
@@ -105,7 +105,6 @@ class ItchBooks {
  private:
   static constexpr std::uint32_t kCent = 100;  ///< what most stocks are quoted in, in the feed's 1/10000
   static constexpr std::uint8_t kByAction = 1;
-  static constexpr std::uint8_t kByOperations = 2;
 
   /// Of an add whose field is sound. Orders come from either side at random: no branch could be foreseen.
   [[nodiscard]] static Side side_of(ItchMessage m) noexcept {
@@ -176,6 +175,7 @@ class ItchBooks {
     const std::int64_t twice = 2 * price / price_per_tick_;
     const std::int64_t twice_mid = touch.bid_ticks + touch.ask_ticks;
     trade.ticks = price / price_per_tick_;
+    if (touch.bid_lots == 0 || touch.ask_lots == 0) return;  // a side that is empty leaves no mid to tell by
     trade.lots = twice > twice_mid ? shares : twice < twice_mid ? -shares : 0;
   }
 
@@ -184,7 +184,10 @@ class ItchBooks {
     books.set_state(instrument, kAuction, state == 'Q');
     halt(kByAction, state != 'T' && state != 'Q', instrument);
   }
-  void operational_halt(bool halted, std::uint32_t instrument) { halt(kByOperations, halted, instrument); }
+  /// Each market (Q NASDAQ, B BX, X PSX) halts and resumes for itself.
+  [[nodiscard]] static std::uint8_t by_operations(char market) noexcept {
+    return market == 'Q' ? 2 : market == 'B' ? 4 : market == 'X' ? 8 : 16;
+  }
 
   void halt(std::uint8_t by, bool on, std::uint32_t instrument) {
     std::uint8_t& halts = halts_[instrument];

@@ -106,6 +106,10 @@ void MoldArbiter::finish() {
 bool MoldArbiter::follows(const MoldSession& session) {
   if (running_) return session == session_;
   if (summary_.sessions != 0 && session == session_) return true;  // an end that is told again
+  if (summary_.sessions != 0) {  // what the last one built does not hold in this one
+    ++summary_.gaps;
+    sink_.missed(options_.first_sequence, 0);
+  }
   session_ = session;
   running_ = true;
   ending_ = in_hole_ = false;

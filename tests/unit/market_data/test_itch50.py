@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from data_contracts.errors import FormatError, UsageError
 from data_contracts.journal import MarkoutStatus
+from data_contracts.market_event import EventFlag
 from market_data.feature_sets import TOUCH_V1
 from market_data.features import compute_features
 from market_data.formats.itch50 import beside_path
@@ -156,3 +158,41 @@ def test_unreadable_description_beside_the_file_is_refused(tape: Path, tmp_path:
     beside_path(copy).write_text('{"date": "2026-01-05"}')
     with pytest.raises(FormatError, match="expected instrument and date"):
         read_recordings(copy)
+
+
+def message(kind: str, body: bytes, *, locate: int = 1) -> bytes:
+    whole = kind.encode() + struct.pack(">HHHI", locate, 0, 0, 1) + body
+    return struct.pack(">H", len(whole)) + whole
+
+
+def listed(symbol: str, *, locate: int = 1) -> bytes:
+    return message("R", symbol.encode().ljust(8) + bytes(20), locate=locate)
+
+
+def add(reference: int, side: str, price: int) -> bytes:
+    return message("A", struct.pack(">QcI8sI", reference, side.encode(), 100, b"RING    ", price))
+
+
+def test_hidden_trade_beside_an_empty_side_has_no_aggressor(tmp_path: Path) -> None:
+    hidden = message("P", struct.pack(">QcI8sIQ", 0, b"B", 10, b"RING    ", 1_000_000, 1))
+    path = tmp_path / "a.itch"
+    path.write_bytes(listed("RING") + hidden + add(1, "B", 1_000_000) + hidden + add(2, "S", 1_000_300) + hidden)
+    events = read_recordings(path)[0].events
+    assert events["trade_lots"][events["trade_ticks"] > 0].tolist() == [0, 0, -10]
+
+
+def test_operational_halt_is_lifted_by_the_market_that_called_it(tmp_path: Path) -> None:
+    steps = [message("h", b"RING    " + said.encode()) for said in ("QH", "BT", "QT")]
+    path = tmp_path / "a.itch"
+    path.write_bytes(listed("RING") + add(1, "B", 1_000_000) + add(2, "S", 1_000_300) + steps[0] + steps[1] + steps[2])
+    events = read_recordings(path)[0].events
+    halted = (events["flags"] & int(EventFlag.HALTED)) != 0
+    assert list(zip(events["sequence"].tolist(), halted.tolist(), strict=True))[-2:] == [(4, True), (6, False)]
+
+
+@pytest.mark.parametrize("second", [("OTHER", 1), ("RING", 2)])
+def test_directory_that_contradicts_itself_is_refused(tmp_path: Path, second: tuple[str, int]) -> None:
+    path = tmp_path / "a.itch"
+    path.write_bytes(listed("RING") + listed("RING") + listed(second[0], locate=second[1]) + add(1, "B", 1_000_000))
+    with pytest.raises(FormatError, match="stock directory: expected one locate code a stock, all day, got locate"):
+        read_recordings(path, format="itch50", instrument="RING")

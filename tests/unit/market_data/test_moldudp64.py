@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import struct
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -195,6 +196,26 @@ def test_packets_of_another_session_are_counted_until_the_first_has_ended(
     assert found.by_type["D"] == whole.by_type["D"] + 1
 
 
+def test_session_after_the_first_ones_end_is_a_gap(tmp_path: Path, messages: list[bytes]) -> None:
+    packets = line(messages)
+    last_order = next(each for each in reversed(messages) if each.startswith(b"A"))
+    last_order = last_order[:5] + (80_000 * 10**9).to_bytes(6, "big") + last_order[11:]
+    again = captures.ethernet(captures.mold(1, [last_order], session=b"OTHER00001"))
+    found = read(tmp_path, pcap(merged(packets, [(packets[-1][0] + 1, again)])))
+    assert found.gaps == 1
+    assert found.events["flags"][-1] & int(EventFlag.GAP)
+
+
+def test_older_packet_blocks_of_pcapng_are_read_too(tmp_path: Path, messages: list[bytes], whole: Recording) -> None:
+    blocks = [captures.section(), captures.interface(resolution=9)]
+    for time_ns, frame in line(messages):
+        head = struct.pack("<HHIIII", 0, 7, time_ns >> 32, time_ns & 0xFFFFFFFF, len(frame), len(frame))
+        blocks.append(captures.block(2, head + frame))
+    found = read(tmp_path, b"".join(blocks))
+    same_book(found, whole)
+    assert found.events["receive_ns"][0] >= START_NS
+
+
 def test_what_is_no_udp_over_ipv4_is_passed_over_and_counted(
     tmp_path: Path, messages: list[bytes], whole: Recording
 ) -> None:
@@ -234,7 +255,11 @@ def test_message_that_is_none_of_itchs_leaves_a_book_with_a_gap(tmp_path: Path, 
         (pcap([(START_NS, b"x" * 60)])[:-5], "byte 24: expected a whole record"),
         (pcapng([(START_NS, b"x" * 60)])[:-5], r"byte \d+: expected a whole record"),
         (captures.section() + captures.block(6, b"\x00" * 40), "byte 28: expected a block whose lengths agree"),
-        (pcap([(START_NS, captures.ethernet(b"hello"))]), "stock directory: expected a message of type R, got none"),
+        (captures.section() + captures.interface(resolution=20), "byte 28: expected a block whose lengths agree"),
+        (
+            pcap([(START_NS, captures.ethernet(b"hello"))]),
+            "stock directory: expected a message of type R, got none, bad_packet 1",
+        ),
         (b"nothing of the kind", "byte 0: expected a packet capture"),
     ],
 )
