@@ -158,6 +158,8 @@ class Feed:
         except OSError as error:
             raise UsageError(f"{address}: no feed door answers: {error.strerror or error}") from None
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._readable = select.poll()  # select() knows no descriptor beyond 1023, and a door may have as many clients
+        self._readable.register(self._socket, select.POLLIN)
 
     def __enter__(self) -> Self:
         return self
@@ -187,7 +189,7 @@ class Feed:
     def send(self, kind: int, payload: bytes) -> None:
         """Send a frame; MarketDataError where the feed was refused or cut."""
         # The door speaks between its replies only to refuse, so anything readable now is the reason why.
-        if select.select([self._socket], [], [], 0)[0]:
+        if self._readable.poll(0):
             self._refused()
         try:
             self._socket.sendall(_PREFIX.pack(len(payload) + 1, kind) + payload)

@@ -1,6 +1,5 @@
 """How doors that are processes of their own ask the worker: a few lanes of its shared-memory door, lent out in turn."""
 
-import time
 from collections.abc import Mapping
 from enum import IntEnum
 from pathlib import Path
@@ -51,8 +50,8 @@ class Request(Struct, frozen=True, kw_only=True):
     """The name of who asks's key; empty: no key is needed."""
     arm: str = ""
     """champion or challenger; empty: as drawn."""
-    deadline_s: float | None = None
-    """From now; a later answer is an abstention."""
+    deadline_ns: int | None = None
+    """time.monotonic_ns(); a later answer is an abstention, wherever the question waited."""
 
 
 class Asker:
@@ -143,6 +142,6 @@ def _question(request: Request) -> Mapping[str, object]:
     }
     if request.arm:
         question["arm"] = int(Arm[request.arm.upper()])
-    if request.deadline_s is not None:
-        question["deadline_ns"] = time.monotonic_ns() + int(request.deadline_s * 1e9)
+    if request.deadline_ns is not None:
+        question["deadline_ns"] = request.deadline_ns
     return question

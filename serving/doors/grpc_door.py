@@ -172,7 +172,7 @@ class InferenceService:
                 rows=rows,
                 version=_version(request.model_version),
                 account=account_of(self._guard.ring.known(_secret(context))),
-                deadline_s=_deadline_s(request, context),
+                deadline_ns=_deadline_ns(request, context),
                 **_parameters(request),
             )
             with self._guard.question(question.model, question.instrument):
@@ -297,8 +297,8 @@ def _version(text: str) -> int:
     return int(text) if text else 0
 
 
-def _deadline_s(request: Any, context: grpc.ServicerContext) -> float | None:  # noqa: ANN401
-    """Return how long whoever asks waits: the call's deadline, or the request's `timeout` where that is sooner."""
+def _deadline_ns(request: Any, context: grpc.ServicerContext) -> int | None:  # noqa: ANN401
+    """Return until when whoever asks waits: the call's deadline, or the request's `timeout` where that is sooner."""
     left_s = context.time_remaining()  # centuries where the client set none
     waits_s = [left_s] if left_s is not None and left_s < _DEADLINE_MAX_S else []
     if "timeout" in request.parameters:
@@ -307,7 +307,7 @@ def _deadline_s(request: Any, context: grpc.ServicerContext) -> float | None:  #
             raise TensorError("parameter timeout: expected whole microseconds")
         if told.int64_param:  # 0: none, as Triton has it
             waits_s.append(min(told.int64_param / 1e6, _DEADLINE_MAX_S))
-    return min(waits_s, default=None)
+    return time.monotonic_ns() + int(min(waits_s) * 1e9) if waits_s else None
 
 
 def _parameters(request: Any) -> dict[str, str]:  # noqa: ANN401

@@ -1,5 +1,6 @@
 """Questions and answers in JSON, for doors that speak it: the same words behind each."""
 
+import time
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
@@ -57,7 +58,7 @@ def decoded(decoder: msgspec.json.Decoder[T], content: str | bytes) -> T:
 
 
 def request_of(ask: Ask, content: bytes | memoryview | None = None, *, account: str = "") -> Request:
-    """Return what is asked.
+    """Return what is asked; a deadline counts from now.
 
     Args:
         ask: the question.
@@ -78,7 +79,7 @@ def request_of(ask: Ask, content: bytes | memoryview | None = None, *, account: 
         key=ask.key or "",
         account=account,
         arm=ask.arm or "",
-        deadline_s=None if ask.deadline_ms is None else ask.deadline_ms / 1e3,
+        deadline_ns=None if ask.deadline_ms is None else time.monotonic_ns() + int(ask.deadline_ms * 1e6),
     )
 
 

@@ -5,6 +5,8 @@ it missed: a slow one costs nobody anything.
 """
 
 import asyncio
+import logging
+import re
 import socket
 import threading
 from collections.abc import Callable
@@ -48,6 +50,8 @@ _TURN: Final = 256
 _FOLLOW_S: Final = 0.05
 _THREADS: Final = 8
 _POLICY_VIOLATION: Final = 1008
+_OWN_PAGES: Final = (None, re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?"))
+"""Origins that need no key: none, so no page in a browser, or a page of this host."""
 _OP: Final = b'{"op":"decision",'
 
 log = structlog.get_logger()
@@ -93,6 +97,9 @@ class WebSocketDoor:
         self._log = DecisionLog(kept=kept)
         self._more = asyncio.Event()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="websocket")
+        # Of its own: a worker that holds a feed back holds back no question.
+        self._feeding = ThreadPoolExecutor(1, thread_name_prefix="feed")
+        self._feeder: Session | None = None
 
     async def run(self, host: str, port: int, stop: threading.Event, opened: Callable[[int], None]) -> None:
         """Serve until `stop` is set."""
@@ -106,7 +113,17 @@ class WebSocketDoor:
         # What the system holds for a connection that does not read; each accepted one takes it over.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNREAD_BYTES)
         follower.start()
-        async with serve(self._serve, sock=listener, max_size=_MESSAGE_BYTES, compression=None):
+        origins = None if self.guard.ring.wanted else _OWN_PAGES
+        # A line for each that is no WebSocket would let strangers fill the log.
+        logging.getLogger("websockets.server").addFilter(lambda record: record.msg != "opening handshake failed")
+        async with serve(
+            self._serve,
+            sock=listener,
+            backlog=socket.SOMAXCONN,
+            max_size=_MESSAGE_BYTES,
+            compression=None,
+            origins=origins,
+        ):
             taken: int = listener.getsockname()[1]
             opened(taken)
             log.info("websocket_door_opened", port=taken)
@@ -153,20 +170,41 @@ class WebSocketDoor:
         finally:
             await session.close()
 
-    async def off_loop(self, work: Callable[..., Any], *arguments: Any) -> Any:  # noqa: ANN401
+    async def off_loop(self, threads: ThreadPoolExecutor, work: Callable[..., Any], *arguments: Any) -> Any:  # noqa: ANN401
         """Run what may wait in a thread of its own."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(threads, work, *arguments)
 
     async def ask(self, message: AskMessage, account: str) -> dict[str, Any]:
         """Return the answer to a question."""
         question = request_of(message, account=account)
         # Before the thread that it would have to wait for.
         with self.guard.question(message.model, message.instrument):
-            return answer_to(message, await self.off_loop(self._asker.ask, question))
+            return answer_to(message, await self.off_loop(self._threads, self._asker.ask, question))
 
     def reader(self, after: int | None) -> LogReader:
         """Return a subscriber's place in the log."""
         return self._log.reader(after=after)
+
+    @property
+    def newest_id(self) -> int:
+        """The last decision's id; 0: none yet."""
+        return self._log.newest_id
+
+    async def feed(self, session: "Session", work: Callable[..., Any], *arguments: Any) -> Any:  # noqa: ANN401
+        """Run a step of the one feed that there may be, the session's.
+
+        Raises:
+            UsageError: another session feeds; the worker takes one publisher at a time.
+        """
+        if self._feeder not in (None, session):
+            raise UsageError("feed: expected no other feed at this door, got one that has not ended")
+        self._feeder = session
+        return await self.off_loop(self._feeding, work, *arguments)
+
+    def fed(self, session: "Session") -> None:
+        """Let another session feed."""
+        if self._feeder is session:
+            self._feeder = None
 
     async def wait_for_more(self) -> None:
         """Return once there are newer decisions."""
@@ -253,16 +291,23 @@ class Session:
             await self._subscribe(message)
         elif isinstance(message, OpenFeed):
             self._admit("infer")
-            await self._close_feed()
-            self._feed = await self._door.off_loop(self._door.open_feed, message, account_of(self._key))
+            self._close_feed()
+            self._feed = await self._feeding(self._door.open_feed, message, account_of(self._key))
             await self._say("fed")
         elif isinstance(message, Events):
-            await self._door.off_loop(self._fed().send, EVENTS, packed_events(message.events).tobytes())
+            await self._feeding(self._fed().send, EVENTS, packed_events(message.events).tobytes())
         elif isinstance(message, EndFeed):
-            await self._say("ended", **await self._door.off_loop(self._fed().end))
-            await self._close_feed()
+            await self._say("ended", **await self._feeding(self._fed().end))
+            self._close_feed()
         elif isinstance(message, Ping):
             await self._say("pong", id=message.id)
+
+    async def _feeding(self, work: Callable[..., Any], *arguments: Any) -> Any:  # noqa: ANN401
+        try:
+            return await self._door.feed(self, work, *arguments)
+        except BaseException:  # it is cut, or was never there: another may feed
+            self._close_feed()
+            raise
 
     def _fed(self) -> Feed:
         if self._feed is None:
@@ -272,7 +317,7 @@ class Session:
     async def _subscribe(self, message: Subscribe) -> None:
         await self._end_telling()
         reader = self._door.reader(message.after)
-        await self._say("subscribed", after=message.after)
+        await self._say("subscribed", after=message.after, newest=self._door.newest_id)
         self._teller = asyncio.create_task(self._tell(reader, message))
 
     async def _tell(self, reader: LogReader, wanted: Subscribe) -> None:
@@ -301,15 +346,16 @@ class Session:
             await asyncio.gather(self._teller, return_exceptions=True)
             self._teller = None
 
-    async def _close_feed(self) -> None:
+    def _close_feed(self) -> None:
         if self._feed is not None:
             self._feed.close()
             self._feed = None
+        self._door.fed(self)
 
     async def close(self) -> None:
         """Let go of everything."""
         await self._end_telling()
-        await self._close_feed()
+        self._close_feed()
 
 
 def _is_wanted(entry: Entry, wanted: Subscribe) -> bool:

@@ -1,6 +1,8 @@
 """The WebSocket door: questions, decisions as they are taken, market events in."""
 
+import contextlib
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,10 @@ import msgspec
 import numpy as np
 import pytest
 from door_kit import FIELDS, ROWS, by_hand, door, worker
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
-from worker_kit import IF, MODEL, Tier, touch_events
+from websockets.typing import Origin
+from worker_kit import IF, MODEL, Tier, touch_events, wait_for
 
 COUNT = 300
 
@@ -86,3 +90,51 @@ def test_events_in_decisions_out_and_resumed_behind_the_last(client: ClientConne
         assert receive(other)["op"] == "subscribed"
         resumed = [receive(other) for _ in range(COUNT - 250)]
     assert resumed == told[250:]
+
+
+def test_whoever_subscribes_behind_what_is_not_decided_yet_is_told_the_newest(client: ClientConnection) -> None:
+    newest = asked(client)["decision_ids"][-1]
+
+    def told() -> dict[str, Any]:
+        send(client, "subscribe", after=newest + 1000)
+        return receive(client)
+
+    wait_for(lambda: told() == {"op": "subscribed", "after": newest + 1000, "newest": newest}, "the newest")
+
+
+def test_one_feeds_at_a_time_and_questions_wait_for_no_feed(client: ClientConnection, address: str) -> None:
+    one = msgspec.to_builtins(IF)
+    with contextlib.ExitStack() as stack:
+        others = [stack.enter_context(connect(address, compression=None)) for _ in range(12)]
+        for other in others:
+            send(other, "feed", instruments=[one])
+        said = [receive(other) for other in others]
+        assert [reply["op"] for reply in said].count("fed") == 1
+        assert sum("expected no other feed" in reply.get("error", "") for reply in said) == 11
+        assert asked(client)["op"] == "answer"
+        feeder = others[[reply["op"] for reply in said].index("fed")]
+        send(feeder, "end")
+        assert receive(feeder)["op"] == "ended"
+        send(client, "feed", instruments=[one])
+        assert receive(client) == {"op": "fed"}
+
+
+def test_a_door_with_a_thousand_connections_is_fed(client: ClientConnection, address: str) -> None:
+    with contextlib.ExitStack() as stack:
+        host, _, port = address.removeprefix("ws://").partition(":")
+        for _ in range(1100):
+            stack.enter_context(socket.create_connection((host, int(port))))
+        send(client, "feed", instruments=[msgspec.to_builtins(IF)])
+        assert receive(client) == {"op": "fed"}
+        send(client, "end")
+        assert receive(client)["op"] == "ended"
+
+
+@pytest.mark.parametrize("origin", ["http://elsewhere.example", "null", "http://127.0.0.1.elsewhere.example"])
+def test_a_page_of_elsewhere_is_refused(address: str, origin: str) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        connect(address, origin=Origin(origin))
+    assert refused.value.response.status_code == 403
+    for own in ("http://localhost:3000", "https://127.0.0.1", "http://[::1]:8080"):
+        with connect(address, origin=Origin(own)) as client:
+            assert asked(client)["op"] == "answer"
