@@ -40,9 +40,19 @@ class Sheet:
         """Raise FormatError for the first bad row, if any."""
         if bad.any():
             row = int(bad.argmax())
-            shown = self.frame[column][row] if column in self.frame.columns else None
             where = f"row {self.first_row + row}, column {column}"
-            raise FormatError(self.source, where=where, expected=expected, got=repr(shown))
+            raise FormatError(self.source, where=where, expected=expected, got=self.shown(column, row))
+
+    def shown(self, column: str, row: int) -> str:
+        """Return a cell as messages show it."""
+        try:
+            return repr(self.frame[column][row] if column in self.frame.columns else None)
+        except (OverflowError, ValueError):  # a time that Python has none of
+            return f"a {self.frame[column].dtype}"
+
+    def wrong_type(self, column: str, *, expected: str) -> FormatError:
+        """Return what to raise for a column whose cells are all of a kind that cannot be meant."""
+        return FormatError(self.source, where=f"column {column}", expected=expected, got=str(self.frame[column].dtype))
 
     def numbers(self, column: str) -> NDArray[np.float64]:
         """Return the column as numbers; NaN where a cell is empty.
@@ -52,6 +62,10 @@ class Sheet:
         """
         pl = tables.polars()
         cells = self.frame[column]
+        if cells.dtype in (pl.Categorical, pl.Enum):
+            cells = cells.cast(pl.String)
+        if not (cells.dtype.is_numeric() or cells.dtype in (pl.String, pl.Null)):
+            raise self.wrong_type(column, expected="numbers or texts")
         if cells.dtype == pl.String:
             text = cells.str.strip_chars()
             empty = (cells.is_null() | (text == "")).fill_null(True)
@@ -64,12 +78,25 @@ class Sheet:
         return values
 
     def texts(self, column: str) -> NDArray[Any]:
-        """Return the column's cells as texts, "" where one is empty."""
-        pl = tables.polars()
-        texts: NDArray[Any] = (
-            self.frame[column].cast(pl.String, strict=False).str.strip_chars().fill_null("").to_numpy()
-        )
+        """Return the column's cells as texts, "" where one is empty.
+
+        Raises:
+            FormatError: they are lists, structures or bytes.
+        """
+        texts: NDArray[Any] = self.strings(column).fill_null("").to_numpy()
         return texts
+
+    def strings(self, column: str) -> "pl.Series":
+        """Return the column's cells as texts without blanks around them, null where one is empty.
+
+        Raises:
+            FormatError: they are lists, structures or bytes.
+        """
+        pl = tables.polars()
+        cells = self.frame[column]
+        if cells.dtype.is_nested() or cells.dtype == pl.Binary:
+            raise self.wrong_type(column, expected="texts or numbers")
+        return cells.cast(pl.String, strict=False).str.strip_chars()
 
 
 def on_grid(values: NDArray[np.float64], unit: str, step: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -115,7 +142,7 @@ def _counted(sheet: Sheet, names: list[str], unit_ns: int) -> NDArray[np.int64]:
         values = cells.to_numpy().astype(np.float64)
         sheet.refuse(~(np.abs(values) < most), names[0], expected=expected)
         return np.asarray(np.rint(values * unit_ns), dtype=np.int64)
-    texts = cells.cast(pl.String, strict=False).str.strip_chars().fill_null("")
+    texts = sheet.strings(names[0]).fill_null("")
     sheet.refuse(~texts.str.contains(_DECIMAL).to_numpy(), names[0], expected=expected)
     whole = texts.str.extract(r"^(-?\d+)").cast(pl.Int64, strict=False)
     sheet.refuse((whole.is_null() | (whole.abs() >= most)).to_numpy(), names[0], expected=expected)
@@ -143,13 +170,13 @@ def _origin_ns(source: Path, clock: Clock) -> int:
 
 def _written(sheet: Sheet, names: list[str], clock: Clock) -> NDArray[np.int64]:
     pl = tables.polars()
-    cells: list[Any] = [sheet.frame[name] for name in names]
-    if len(cells) == 1 and cells[0].dtype == pl.Datetime:
-        found: Any = cells[0].cast(pl.Datetime("ns", cells[0].dtype.time_zone))
+    first: Any = sheet.frame[names[0]]
+    if len(names) == 1 and first.dtype == pl.Datetime:
+        found: Any = first.cast(pl.Datetime("ns", first.dtype.time_zone), strict=False)
     else:
-        joined = cells[0].cast(pl.String, strict=False).str.strip_chars()
-        for each in cells[1:]:
-            joined = joined + " " + each.cast(pl.String, strict=False).str.strip_chars()
+        joined = sheet.strings(names[0])
+        for each in names[1:]:
+            joined = joined + " " + sheet.strings(each)
         found = _parsed(joined, clock.format)
     sheet.refuse(found.is_null().to_numpy(), names[0], expected=f"a time as {clock.format!r}")
     if found.dtype.time_zone is None:

@@ -87,6 +87,10 @@ class ColumnFiles:
             if name not in frame.columns:
                 shown = ", ".join(frame.columns[:8])
                 raise FormatError(path, where="columns", expected=f"column {name}", got=shown)
+            if f"{name}_duplicated_0" in frame.columns:
+                raise FormatError(path, where="columns", expected=f"one column {name}", got="several")
+        if not len(frame):
+            raise FormatError(path, where="file", expected="rows", got="none")
         return columns, Sheet(path, frame, first)
 
 
@@ -109,8 +113,8 @@ def _parquet(path: Path, data: bytes) -> "pl.DataFrame":
     except (pa.ArrowException, OSError, ValueError, MemoryError, engine.exceptions.PolarsError) as error:
         text = " ".join(str(error).split())
         raise FormatError(path, where=f"Parquet of {len(data)} bytes", expected="whole", got=text) from None
-    if not isinstance(found, engine.DataFrame) or not len(found):
-        raise FormatError(path, where="file", expected="rows", got="none")
+    if not isinstance(found, engine.DataFrame):
+        raise FormatError(path, where="file", expected="columns", got="none")
     return cast("pl.DataFrame", found)
 
 
@@ -155,8 +159,7 @@ class _Part(Sheet):
         if bad.any():
             row = int(bad.argmax())
             where = f"row {self.first_row + self.frame[_ROW][row]}, column {column}"
-            shown = repr(self.frame[column][row])
-            raise FormatError(self.source, where=where, expected=expected, got=shown)
+            raise FormatError(self.source, where=where, expected=expected, got=self.shown(column, row))
 
 
 def _recording(sheet: Sheet, columns: ColumnMap, symbol: str, *, depth: bool) -> Recording:
@@ -189,7 +192,7 @@ def _sequence(sheet: Sheet, columns: ColumnMap) -> NDArray[np.uint64]:
     if name is None:
         return np.arange(1, len(sheet.frame) + 1, dtype=np.uint64)
     pl = tables.polars()
-    found = sheet.frame[name].cast(pl.String, strict=False).str.strip_chars().cast(pl.UInt64, strict=False)
+    found = sheet.strings(name).cast(pl.UInt64, strict=False)
     sheet.refuse(found.is_null().to_numpy(), name, expected="a whole number of 0 or more")
     values: NDArray[np.uint64] = found.to_numpy()
     return values
@@ -209,6 +212,7 @@ def _levels(sheet: Sheet, columns: ColumnMap, traded: Instrument) -> tuple[BookD
             if sizes:
                 lots, uneven = _lots(sheet, columns, traded, sizes[rank], needed=ticks > 0)
                 found[:, position + 1, rank] = np.where(ticks > 0, lots, 0)
+                found[lots == 0, position, rank] = 0  # nothing rests there
                 off |= uneven & (ticks > 0)
     if not columns.levels("bid_size"):
         found[:, 1, 0] = NO_LOTS

@@ -93,6 +93,8 @@ def _kind(path: Path, first: bytes) -> str | None:
     """Return what the file is packed as; refuse one that is not what its name says."""
     begins = next((kind for magic, kind in _MAGICS.items() if first.startswith(magic)), None)
     named = path.suffix.lower()
+    if begins is None and first[1:4] == b"\x2a\x4d\x18" and first[0] >> 4 == 5:
+        begins = ".zst"  # a frame that is to be skipped, as pzstd writes before each of its own
     if named not in ENDINGS:
         return begins
     if named == ".zip" or begins == named or not first:  # a zip is found from its end, an empty file is truncated

@@ -1,5 +1,6 @@
 """CSV text into typed columns, with the row and the column of whatever does not fit."""
 
+import csv
 import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,9 +59,10 @@ def read_text_columns(source: Path, data: bytes, *, header: bool, separator: str
     """Return all columns of CSV text, as text.
 
     Raises:
-        FormatError: not CSV, or no rows.
+        FormatError: not CSV, nothing at all, or a row of more or fewer cells than the first; names it.
     """
     engine = polars()
+    data = data.rstrip(b"\r\n")
     if not data.strip():
         raise FormatError(source, where="file", expected="rows", got="nothing")
     try:
@@ -68,8 +70,29 @@ def read_text_columns(source: Path, data: bytes, *, header: bool, separator: str
             io.BytesIO(data), has_header=header, infer_schema=False, separator=separator
         )
     except engine.exceptions.PolarsError as error:
+        _refuse_uneven(source, data, separator)
         raise FormatError(source, where="table", expected="CSV", got=str(error).splitlines()[0]) from None
+    # Cells that a short row lacks would be taken for empty ones.
+    if b'"' in data or data.count(separator.encode()) != (len(frame) + header) * (len(frame.columns) - 1):
+        _refuse_uneven(source, data, separator)
     return frame
+
+
+def _refuse_uneven(source: Path, data: bytes, separator: str) -> None:
+    """Refuse text that is not UTF-8, or the first row that is not as long as row 1."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        got = data[error.start : error.start + 4].hex(" ")
+        raise FormatError(source, where=f"byte {error.start}", expected="UTF-8", got=got) from None
+    width = 0
+    try:
+        for row, cells in enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=separator), start=1):
+            width = width or len(cells)
+            if len(cells) != width:
+                raise FormatError(source, where=f"row {row}", expected=f"{width} columns", got=str(len(cells)))
+    except csv.Error as error:
+        raise FormatError(source, where="table", expected="CSV", got=str(error)) from None
 
 
 def _refuse_bad_cell(source: Path, text: "pl.DataFrame", typed: "pl.DataFrame", *, first_row: int) -> None:

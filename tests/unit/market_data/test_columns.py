@@ -90,7 +90,10 @@ def test_times_are_told_in_units_zones_and_texts(tmp_path: Path, columns: str, c
         (MAP, "1,1,0.5,2,1", "row 2, column bid_size: expected a multiple of lot_size 1"),
         (MAP, "1,1,,2,1", "row 2, column bid_size: expected a size of 0 or more beside its price"),
         (MAP, "1,1e300,1,2,1", "row 2, column bid"),
-        (MAP, "1,1,1,2,1,9", "table: expected CSV"),
+        (MAP, "1,1,1,2,1,9", "row 2: expected 5 columns, got 6"),
+        (MAP, "1,1,1,2,1\n2,1,1", "row 3: expected 5 columns, got 3"),
+        (MAP, '1,"1",1,2,1\n2,1,1', "row 3: expected 5 columns, got 3"),
+        (MAP, "1,1,1,2,1\n\n2,1,1,2,1", "row 3: expected 5 columns, got 0"),
         (
             clock('"time"', "iso", zone="Europe/Berlin"),
             "2024-10-27T02:30:00,1,1,2,1",
@@ -252,3 +255,58 @@ def test_real_snapshots_and_bars_are_read_through_the_maps_of_the_docs(test_data
     (hours,) = read_recordings(test_data / "long-bars" / "fxcm_eurusd_hour.zip", format=f"csv={columns}")
     assert len(hours) == 69_928
     assert np.count_nonzero(hours.events["flags"] & int(EventFlag.CROSSED)) == 2_613
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (HEADER.encode(), "file: expected rows, got none"),
+        (f"{HEADER},bid\n1,1,1,2,1,3\n".encode(), "columns: expected one column bid, got several"),
+        (f"{HEADER}\n1,1,1,2,\xff\n".encode("latin-1"), "byte 39: expected UTF-8, got ff"),
+    ],
+)
+def test_file_that_cannot_be_meant_is_refused(tmp_path: Path, data: bytes, message: str) -> None:
+    path = write(tmp_path, "")
+    path.write_bytes(data)
+    with pytest.raises(FormatError) as caught:
+        read_recordings(path)
+    assert message in str(caught.value)
+
+
+def test_price_of_size_0_is_a_side_that_is_not_there(tmp_path: Path) -> None:
+    (day,) = read_recordings(write(tmp_path, f"{HEADER}\n1,9.77,0,9.78,4\n"))
+    assert day.events[["bid_ticks", "bid_lots", "ask_ticks"]].tolist() == [(0, 0, 978)]
+    assert day.events["flags"].tolist() == [int(EventFlag.ONE_SIDED)]
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "message"),
+    [
+        ("bid", pl.Series([[1.0]]), "column bid: expected numbers or texts, got List"),
+        ("bid", pl.Series([True]), "column bid: expected numbers or texts, got Boolean"),
+        ("bid", pl.Series([b"1"]), "column bid: expected numbers or texts, got Binary"),
+        ("time", pl.Series([[1]]), "column time: expected texts or numbers, got List"),
+        (
+            "time",
+            pl.Series([2**62]).cast(pl.Datetime("us")),
+            "row 1, column time: expected a time as 'iso', got a Date",
+        ),
+    ],
+)
+def test_parquet_column_of_a_wrong_type_is_refused(tmp_path: Path, column: str, cells: pl.Series, message: str) -> None:
+    columns = MAP if column == "bid" else clock('"time"', "iso")
+    path = write(tmp_path, "", columns, name="day.parquet")
+    frame = pl.DataFrame({"time": [1], "bid": [1.0], "bid_size": [1], "ask": [2.0], "ask_size": [1]})
+    frame.with_columns(cells.alias(column)).write_parquet(path)
+    with pytest.raises(FormatError) as caught:
+        read_recordings(path)
+    assert message in str(caught.value)
+
+
+def test_parquet_prices_as_categories_are_read_as_their_texts(tmp_path: Path) -> None:
+    path = write(tmp_path, "", name="day.parquet")
+    frame = pl.DataFrame(
+        {"time": [1, 2], "bid": ["1.50", "1.25"], "bid_size": [1, 1], "ask": [2, 2], "ask_size": [1, 1]}
+    )
+    frame.with_columns(pl.col("bid").cast(pl.Categorical)).write_parquet(path)
+    assert read_recordings(path)[0].events["bid_ticks"].tolist() == [150, 125]

@@ -244,7 +244,7 @@ def test_number_that_two_rows_give_to_different_messages_is_refused(tmp_path: Pa
 def test_row_that_was_cut_short_is_refused(tmp_path: Path) -> None:
     whole = order("10:00:00.000", 2, "9.99", 300, 2, 1, 11)
     folder = write_sse(tmp_path, [whole, whole[:40]], [trade("10:00:01.000", 12, 11, 1, "9.99", 300, 2)])
-    with pytest.raises(FormatError, match=r"SHorders\.csv: row 3, column"):
+    with pytest.raises(FormatError, match=r"SHorders\.csv: row 3: expected 9 columns, got 8"):
         read_recordings(folder)
 
 

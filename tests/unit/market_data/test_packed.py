@@ -47,6 +47,12 @@ def test_what_was_packed_comes_out_whole(tmp_path: Path, ending: str) -> None:
     assert packed.read_bytes(nameless) == NOISE
 
 
+def test_zst_may_begin_with_a_frame_that_is_to_be_skipped(tmp_path: Path) -> None:
+    path = tmp_path / "day.csv.zst"
+    path.write_bytes(b"\x5f\x2a\x4d\x18\x04\x00\x00\x00size" + PACKERS[".zst"](b"one"))
+    assert packed.read_bytes(path) == b"one"
+
+
 @pytest.mark.parametrize("ending", [".gz", ".xz", ".zst"])
 def test_streams_that_follow_each_other_are_one(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"day.csv{ending}"

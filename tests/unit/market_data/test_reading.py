@@ -86,7 +86,7 @@ def test_empty_side_is_flagged(tmp_path: Path) -> None:
         (["20210104,99000000,100.0,5,101.0,5,0,0"], HEADER, "row 2, column action_time: expected HHMMSSmmm"),
         (["20211304,93000000,100.0,5,101.0,5,0,0"], HEADER, "row 2, column action_date: expected YYYYMMDD"),
         (["1,2,3"], "a,b,c", "header: expected column action_date, got a, b, c"),
-        (["1,2,3,4,5,6,7,8,9,10"], HEADER, "table: expected CSV"),
+        (["1,2,3,4,5,6,7,8,9,10"], HEADER, "row 2: expected 8 columns, got 10"),
     ],
 )
 def test_bad_cell_is_refused_with_its_row_and_column(
