@@ -712,7 +712,7 @@ class Worker:
         door_path: str = "",
         rest_port: int = -1,
         allow_arm_override: bool = False,
-        rest_keys: Sequence[tuple[str, str, bool, float]] = (),
+        rest_keys: Sequence[tuple[str, str, bool, bool, float]] = (),
         instrument_requests_per_second: float = ...,
         shed_after_ns: Sequence[int] = ...,
         breakers: tuple[int, int, int, int, int, bool] | None = None,

@@ -52,7 +52,13 @@ def introduced(instrument: Instrument) -> tuple[str, float, int, str, float, tup
 def told_protection(serving: ServingSettings) -> dict[str, Any]:
     """Return what native code is told of who may ask, and how much."""
     keys = [
-        (key.name, key.secret.get_secret_value(), "infer" in key.scopes, key.requests_per_second or inf)
+        (
+            key.name,
+            key.secret.get_secret_value(),
+            "read" in key.scopes,
+            "infer" in key.scopes,
+            key.requests_per_second or inf,
+        )
         for key in serving.api_keys
     ]
     return {

@@ -66,8 +66,8 @@ std::size_t sound_records(const Records& records, std::uint64_t first_index) {
   return row;
 }
 
-/// name, secret, whether it may ask for decisions, requests a second
-using RestKeys = std::vector<std::tuple<std::string, std::string, bool, double>>;
+/// name, secret, whether it may read, whether it may ask for decisions, requests a second
+using RestKeys = std::vector<std::tuple<std::string, std::string, bool, bool, double>>;
 
 /// requests in flight at the REST door, and of models by name; 0: any number
 using ConcurrencyTold = std::pair<std::size_t, std::vector<std::pair<std::string, std::size_t>>>;
@@ -85,8 +85,8 @@ std::optional<RestConfig> rest_of(const std::string& host, int port, bool allow_
   config.host = host;
   config.port = static_cast<std::uint16_t>(port);
   config.allow_arm_override = allow_arm_override;
-  for (const auto& [name, secret, infer, per_second] : keys) {
-    config.keys.push_back({name, secret, infer, per_second});
+  for (const auto& [name, secret, read, infer, per_second] : keys) {
+    config.keys.push_back({name, secret, read, infer, per_second});
   }
   config.instrument_requests_per_second = instrument_requests_per_second;
   config.shed_after_ns = shed_after_ns;

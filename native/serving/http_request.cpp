@@ -20,7 +20,7 @@ struct KnownHeader {
   std::string HttpHeaders::* place;
 };
 
-constexpr std::array<KnownHeader, 9> kKnownHeaders = {{
+constexpr std::array<KnownHeader, 10> kKnownHeaders = {{
     {"authorization", &HttpHeaders::authorization},
     {"content-encoding", &HttpHeaders::content_encoding},
     {"accept-encoding", &HttpHeaders::accept_encoding},
@@ -30,6 +30,7 @@ constexpr std::array<KnownHeader, 9> kKnownHeaders = {{
     {"ringcraft-arm", &HttpHeaders::arm},
     {"ringcraft-deadline-ms", &HttpHeaders::deadline_ms},
     {"expect", &HttpHeaders::expect},
+    {"origin", &HttpHeaders::origin},
 }};
 
 std::string* place_of(HttpHeaders& headers, std::string_view name) noexcept {

@@ -29,6 +29,7 @@ struct HttpHeaders {
   std::string arm;          ///< Ringcraft-Arm
   std::string deadline_ms;  ///< Ringcraft-Deadline-Ms
   std::string expect;
+  std::string origin;  ///< of the page that asks, where a browser does
 };
 
 struct HttpRequest {

@@ -1,4 +1,7 @@
 // What a request has to pass before it is read: who may ask and how often, and how its body is packed.
+#include <algorithm>
+
+#include "serving/json_text.hpp"
 #include "serving/rest_api.hpp"
 
 namespace ringcraft {
@@ -14,15 +17,44 @@ bool same_secret(std::string_view a, std::string_view b) noexcept {
   return difference == 0;
 }
 
+constexpr std::string_view kScheme = "Bearer ";
+
+/// The secret of an Authorization header, whose scheme RFC 9110 11.1 has in any case; empty: it has none.
+std::string_view secret_of(std::string_view told) noexcept {
+  const bool same = told.size() > kScheme.size() &&
+                    std::equal(kScheme.begin(), kScheme.end(), told.begin(),
+                               [](char a, char b) { return a == b || (a != ' ' && (a ^ 0x20) == b); });
+  return same ? told.substr(kScheme.size()) : std::string_view();
+}
+
+/// Whether a page that a browser shows is of this host; "null", which any page can be, is not.
+bool own_page(std::string_view origin) noexcept {
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    for (const std::string_view host : {"localhost", "127.0.0.1", "[::1]"}) {
+      if (!origin.starts_with(scheme) || !origin.substr(scheme.size()).starts_with(host)) continue;
+      const std::string_view port = origin.substr(scheme.size() + host.size());
+      if (port.empty() || port.front() == ':') return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 bool RestApi::admitted(const HttpRequest& request, bool infers, Reply& reply) {
   caller_ = nullptr;
-  if (config_.keys.empty()) return true;
-  constexpr std::string_view kScheme = "Bearer ";
+  if (config_.keys.empty()) {
+    // A browser sends what a page of anybody's tells it to; it cannot send a key that the page does not know.
+    if (request.headers.origin.empty() || own_page(request.headers.origin)) return true;
+    add(counters_.rest_unauthorized);
+    reply = error(403, "Origin: expected none, or a page of this host, where no API keys are set; got " +
+                           request.headers.origin.substr(0, 100));
+    return false;
+  }
   const std::string_view told = request.headers.authorization;
-  for (std::size_t i = 0; i < config_.keys.size() && told.starts_with(kScheme); ++i) {
-    if (same_secret(told.substr(kScheme.size()), config_.keys[i].secret)) caller_ = &config_.keys[i];
+  const std::string_view secret = secret_of(told);
+  for (std::size_t i = 0; i < config_.keys.size() && !secret.empty(); ++i) {
+    if (same_secret(secret, config_.keys[i].secret)) caller_ = &config_.keys[i];
   }
   if (caller_ == nullptr) {
     add(counters_.rest_unauthorized);
@@ -30,16 +62,18 @@ bool RestApi::admitted(const HttpRequest& request, bool infers, Reply& reply) {
                            (told.empty() ? "nothing" : "something else"));
     return false;
   }
-  if (infers && !caller_->infer) {
+  if (infers ? !caller_->infer : !caller_->read) {
     add(counters_.rest_unauthorized);
-    reply = error(403, "Authorization: expected a key with scope infer, got " + caller_->name);
+    reply = error(403, std::string("Authorization: expected a key with scope ") +
+                           (infers ? "infer" : "read") + ", got " + caller_->name);
     return false;
   }
   const auto place = static_cast<std::size_t>(caller_ - config_.keys.data());
   if (!key_paces_[place].take(monotonic_ns(), caller_->requests_per_second)) {
     add(counters_.rest_limited);
-    reply = error(429, "rate: expected at most " + std::to_string(caller_->requests_per_second) +
-                           " requests a second of key " + caller_->name + ", got more");
+    std::string text = "rate: expected at most ";
+    append_number(text, caller_->requests_per_second);
+    reply = error(429, text + " requests a second of key " + caller_->name + ", got more");
     return false;
   }
   return true;

@@ -21,7 +21,8 @@ namespace ringcraft {
 struct ApiKey {
   std::string name;    ///< also the account that a policy may assign by
   std::string secret;  ///< as in Authorization: Bearer SECRET
-  bool infer = true;   ///< may ask for decisions; everyone with a key may read
+  bool read = true;    ///< may ask for everything but decisions
+  bool infer = true;   ///< may ask for decisions
   double requests_per_second = kNoLimit;
 };
 

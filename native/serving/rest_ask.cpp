@@ -1,6 +1,7 @@
 // A request on its way to the engine, in whichever form its rows came.
 #include <algorithm>
 
+#include "serving/json_text.hpp"
 #include "serving/number_text.hpp"
 #include "serving/rest_api.hpp"
 
@@ -45,8 +46,9 @@ RestApi::Reply RestApi::ask(InferRequest& asked, const HttpRequest& request, con
     TokenBucket& pace = instrument_paces_[assignment_key(asked.instrument) % instrument_paces_.size()];
     if (!pace.take(times.read_ns, config_.instrument_requests_per_second)) {
       add(counters_.rest_limited);
-      return error(429, "rate: expected at most " + std::to_string(config_.instrument_requests_per_second) +
-                            " requests a second of one instrument, got more");
+      std::string text = "rate: expected at most ";
+      append_number(text, config_.instrument_requests_per_second);
+      return error(429, text + " requests a second of one instrument, got more");
     }
   }
   for (const std::int64_t limit_ns : config_.shed_after_ns) {

@@ -92,4 +92,6 @@ def account_of(key: ApiKey | None) -> str:
 
 def bearer(header: str | None) -> str | None:
     """Return the secret in an Authorization header, None where there is none of that kind."""
-    return header[len(_BEARER) :].strip() if header and header.startswith(_BEARER) else None
+    if header is None or header[: len(_BEARER)].lower() != _BEARER.lower():  # RFC 9110 11.1: in any case
+        return None
+    return header[len(_BEARER) :].strip()

@@ -250,11 +250,22 @@ def test_hundreds_of_idle_and_half_closed_connections_harm_nobody(port: int) -> 
         link.close()
 
 
+@pytest.mark.parametrize("origin", ["http://elsewhere.example", "null", "http://127.0.0.1.elsewhere.example"])
+def test_a_page_of_elsewhere_is_refused(port: int, origin: str) -> None:
+    question = {"model": MODEL, "features": ROWS[0].tolist()}
+    status, said, _ = ask(port, "POST", "/v1/decide", question, Origin=origin)
+    assert (status, said["error"][:30]) == (403, "Origin: expected none, or a pa")
+    assert ask(port, "GET", "/v2", Origin=origin)[0] == 403
+    for own in ("http://localhost:3000", "https://127.0.0.1", "http://[::1]:8080"):
+        assert ask(port, "POST", "/v1/decide", question, Origin=own)[0] == 200
+
+
 def test_keys_scopes_and_rates_hold_and_say_so(tmp_path: Path) -> None:
     version = write_version(tmp_path / "1", linear_graph)
     keys = (
         '[{name = "desk", secret = "desk-secret-0123", requests_per_second = 3},'
-        ' {name = "viewer", secret = "viewer-secret-01", scopes = ["read"]}]'
+        ' {name = "viewer", secret = "viewer-secret-01", scopes = ["read"]},'
+        ' {name = "robot", secret = "robot-secret-012", scopes = ["infer"]}]'
     )
     body = {"model": MODEL, "features": ROWS[0].tolist()}
     with tier(tmp_path / "tier", api_keys=keys) as running:
@@ -274,16 +285,19 @@ def test_keys_scopes_and_rates_hold_and_say_so(tmp_path: Path) -> None:
         assert decide("desk-secret-0124")[0] == 401
         assert decide("viewer-secret-01")[0] == 403
         assert ask(port, "GET", f"/v2/models/{MODEL}", Authorization="Bearer viewer-secret-01")[0] == 200
+        status, said, _ = ask(port, "GET", f"/v2/models/{MODEL}", Authorization="bearer robot-secret-012")
+        assert (status, said) == (403, {"error": "Authorization: expected a key with scope read, got robot"})
+        assert decide("robot-secret-012")[0] == 200
         answers = [decide("desk-secret-0123") for _ in range(12)]
         assert [answer[0] for answer in answers[:3]] == [200] * 3
         limited = [answer for answer in answers if answer[0] == 429]
         assert limited
-        assert limited[0][1]["error"].startswith("rate: expected at most 3")
+        assert limited[0][1]["error"] == "rate: expected at most 3 requests a second of key desk, got more"
         assert limited[0][2]["retry-after"] == "1"
         running.stop()
         counters = running.status().counters
     assert counters["rest_limited"] == len(limited)
-    assert counters["rest_unauthorized"] == 3
+    assert counters["rest_unauthorized"] == 4
 
 
 def test_requests_in_flight_beyond_the_limit_are_refused_at_once(tmp_path: Path) -> None:

@@ -90,6 +90,7 @@ def test_a_scope_is_needed_and_a_rate_is_a_second_s_worth_at_once() -> None:
 
 def test_a_header_is_read_as_over_rest() -> None:
     assert bearer("Bearer abc") == "abc"
+    assert bearer("bearer abc") == "abc"
     assert bearer("Basic abc") is None
     assert bearer(None) is None
 
