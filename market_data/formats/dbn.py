@@ -135,8 +135,7 @@ class _File:
         if self.kind == "mbo":
             events, levels, skipped, gaps = self._orders(mine, per_tick, depth=depth)
         else:
-            events, levels, gaps = self._levels(mine, per_tick, depth=depth)
-            skipped = {}
+            events, levels, skipped, gaps = self._levels(mine, per_tick, depth=depth)
         dbn_status.apply(events, self.statuses, mine)
         events, levels, backwards = drop_backwards_with_depth(events, levels)
         skipped |= {"out_of_order": backwards} if backwards else {}
@@ -168,18 +167,27 @@ class _File:
         shaped = None if levels is None else levels.reshape(-1, 4, DEPTH_LEVELS)
         return raw.view(MARKET_EVENT), shaped, skipped, summary["gaps"]
 
-    def _levels(self, wanted: int, per_tick: int, *, depth: bool) -> tuple[MarketEvents, BookDepths | None, int]:
+    def _levels(
+        self, wanted: int, per_tick: int, *, depth: bool
+    ) -> tuple[MarketEvents, BookDepths | None, dict[str, int], int]:
         """Return an event where a venue's event ends and for each trade, with the touch as it ends there.
 
-        Of tbbo, the touch is the one before the trade; of trades, there is none.
+        Of tbbo, the touch is the one before the trade; of trades, there is none. Where no record says that it is an
+        event's last, each is.
         """
         at = np.flatnonzero(self.records["instrument"] == wanted)
+        publishers = self.records["publisher"][at]
+        skipped = {"other_publisher": int(np.count_nonzero(publishers != publishers[0]))}
+        at = at[publishers == publishers[0]]
         rows = self.records[at]
         self._refuse_bad(rows, at, per_tick)
-        trades = rows["action"] == b"T"
         last = np.flatnonzero((rows["flags"] & _LAST) != 0)
-        ends = last[np.minimum(np.searchsorted(last, np.arange(len(rows))), len(last) - 1)] if len(last) else None
-        after = rows if ends is None or self.kind in ("tbbo", "trades") else rows[ends]
+        if self.kind in ("tbbo", "trades") or not len(last):
+            last = np.arange(len(rows))
+        skipped["unfinished_event"] = int(last[-1] + 1 < len(rows))
+        rows = rows[: last[-1] + 1]
+        trades = rows["action"] == b"T"
+        after = rows[last[np.searchsorted(last, np.arange(len(rows)))]]
         found = _depths(after, per_tick)
         events = np.zeros(len(rows), dtype=MARKET_EVENT)
         events["event_ns"], events["receive_ns"] = after["event_ns"], after["receive_ns"]
@@ -194,7 +202,8 @@ class _File:
         kept = trades.copy()
         kept[last] = True
         gaps = int(np.count_nonzero(bad[1:] & ~bad[:-1])) + int(bad[:1].sum())
-        return events[kept], found[kept] if depth and "levels" in (rows.dtype.names or ()) else None, gaps
+        levels = found[kept] if depth and "levels" in (rows.dtype.names or ()) else None
+        return events[kept], levels, {reason: n for reason, n in skipped.items() if n}, gaps
 
     def _refuse_bad(self, rows: NDArray[Any], at: NDArray[Any], per_tick: int) -> None:
         checks = [("time", (rows["event_ns"] >= 2**63) | (rows["receive_ns"] >= 2**63), "a time before the year 2262")]
@@ -219,7 +228,7 @@ def _depths(rows: NDArray[Any], per_tick: int) -> BookDepths:
         return found
     levels = rows["levels"]
     for position, side in ((0, "bid"), (2, "ask")):
-        there = ~no_price(levels[side])
+        there = ~no_price(levels[side]) & (levels[f"{side}_size"] > 0)
         found[:, position, : levels.shape[1]] = np.where(there, levels[side] // per_tick, 0)
         found[:, position + 1, : levels.shape[1]] = np.where(there, levels[f"{side}_size"], 0)
     return found

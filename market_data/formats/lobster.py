@@ -57,8 +57,14 @@ def read(source: Path, instrument: str | None, *, depth: bool = False) -> tuple[
 
 
 def _files(source: Path) -> list[Path]:
-    candidates = sorted(source.iterdir()) if source.is_dir() else [source]
-    return [path for path in candidates if _FILE.match(path.name)]
+    """Return one file a day: of several, the one with the most levels, plain where it is packed too."""
+    days: dict[tuple[str, ...], tuple[int, Path]] = {}
+    for path in sorted(source.iterdir()) if source.is_dir() else [source]:
+        if named := _FILE.match(path.name):
+            levels = int(named[5])
+            if levels > days.get(named.groups()[:4], (-1, path))[0]:
+                days[named.groups()[:4]] = (levels, path)
+    return [path for _, path in days.values()]
 
 
 def _symbol(path: Path) -> str:
@@ -93,23 +99,37 @@ def _messages(path: Path) -> dict[str, NDArray[Any]]:
     columns = {"time_s": pl.Float64, **dict.fromkeys(whole, pl.Int64)}
     table = tables.read_table(path, tables.read_bytes(path), columns=columns, header=False)
     found = {name: table[name].to_numpy() for name in table.columns}
-    unknown = np.flatnonzero(~np.isin(found["type"], list(_TYPES)))
-    if unknown.size:
-        row = int(unknown[0])
-        got = str(found["type"][row])
-        raise FormatError(path, where=f"row {row + 1}, column type", expected="1 to 7", got=got)
-    outside = np.flatnonzero(~((found["time_s"] >= 0) & (found["time_s"] < 86_400)))
-    if outside.size:
-        row = int(outside[0])
-        got = str(found["time_s"][row])
-        raise FormatError(path, where=f"row {row + 1}, column time_s", expected="0 to 86400", got=got)
+    kinds, seconds, traded = found["type"], found["time_s"], np.isin(found["type"], _TRADES)
+    for column, bad, expected in (
+        ("type", ~np.isin(kinds, list(_TYPES)), "1 to 7"),
+        ("time_s", ~((seconds >= 0) & (seconds < 86_400)), "0 to 86400"),
+        ("size", traded & (found["size"] < 0), "shares, 0 or more"),
+        ("price", traded & (found["price"] < 0), "1/10000 dollars, 0 or more"),
+        ("direction", np.abs(found["direction"]) > 1, "1 or -1"),
+    ):
+        _refuse(path, bad, found[column], column, expected=expected)
     return found
+
+
+def _refuse(path: Path, bad: NDArray[np.bool_], cells: NDArray[Any], column: str, *, expected: str) -> None:
+    """Raise FormatError for the first bad row, if any."""
+    if bad.any():
+        row = int(bad.argmax())
+        raise FormatError(path, where=f"row {row + 1}, column {column}", expected=expected, got=str(cells[row]))
+
+
+def _book_of(messages: Path) -> Path:
+    """Return the order book's file, packed as the messages are or otherwise."""
+    stem = packed.bare_name(messages).replace("_message_", "_orderbook_")
+    endings = (messages.name[len(packed.bare_name(messages)) :], "", *packed.ENDINGS)
+    candidates = [messages.with_name(stem + ending) for ending in endings]
+    return next((path for path in candidates if path.is_file()), candidates[0])
 
 
 def _levels(path: Path, rows: int, *, most: int) -> BookDepths:
     """Return the best levels of each row, at most `most`; those that the file does not have are 0."""
     pl = tables.polars()
-    book = path.with_name(path.name.replace("_message_", "_orderbook_"))
+    book = _book_of(path)
     named = _FILE.match(path.name)
     levels = int(named[5]) if named else 0
     sides = ("ask_price", "ask_size", "bid_price", "bid_size")
@@ -123,13 +143,12 @@ def _levels(path: Path, rows: int, *, most: int) -> BookDepths:
             name = f"{side}_price_{level + 1}"
             price = table[name].to_numpy()
             there = np.abs(price) != _NO_PRICE
-            off_grid = np.flatnonzero(there & ((price % _PRICE_PER_TICK != 0) | (price <= 0)))
-            if off_grid.size:
-                row = int(off_grid[0])
-                where = f"row {row + 1}, column {name}"
-                raise FormatError(book, where=where, expected="whole cents in 1/10000", got=str(price[row]))
+            off_grid = there & ((price % _PRICE_PER_TICK != 0) | (price <= 0))
+            _refuse(book, off_grid, price, name, expected="whole cents in 1/10000")
+            size = table[f"{side}_size_{level + 1}"].to_numpy()
+            _refuse(book, there & (size <= 0), size, f"{side}_size_{level + 1}", expected="shares, over 0")
             found[:, position, level] = np.where(there, price // _PRICE_PER_TICK, 0)
-            found[:, position + 1, level] = np.where(there, table[f"{side}_size_{level + 1}"].to_numpy(), 0)
+            found[:, position + 1, level] = np.where(there, size, 0)
     return found
 
 

@@ -102,5 +102,6 @@ def _refuse_bad_cell(source: Path, text: "pl.DataFrame", typed: "pl.DataFrame", 
         row = bad.arg_max()
         if bad.any() and row is not None:
             where = f"row {first_row + row}, column {name}"
-            kind = "a text" if not column.dtype.is_numeric() else "a finite number"
+            kind = "a whole number" if column.dtype.is_integer() else "a finite number"
+            kind = kind if column.dtype.is_numeric() else "a text"
             raise FormatError(source, where=where, expected=kind, got=repr(text[name][row]))

@@ -104,11 +104,14 @@ def _read_day(path: Path, symbol: str) -> Recording:
 
 def _sheet(path: Path, names: tuple[str, ...]) -> Sheet:
     frame = tables.read_text_columns(path, packed.read_bytes(path), header=True)
-    for name in names:
+    for name in (*names, "SYMBOL"):
         if name not in frame.columns:
             shown = ", ".join(frame.columns[:8])
             raise FormatError(path, where="header", expected=f"column {name}", got=shown)
-    return Sheet(path, frame, 1 + tables.HEADER_ROWS)
+    sheet = Sheet(path, frame, 1 + tables.HEADER_ROWS)
+    named = path.name.partition("_")[0]
+    sheet.refuse(~np.isin(sheet.texts("SYMBOL"), (named, named.replace(".", " "))), "SYMBOL", expected=named)
+    return sheet
 
 
 def _ordered(sheet: Sheet, skipped: dict[str, int]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

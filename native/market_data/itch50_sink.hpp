@@ -35,6 +35,7 @@ class ItchSink : public MoldSink {
   }
   void ahead(std::span<const std::uint8_t> blocks) override { ahead_(blocks); }
   void missed(std::uint64_t, std::uint64_t) override { missed_(); }
+  void began_again() override { missed_(); }
 
  private:
   void refuse() {

@@ -108,7 +108,7 @@ bool MoldArbiter::follows(const MoldSession& session) {
   if (summary_.sessions != 0 && session == session_) return true;  // an end that is told again
   if (summary_.sessions != 0) {  // what the last one built does not hold in this one
     ++summary_.gaps;
-    sink_.missed(options_.first_sequence, 0);
+    sink_.began_again();
   }
   session_ = session;
   running_ = true;

@@ -30,6 +30,8 @@ class MoldSink {
   virtual void ahead(std::span<const std::uint8_t> /*blocks*/) {}
   /// Messages from `from` on were lost for good.
   virtual void missed(std::uint64_t from, std::uint64_t count) = 0;
+  /// Another session begins after the first: what its messages built is not known to hold any more.
+  virtual void began_again() {}
 };
 
 struct MoldOptions {
@@ -49,7 +51,7 @@ struct MoldSummary {
   std::uint64_t other_session = 0;  ///< packets of another session than the one that runs
   std::uint64_t holes = 0;          ///< times that the next message was not the one expected
   std::uint64_t requested = 0;      ///< messages asked for again
-  std::uint64_t gaps = 0;           ///< holes given up
+  std::uint64_t gaps = 0;           ///< holes given up, and sessions after the first
   std::uint64_t missed = 0;         ///< messages in them
   std::vector<std::uint64_t> first_by_line;  ///< messages that a line brought first
 };

@@ -10,10 +10,12 @@ from data_contracts.market_event import EventFlag
 from market_data.reading import read_recordings
 
 
-def quote(action: str, side: str, price: float, size: int, at: int, *, bid: float, ask: float, flags: int) -> bytes:
+def quote(
+    action: str, side: str, price: float, size: int, at: int, *, bid: float, ask: float, flags: int, venue: int = 1
+) -> bytes:
     return bytes(
         databento.MBP1Msg(
-            publisher_id=1,
+            publisher_id=venue,
             instrument_id=7,
             ts_event=START + at,
             price=round(price * UNIT),
@@ -162,3 +164,30 @@ def test_what_the_venue_says_of_its_trading_is_flagged(tmp_path: Path, schema: s
     auction, halted = int(EventFlag.AUCTION), int(EventFlag.HALTED)
     assert day.events["flags"].tolist() == [int(EventFlag.ONE_SIDED), auction, auction, 0, 0, halted, halted]
     assert read_recordings(tmp_path if schema else path)[0].events.tobytes() == day.events.tobytes()
+
+
+def test_levels_of_another_publisher_are_left_out_and_counted(tmp_path: Path) -> None:
+    quotes = [
+        quote("A", "B", 100.0, 3, 1, bid=100.0, ask=100.25, flags=LAST),
+        quote("A", "B", 90.0, 3, 2, bid=90.0, ask=90.25, flags=LAST, venue=2),
+        quote("A", "B", 100.0, 3, 3, bid=100.0, ask=100.5, flags=LAST),
+    ]
+    (day,) = read_recordings(write(tmp_path, *quotes, schema="mbp-1"))
+    assert day.events["sequence"].tolist() == [1, 3]
+    assert day.skipped == {"other_publisher": 1}
+
+
+def test_levels_of_an_event_that_does_not_end_are_left_out_and_counted(tmp_path: Path) -> None:
+    quotes = [
+        quote("A", "B", 100.0, 3, 1, bid=100.0, ask=100.25, flags=LAST),
+        quote("T", "B", 100.25, 4, 9, bid=100.0, ask=100.25, flags=0),
+    ]
+    (day,) = read_recordings(write(tmp_path, *quotes, schema="mbp-1"))
+    assert day.events["event_ns"].tolist() == [START + 1]
+    assert day.skipped == {"unfinished_event": 1}
+
+
+def test_levels_of_a_file_that_marks_no_event_stand_after_each_record(tmp_path: Path) -> None:
+    quotes = [quote("A", "B", 100.0, 3, at, bid=100.0, ask=100.0 + at / 4, flags=0) for at in (1, 2, 3)]
+    (day,) = read_recordings(write(tmp_path, *quotes, schema="mbp-1"))
+    assert (day.events["ask_ticks"] - day.events["bid_ticks"]).tolist() == [1, 2, 3]

@@ -1,5 +1,6 @@
 """LOBSTER and Shanghai's order-by-order files: what the recordings say of themselves is what the books show."""
 
+import gzip
 import re
 import zipfile
 from pathlib import Path
@@ -22,7 +23,7 @@ ORDER_HEADER = "MDDate,MDTime,OrderType,OrderPrice,OrderQty,OrderBSFlag,ApplSeqN
 TRADE_HEADER = "MDDate,MDTime,TradeBuyNo,TradeSellNo,TradeBSFlag,TradePrice,TradeQty,ApplSeqNum,SecurityID"
 GARBLED = [
     ("OrderType=3", "OrderType: expected 2 or 10, got 3"),
-    ("OrderType=", "OrderType: expected a finite number, got None"),
+    ("OrderType=", "OrderType: expected a whole number, got None"),
     ("OrderBSFlag=7", "OrderBSFlag: expected 1 or 2, got 7"),
     ("OrderPrice=0", "OrderPrice: expected a price over 0 in whole cents, got 0.0"),
     ("OrderPrice=9.995", "OrderPrice: expected a price over 0 in whole cents, got 9.995"),
@@ -31,7 +32,7 @@ GARBLED = [
     ("OrderPrice=nan", "OrderPrice: expected a finite number, got 'nan'"),
     ("OrderQty=-1", "OrderQty: expected 1 to 4294967295, got -1"),
     ("OrderQty=4294967296", "OrderQty: expected 1 to 4294967295, got 4294967296"),
-    ("OrderQty=3\x000", "OrderQty: expected a finite number"),
+    ("OrderQty=3\x000", "OrderQty: expected a whole number"),
     ("ApplSeqNum=-1", "ApplSeqNum: expected 1 to 9223372036854775807, got -1"),
     ("OrderNO=-1", "OrderNO: expected 1 to 9223372036854775807, got -1"),
     ("MDDate=2023.02.30", "MDDate: expected YYYY.MM.DD, got 2023.02.30"),
@@ -47,7 +48,7 @@ GARBLED = [
     ("TradeBSFlag=9", "TradeBSFlag: expected 0, 1 or 2, got 9"),
     ("TradeBuyNo=-1", "TradeBuyNo: expected 1 to 9223372036854775807, got -1"),
     ("TradeSellNo=-12", "TradeSellNo: expected 1 to 9223372036854775807, got -12"),
-    ("TradeSellNo=1e3", "TradeSellNo: expected a finite number, got '1e3'"),
+    ("TradeSellNo=1e3", "TradeSellNo: expected a whole number, got '1e3'"),
 ]
 
 
@@ -114,7 +115,7 @@ def test_lobsters_trades_are_signed_by_their_aggressor_and_halts_flagged(tmp_pat
     [
         ("34200.1,8,1,3,1000200,-1", 1, "row 1, column type: expected 1 to 7, got 8"),
         ("90000.1,4,1,3,1000200,-1", 1, "row 1, column time_s: expected 0 to 86400"),
-        ("34200.1,4,1,x,1000200,-1", 1, "row 1, column size: expected a finite number, got 'x'"),
+        ("34200.1,4,1,x,1000200,-1", 1, "row 1, column size: expected a whole number, got 'x'"),
         ("34200.1,4,1,3,1000200,-1", 2, "table: expected a row a message, 1, got 2"),
     ],
 )
@@ -124,6 +125,40 @@ def test_broken_lobster_files_are_refused_with_row_and_column(
     path = write_lobster(tmp_path, [message], ["1000200,5,1000000,7"] * books)
     with pytest.raises(FormatError, match=expected):
         read_recordings(path)
+
+
+def test_lobsters_day_of_several_files_is_read_once_from_the_deepest(tmp_path: Path) -> None:
+    path = write_lobster(tmp_path, ["34200.1,4,1,3,1000200,-1"], ["1000200,5,1000000,7"])
+    book = path.with_name(MESSAGE.replace("message", "orderbook"))
+    for each in (path, book):
+        each.with_name(f"{each.name}.gz").write_bytes(gzip.compress(each.read_bytes()))
+        each.with_name(each.name.replace("_1.csv", "_2.csv")).write_bytes(each.read_bytes())
+    deep = book.with_name(book.name.replace("_1.csv", "_2.csv"))
+    deep.write_text("1000200,5,1000000,7,1000300,5,999900,7\n")
+    (day,) = read_recordings(tmp_path)
+    assert day.source.name == MESSAGE.replace("_1.csv", "_2.csv")
+
+
+def test_lobsters_order_book_may_be_packed_otherwise_than_its_messages(tmp_path: Path) -> None:
+    path = write_lobster(tmp_path, ["34200.1,4,1,3,1000200,-1"], ["1000200,5,1000000,7"])
+    path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+    assert len(read_recordings(tmp_path)[0]) == 1
+
+
+@pytest.mark.parametrize(
+    ("message", "book", "expected"),
+    [
+        ("34200.1,4,1,-3,1000200,-1", "1000200,5,1000000,7", "row 1, column size: expected shares, 0 or more, got -3"),
+        ("34200.1,4,1,3,-1,-1", "1000200,5,1000000,7", "row 1, column price: expected 1/10000 dollars, 0 or more"),
+        ("34200.1,4,1,3,1000200,2", "1000200,5,1000000,7", "row 1, column direction: expected 1 or -1, got 2"),
+        ("34200.1,4,1,3,1000200,-1", "1000200,-5,1000000,7", "row 1, column ask_size_1: expected shares, over 0"),
+    ],
+)
+def test_lobsters_numbers_that_cannot_be_are_refused(tmp_path: Path, message: str, book: str, expected: str) -> None:
+    with pytest.raises(FormatError) as caught:
+        read_recordings(write_lobster(tmp_path, [message], [book]))
+    assert expected in str(caught.value)
 
 
 def test_lobster_without_its_order_book_is_refused(tmp_path: Path) -> None:

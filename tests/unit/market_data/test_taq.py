@@ -192,3 +192,9 @@ def test_garbled_files_are_refused_or_read_and_never_crash(tmp_path: Path) -> No
             assert np.all(day.events["bid_ticks"] >= 0)
         except FormatError as error:
             assert str(tmp_path) in str(error)  # noqa: PT017  an error or none, both are right
+
+
+def test_row_of_another_stock_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, [quote("30:00.001", "N", 10.00, 1, 10.05, 2).replace("ABC", "XYZ")])
+    with pytest.raises(FormatError, match="row 2, column SYMBOL: expected ABC, got 'XYZ'"):
+        read_recordings(path)
