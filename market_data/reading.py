@@ -69,6 +69,8 @@ def read_recordings(
     path = Path(source)
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder")
+    if not (path.is_file() or path.is_dir()):
+        raise UsageError(f"{path}: expected a file or a folder, got a pipe or a device, which cannot be read twice")
     if format is None or format.startswith(f"{COLUMNS}="):
         reader = _detect(path, FORMATS if format is None else _mapped(Path(format.partition("=")[2])))
     else:

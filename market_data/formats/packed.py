@@ -76,6 +76,8 @@ def chunks(path: Path) -> Iterator[bytes]:
         As read_bytes() does.
     """
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would be waited for
+            raise UsageError(f"{path}: expected a file, got a pipe or a device, which cannot be read twice")
         with path.open("rb") as file:
             first = file.read(max(map(len, _MAGICS)))
             kind = _kind(path, first)

@@ -94,11 +94,17 @@ def replay(
     for name, path in (("--book", book), ("--features", features)):
         if path:
             refuse_missing_folder(name, path)
+            _refuse_input(
+                name, path, [*sources, *([times] if times else []), *([leader_source] if leader_source else [])]
+            )
     times_ns = read_times(times) if times else None
     start = time.perf_counter()
     chosen = feature_set_of(set_name) if set_name else None
     levels = depth or (chosen is not None and needs_depth(chosen))
     recordings = read_many(sources, format=format_name, instruments=instruments, depth=levels)
+    for name, path in (("--book", book), ("--features", features)):
+        if path:
+            _refuse_input(name, path, [recording.source for recording in recordings])
     if depth:
         _refuse_without_levels(recordings)
     answer: dict[str, Any] = summarise(recordings, seconds=time.perf_counter() - start)
@@ -121,6 +127,12 @@ def _refuse_idle(given: dict[str, str | None], address: str | None) -> None:
     for name, value in given.items():
         if value is not None and address is None:
             raise UsageError(f"{name}: expected --publish too, got it alone")
+
+
+def _refuse_input(name: str, path: Path, read: list[Path]) -> None:
+    """Refuse to write over what is read."""
+    if path.resolve() in [each.resolve() for each in read]:
+        raise UsageError(f"{name}: {path}: expected another file than what is read")
 
 
 def _refuse_without_levels(recordings: tuple[Recording, ...]) -> None:

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import random
 import zipfile
 import zlib
@@ -144,3 +145,13 @@ def test_recording_is_the_same_however_it_is_packed(tmp_path: Path, ending: str)
     (tmp_path / f"IF2101_20210104.csv{ending}").write_bytes(PACKERS[ending](text.encode()))
     (day,) = read_recordings(tmp_path)
     assert day.events["bid_ticks"].tolist() == [500]
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("name", ["feed.pcap", "AAPL_2012-06-21_34200000_57600000_message_10.csv"])
+def test_pipe_is_refused_and_not_waited_for(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(UsageError, match="got a pipe or a device"):
+        read_recordings(tmp_path / name)
+    with pytest.raises(UsageError, match="got a pipe or a device"):
+        read_recordings(tmp_path)

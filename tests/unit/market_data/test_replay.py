@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.compute as pc
 import pytest
+from support.cli import ringcraft
 
 from data_contracts.errors import FormatError
 from market_data.feature_sets import QUOTES_V1
@@ -132,3 +133,15 @@ def test_market_data_imports_without_the_training_stack() -> None:
     )
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("option", ["--book", "--features"])
+def test_what_is_read_is_never_written_over(tmp_path: Path, option: str) -> None:
+    path = tmp_path / "ring.itch"
+    simulate(path, seed=1, seconds=10)
+    before = path.read_bytes()
+    for source in (path, tmp_path):
+        done = ringcraft("replay", source, option, path)
+        assert done.returncode == 2, done.stderr
+    assert path.read_bytes() == before
+    assert "expected another file than what is read" in ringcraft("replay", path, option, path).stderr
