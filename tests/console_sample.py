@@ -242,6 +242,7 @@ def snapshot(**changes: object) -> Snapshot:
                 name="worker-0",
                 alive=True,
                 feed_port=8083,
+                doors={"rest": 8080, "grpc": 8081, "zeromq": 8082, "zeromq_publish": 8084},
                 counters={
                     "events": 1_204_331,
                     "decisions": 63_281,

@@ -39,7 +39,9 @@ def show(snapshot: Snapshot) -> None:
     out.print(f"{'ready' if snapshot.ready else 'not ready'}; MLflow {snapshot.mlflow_uri} {reach}")
     for worker in snapshot.workers:
         counts = ", ".join(f"{words(name)} {count:,}" for name, count in sorted(worker.counters.items()) if count)
-        say(f"{worker.name}: {'alive' if worker.alive else 'gone'}; feed port {worker.feed_port}; {counts}", indent=0)
+        ports = "".join(f", {words(name)} {port}" for name, port in worker.doors.items())
+        alive = "alive" if worker.alive else "gone"
+        say(f"{worker.name}: {alive}; feed port {worker.feed_port}{ports}; {counts}", indent=0)
     for model in snapshot.models:
         compared = snapshot.outcomes.reconciliation if snapshot.outcomes is not None else ()
         _show_model(model, [one for one in compared if one.model == model.model])

@@ -144,6 +144,8 @@ class WorkerSnapshot(Struct, frozen=True, kw_only=True):
     name: str
     alive: bool
     feed_port: int
+    doors: dict[str, int] = {}
+    """Ports that listen for questions, by door."""
     counters: dict[str, int]
 
 

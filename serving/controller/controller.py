@@ -35,6 +35,7 @@ from serving.controller.salts import Salts
 from serving.controller.snapshot import model_snapshot, worker_snapshot
 from serving.controller.versions import Versions, live_versions
 from serving.controller.writer import SetModelTag, Writer
+from serving.doors.ports import listening
 from serving.lineup import WorkerStatus
 from serving.outcomes.cells import DEFAULT_BY, By, Row, columns_of, table_by
 from serving.outcomes.intake import Intake
@@ -361,7 +362,7 @@ class Controller:
                 )
             )
         served = [desk.state.champion in self.versions.ready(name) for name, desk in self.desks.items()]
-        worker = worker_snapshot(WORKER, status, now) if status else None
+        worker = worker_snapshot(WORKER, status, now, listening(self._state_dir)) if status else None
         return Snapshot(
             wall_ns=now,
             event_ns=status.last_event_ns or None if status else None,

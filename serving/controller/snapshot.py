@@ -45,10 +45,18 @@ def model_snapshot(
     )
 
 
-def worker_snapshot(name: str, status: WorkerStatus, now_ns: int) -> WorkerSnapshot:
-    """Return what is known of one worker; one that has said nothing for three seconds is not alive."""
+def worker_snapshot(name: str, status: WorkerStatus, now_ns: int, doors: Mapping[str, int]) -> WorkerSnapshot:
+    """Return what is known of one worker; one that has said nothing for three seconds is not alive.
+
+    Args:
+        name: of the worker.
+        status: what it wrote last.
+        now_ns: wall clock.
+        doors: ports of the doors beside it that listen.
+    """
     alive = now_ns - status.written_ns < _STALE_NS
-    return WorkerSnapshot(name=name, alive=alive, feed_port=status.feed_port, counters=status.counters)
+    ports = {"rest": status.rest_port} | dict(doors) if status.rest_port else dict(doors)
+    return WorkerSnapshot(name=name, alive=alive, feed_port=status.feed_port, doors=ports, counters=status.counters)
 
 
 def _judged(desk: Desk, fold: ModelFold | None) -> RolloutFold | None:

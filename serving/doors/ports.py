@@ -22,6 +22,13 @@ def read_ports(state_dir: Path, door: str) -> dict[str, int]:
         return {}
 
 
+def listening(state_dir: Path) -> dict[str, int]:
+    """Return the ports of every door that listens, by its name; one that publishes besides has `<name>_publish`."""
+    names = sorted(path.stem for path in (state_dir / "doors").glob("*.json") if "." not in path.stem)
+    told = ((name, kind, port) for name in names for kind, port in read_ports(state_dir, name).items())
+    return {f"{name}_{kind.removesuffix('_port')}" if kind != "port" else name: port for name, kind, port in told}
+
+
 def ports_path(state_dir: Path, door: str) -> Path:
     """Return the file."""
     return state_dir / "doors" / f"{door}.json"

@@ -126,6 +126,11 @@ def test_divergence_is_told_by_instrument_where_there_are_several(page: Page, ti
     assert rows[3][5:7] == ["\u2013", "\u2013"]
 
 
+def test_doors_are_told_with_their_ports(page: Page, tier: Tier) -> None:
+    page.open(tier.url, LIVE)
+    assert "feed port 8083 · rest 8080 · grpc 8081 · zeromq 8082 · zeromq publish 8084" in page.text()
+
+
 def test_events_are_newest_first(page: Page, tier: Tier) -> None:
     page.open(tier.url, LIVE)
     kinds = [row[2] for row in cells(page, "Events, newest first")]

@@ -53,7 +53,8 @@ function workerBlock(worker) {
   const state = h("span", { class: `tag ${worker.alive ? "good" : "bad"}` }, worker.alive ? "alive" : "gone");
   const counters = Object.entries(worker.counters).map(([name, value]) =>
     h("div", {}, h("dt", {}, words(name)), h("dd", { class: TROUBLE.test(name) && value > 0 ? "num down" : "num" }, count(value))));
+  const ports = Object.entries(worker.doors).map(([name, port]) => ` · ${words(name)} ${port}`).join("");
   return h("div", { class: "worker" },
-    h("p", {}, h("b", {}, worker.name), " ", state, h("span", { class: "muted" }, ` feed port ${worker.feed_port}`)),
+    h("p", {}, h("b", {}, worker.name), " ", state, h("span", { class: "muted" }, ` feed port ${worker.feed_port}${ports}`)),
     h("dl", { class: "counters" }, ...counters));
 }
