@@ -13,6 +13,7 @@ from data_contracts.instrument import Instrument
 from data_contracts.market_event import MARKET_EVENT, EventFlag, MarketEvents
 from data_contracts.recording import Recording
 from market_data.formats import packed, tables
+from market_data.formats.column_values import on_grid
 from market_data.formats.touch import choose, drop_backwards, touch_flags
 
 _FILE: Final = re.compile(r"^([A-Z]{1,2}\d{4})_(\d{8})\.csv" + packed.PATTERN + "$")
@@ -88,13 +89,22 @@ def _events(path: Path, columns: dict[str, NDArray[Any]], multiplier: float) -> 
     events["receive_ns"] = events["event_ns"]
     events["sequence"] = np.arange(1, len(events) + 1)
     for side in ("bid", "ask"):
-        events[f"{side}_ticks"] = np.rint(columns[f"{side}_price_1"] / _TICK)
-        events[f"{side}_lots"] = columns[f"{side}_qty_1"]
-        events[f"{side}_ticks"][columns[f"{side}_qty_1"] <= 0] = 0
+        prices, sizes = columns[f"{side}_price_1"], columns[f"{side}_qty_1"]
+        ticks, off = on_grid(prices, "1", str(_TICK))
+        _refuse(path, off | (prices < 0), prices, f"{side}_price_1", f"0 or a price over it, a multiple of {_TICK}")
+        _refuse(path, sizes < 0, sizes, f"{side}_qty_1", "lots, 0 or more")
+        events[f"{side}_ticks"] = np.where(sizes > 0, ticks, 0)
+        events[f"{side}_lots"] = np.where(ticks > 0, sizes, 0)
+    for name, most in (("volume", 2**31), ("turn_over", 2.0**52)):
+        _refuse(path, (columns[name] < 0) | (columns[name] > most), columns[name], name, f"0 to {most:.0f}")
     events["flags"] = touch_flags(events)
     events["flags"][local_ms < _OPEN_MS] |= np.uint16(EventFlag.AUCTION)
     _sign_trades(events, columns["volume"], columns["turn_over"], multiplier)
     return events, local_ms
+
+
+def _refuse(path: Path, bad: NDArray[np.bool_], cells: NDArray[Any], column: str, expected: str) -> None:
+    tables.refuse_rows(path, bad, cells, column, expected=expected, first_row=1 + tables.HEADER_ROWS)
 
 
 def _sign_trades(events: MarketEvents, volume: NDArray[Any], turnover: NDArray[Any], multiplier: float) -> None:

@@ -107,15 +107,8 @@ def _messages(path: Path) -> dict[str, NDArray[Any]]:
         ("price", traded & (found["price"] < 0), "1/10000 dollars, 0 or more"),
         ("direction", np.abs(found["direction"]) > 1, "1 or -1"),
     ):
-        _refuse(path, bad, found[column], column, expected=expected)
+        tables.refuse_rows(path, bad, found[column], column, expected=expected)
     return found
-
-
-def _refuse(path: Path, bad: NDArray[np.bool_], cells: NDArray[Any], column: str, *, expected: str) -> None:
-    """Raise FormatError for the first bad row, if any."""
-    if bad.any():
-        row = int(bad.argmax())
-        raise FormatError(path, where=f"row {row + 1}, column {column}", expected=expected, got=str(cells[row]))
 
 
 def _book_of(messages: Path) -> Path:
@@ -144,9 +137,9 @@ def _levels(path: Path, rows: int, *, most: int) -> BookDepths:
             price = table[name].to_numpy()
             there = np.abs(price) != _NO_PRICE
             off_grid = there & ((price % _PRICE_PER_TICK != 0) | (price <= 0))
-            _refuse(book, off_grid, price, name, expected="whole cents in 1/10000")
+            tables.refuse_rows(book, off_grid, price, name, expected="whole cents in 1/10000")
             size = table[f"{side}_size_{level + 1}"].to_numpy()
-            _refuse(book, there & (size <= 0), size, f"{side}_size_{level + 1}", expected="shares, over 0")
+            tables.refuse_rows(book, there & (size <= 0), size, f"{side}_size_{level + 1}", expected="shares, over 0")
             found[:, position, level] = np.where(there, price // _PRICE_PER_TICK, 0)
             found[:, position + 1, level] = np.where(there, size, 0)
     return found

@@ -15,6 +15,7 @@ from data_contracts.instrument import Instrument
 from data_contracts.market_event import MARKET_EVENT, NO_LOTS
 from data_contracts.recording import Recording
 from market_data.formats import tables
+from market_data.formats.column_values import on_grid
 from market_data.formats.touch import choose, drop_backwards, touch_flags
 
 _FILE: Final = re.compile(r"^(\d{8})_quote\.zip$")
@@ -83,9 +84,11 @@ def _read_day(path: Path, instrument: Instrument) -> Recording:
     events["event_ns"] = _day_start_ns(path, instrument) + np.rint(milliseconds * _NS_PER_MS).astype(np.int64)
     events["receive_ns"] = events["event_ns"]
     events["sequence"] = np.arange(1, len(events) + 1)
-    per_unit = round(1 / float(instrument.tick_size))  # exact, where dividing by the tick size is not
     for side, prices in (("bid", bid), ("ask", ask)):
-        events[f"{side}_ticks"] = np.rint(prices * per_unit)
+        ticks, off = on_grid(prices, "1", instrument.tick_size)
+        expected = f"0 or a price over it, a multiple of {instrument.tick_size}"
+        tables.refuse_rows(path, off | (prices < 0), prices, side, expected=expected)
+        events[f"{side}_ticks"] = ticks
         events[f"{side}_lots"] = NO_LOTS
     events["flags"] = touch_flags(events)
     events, backwards = drop_backwards(events)

@@ -5,6 +5,9 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from data_contracts.errors import FormatError, MissingDependencyError
 from market_data.formats.packed import read_bytes as read_bytes
 
@@ -93,6 +96,17 @@ def _refuse_uneven(source: Path, data: bytes, separator: str) -> None:
                 raise FormatError(source, where=f"row {row}", expected=f"{width} columns", got=str(len(cells)))
     except csv.Error as error:
         raise FormatError(source, where="table", expected="CSV", got=str(error)) from None
+
+
+def refuse_rows(
+    source: Path, bad: NDArray[np.bool_], cells: NDArray[Any], column: str, *, expected: str, first_row: int = 1
+) -> None:
+    """Raise FormatError for the first bad row, if any; `first_row` is the file's of cell 0."""
+    if bad.any():
+        row = int(bad.argmax())
+        raise FormatError(
+            source, where=f"row {first_row + row}, column {column}", expected=expected, got=str(cells[row])
+        )
 
 
 def _refuse_bad_cell(source: Path, text: "pl.DataFrame", typed: "pl.DataFrame", *, first_row: int) -> None:

@@ -85,6 +85,20 @@ def test_empty_side_is_flagged(tmp_path: Path) -> None:
         (["20210104,93000000,100.0,5,101.0,,0,0"], HEADER, "row 2, column ask_qty_1"),
         (["20210104,99000000,100.0,5,101.0,5,0,0"], HEADER, "row 2, column action_time: expected HHMMSSmmm"),
         (["20211304,93000000,100.0,5,101.0,5,0,0"], HEADER, "row 2, column action_date: expected YYYYMMDD"),
+        (["20210104,93000000,1e300,5,101.0,5,0,0"], HEADER, "row 2, column bid_price_1: expected 0 or a price over it"),
+        (["20210104,93000000,-1,5,101.0,5,0,0"], HEADER, "row 2, column bid_price_1: expected 0 or a price over it"),
+        (
+            ["20210104,93000000,100.1,5,101.0,5,0,0"],
+            HEADER,
+            "row 2, column bid_price_1: .* a multiple of 0.2, got 100.1",
+        ),
+        (
+            ["20210104,93000000,100.0,5,101.0,-5,0,0"],
+            HEADER,
+            "row 2, column ask_qty_1: expected lots, 0 or more, got -5",
+        ),
+        (["20210104,93000000,100.0,5,101.0,5,-1,0"], HEADER, "row 2, column volume: expected 0 to"),
+        (["20210104,93000000,100.0,5,101.0,5,1,1e300"], HEADER, "row 2, column turn_over: expected 0 to"),
         (["1,2,3"], "a,b,c", "header: expected column action_date, got a, b, c"),
         (["1,2,3,4,5,6,7,8,9,10"], HEADER, "row 2: expected 8 columns, got 10"),
     ],
@@ -195,3 +209,13 @@ def test_a_day_of_gold_is_read_in_about_a_second_at_worst(test_data: Path) -> No
     day = read_recordings(test_data / QUOTES / "oanda_xauusd" / "20140502_quote.zip")[0]
     assert len(day) == 265_015
     assert time.perf_counter() - started < 1.5  # 0.13 s where nothing else runs
+
+
+@pytest.mark.parametrize("bid", ["1e300", "-5", "1280.50049"])
+def test_quote_that_is_no_price_on_the_grid_is_refused(tmp_path: Path, bid: str) -> None:
+    folder = tmp_path / "oanda_xauusd"
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "20140502_quote.zip", "w") as archive:
+        archive.writestr("20140502_quote.csv", f"1000,{bid},1280.9\n")
+    with pytest.raises(FormatError, match=r"row 1, column bid: expected 0 or a price over it, a multiple of 0.001"):
+        read_recordings(folder)
