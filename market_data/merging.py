@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -34,7 +35,7 @@ def read_many(
         depth: whether to keep the levels at each event too.
 
     Raises:
-        UsageError: as read_recordings(); an instrument that no source holds; two sources that hold the same time.
+        UsageError: as read_recordings(); an instrument that no source holds; two that hold the same time.
         FormatError: as read_recordings().
     """
     read = partial(read_recordings, format=format, depth=depth)
@@ -56,6 +57,7 @@ def read_many(
         if instruments and not ours:
             raise refused[0]
         _refuse_twice(found, ours)
+        _refuse_overlap(ours)
         found += [each for each in ours if len(each)]
     if missing:
         raise UsageError(f"instrument: no source holds {', '.join(sorted(missing))}")
@@ -80,6 +82,15 @@ def _refuse_twice(found: Sequence[Recording], more: Sequence[Recording]) -> None
             if first <= other.events["event_ns"][-1] and other.events["event_ns"][0] <= last:
                 symbol = one.instrument.symbol
                 raise UsageError(f"{one.source} and {other.source}: both hold {symbol} at the same time: name one")
+
+
+def _refuse_overlap(ours: Sequence[Recording]) -> None:
+    """Refuse recordings of one source that hold the same time, as files of several schemas in a folder do."""
+    ordered = sorted((each for each in ours if len(each)), key=_order)
+    for one, other in pairwise(ordered):
+        symbol = one.instrument.symbol
+        if symbol == other.instrument.symbol and other.events["event_ns"][0] < one.events["event_ns"][-1]:
+            raise UsageError(f"{one.source} and {other.source}: both hold {symbol} at the same time: name one")
 
 
 def _order(recording: Recording) -> tuple[str, int]:

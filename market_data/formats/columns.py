@@ -64,14 +64,14 @@ class ColumnFiles:
             found = "parquet" if packed.peek(source, len(_PARQUET)) == _PARQUET else "csv"
             return [source] if found == self._kind else []
         inside = sorted(source.iterdir()) if source.is_dir() else [source]
-        return [
+        return packed.once(
             path
             for path in inside
             if path.is_file()
             and packed.bare_name(path).lower().endswith(_ENDINGS[self._kind])
             and not path.name.startswith(".")
             and (self._map_path is not None or map_beside(path) is not None)
-        ]
+        )
 
     def _open(self, path: Path) -> tuple[ColumnMap, Sheet]:
         beside = self._map_path or map_beside(path)

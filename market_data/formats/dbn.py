@@ -101,7 +101,7 @@ def _files(source: Path) -> list[Path]:
     found = [path for path in inside if path.is_file() and packed.bare_name(path).endswith(".dbn")]
     if not found and source.is_file() and packed.peek(source, len(_MAGIC)) == _MAGIC:
         found = [source]
-    return [path for path in found if not any(f".{kind}." in path.name for kind in ("definition", "status"))]
+    return packed.once(path for path in found if not any(f".{kind}." in path.name for kind in ("definition", "status")))
 
 
 class _File:

@@ -86,7 +86,7 @@ def read(source: Path, instrument: str | None, *, depth: bool = False) -> tuple[
 def _captures(source: Path) -> list[Path]:
     if source.is_dir():
         inside = sorted(path for path in source.iterdir() if path.name.endswith(_ENDINGS))
-        return [path for path in inside if not path.name.endswith(_RETRANSMISSIONS)]
+        return packed.once(path for path in inside if not path.name.endswith(_RETRANSMISSIONS))
     return [source] if source.name.endswith(_ENDINGS) or _begins_as_capture(source) else []
 
 

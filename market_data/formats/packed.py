@@ -7,7 +7,7 @@ follow each other in one file (gz members, xz streams, zst frames) are one. A zi
 import lzma
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol
 
@@ -43,6 +43,16 @@ class _Stream(Protocol):
 def bare_name(path: Path) -> str:
     """Return the file's name without what it says of packing: `day.csv` of `day.csv.gz`."""
     return path.name[: -len(path.suffix)] if path.suffix.lower() in ENDINGS else path.name
+
+
+def once(paths: Iterable[Path]) -> list[Path]:
+    """Return the paths without those whose file is there plain, or packed otherwise and named earlier, too."""
+    found: dict[Path, Path] = {}
+    for path in paths:
+        bare = path.with_name(bare_name(path))
+        if path == bare or bare not in found:
+            found[bare] = path
+    return list(found.values())
 
 
 def read_bytes(path: Path) -> bytes:

@@ -1,5 +1,6 @@
 """CSV and Parquet through a column map: the same events however they are written; bad maps and cells in one line."""
 
+import gzip
 import random
 from datetime import UTC, datetime
 from pathlib import Path
@@ -310,3 +311,10 @@ def test_parquet_prices_as_categories_are_read_as_their_texts(tmp_path: Path) ->
     )
     frame.with_columns(pl.col("bid").cast(pl.Categorical)).write_parquet(path)
     assert read_recordings(path)[0].events["bid_ticks"].tolist() == [150, 125]
+
+
+def test_day_that_is_there_packed_too_is_read_once(tmp_path: Path) -> None:
+    path = write(tmp_path, f"{HEADER}\n1,1,1,2,1\n")
+    (tmp_path / "day.csv.gz").write_bytes(gzip.compress(path.read_bytes()))
+    (tmp_path / "columns.toml").write_text(MAP)
+    assert [day.source.name for day in read_recordings(tmp_path)] == ["day.csv"]

@@ -112,3 +112,12 @@ def test_same_bytes_come_out_whatever_the_number_of_cores(tmp_path: Path) -> Non
     assert one == many
     assert len(str(one[0]["digest"])) == 64
     assert pq.read_table(tmp_path / "one.parquet").num_rows > 300
+
+
+def test_files_of_one_folder_that_hold_the_same_time_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, "a.csv", ["X,1,1,2,1", "X,5,1,2,1"])
+    write(tmp_path, "b.csv", ["X,5,1,2,1", "X,9,1,2,1"])
+    assert [len(each) for each in read_many([tmp_path])] == [2, 2]
+    write(tmp_path, "c.csv", ["X,3,1,2,1", "X,4,1,2,1"])
+    with pytest.raises(UsageError, match=r"a\.csv and .*c\.csv: both hold VENUE:X at the same time: name one"):
+        read_many([tmp_path])

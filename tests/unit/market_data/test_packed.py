@@ -155,3 +155,9 @@ def test_pipe_is_refused_and_not_waited_for(tmp_path: Path, name: str) -> None:
         read_recordings(tmp_path / name)
     with pytest.raises(UsageError, match="got a pipe or a device"):
         read_recordings(tmp_path)
+
+
+def test_file_that_is_there_packed_too_is_read_once(tmp_path: Path) -> None:
+    names = ["a.csv.gz", "a.csv", "b.csv.xz", "b.csv.zst", "c.csv"]
+    found = packed.once(tmp_path / name for name in names)
+    assert [path.name for path in found] == ["a.csv", "b.csv.xz", "c.csv"]
