@@ -45,6 +45,8 @@ _POLL_S: Final = 0.05
 _PREPARING_S: Final = 0.005
 """Between two looks whether a version is ready: someone waits for it."""
 _STATUS_S: Final = 0.1
+_NICENESS: Final = 10
+"""Of the thread that prepares versions: a tenth of the weight that the others have."""
 
 log = structlog.get_logger()
 
@@ -103,7 +105,7 @@ class PreparedWorker:
         self._status_at = 0.0
         self._status_due = True
         self._preparing: Future[None] | None = None
-        self._preparer = ThreadPoolExecutor(1, thread_name_prefix="prepare")
+        self._preparer = ThreadPoolExecutor(1, thread_name_prefix="prepare", initializer=_step_back)
         self._native = self._open(settings, name, number)
         log.info(
             "worker_opened",
@@ -320,6 +322,12 @@ class PreparedWorker:
         )
         write_whole(self._status_path, status)
         self._status_at, self._status_due = time.monotonic(), False
+
+
+def _step_back() -> None:
+    """Have this thread leave its core to those that decide: a version can wait, an answer cannot."""
+    this_thread = 0
+    os.setpriority(os.PRIO_PROCESS, this_thread, max(_NICENESS, os.getpriority(os.PRIO_PROCESS, this_thread)))
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
