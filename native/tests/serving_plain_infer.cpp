@@ -99,13 +99,13 @@ TEST_CASE("a plain body, in any order and spelling, is read the short way") {
 
 TEST_CASE("what is rare or wrong is left to simdjson") {
   Both both;
-  for (const char* rare : {"[1,2]", "[1],[2]", "1,5e-400"}) {
+  for (const char* rare : {"[1,2]", "1,5e-400"}) {
     CHECK(!both.plain(body_of(rare)));
     CHECK(both.same(body_of(rare)));
   }
   for (const char* wrong :
-       {"",      "1",    "1,2,3", "01,2",  "1.,2",  ".5,2",  "+1,2",    "1e,2",   "1e+,2",   "-,2",
-        "--1,2", "1,2,", "1 2",   "nan,1", "inf,1", "0x1,2", "1e999,2", "null,1", "\"1\",2", "1,2]"}) {
+       {"",     "1",   "1,2,3", "01,2",  "1.,2",  ".5,2",    "+1,2",   "1e,2",    "1e+,2", "-,2",    "--1,2",
+        "1,2,", "1 2", "nan,1", "inf,1", "0x1,2", "1e999,2", "null,1", "\"1\",2", "1,2]",  "[1],[2]"}) {
     CHECK(!both.plain(body_of(wrong)));
     CHECK(!both.same(body_of(wrong)));
   }
